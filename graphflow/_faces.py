@@ -80,7 +80,9 @@ def _missing(module: str, name: str) -> AttributeError:
 
 def _warn(old: str, new: str) -> None:
     # Level 1 is this function, 2 the `__getattr__` above, 3 whoever asked for the name: the warning shows that line.
-    warnings.warn(f"{old} is now {new}; the old name goes with 0.3", DeprecationWarning, stacklevel=3)
+    warnings.warn(
+        f"{old} is now {new}; the old name goes with 0.3", DeprecationWarning, stacklevel=3
+    )
 
 
 def _public_names(modules: Sequence[str]) -> list[str]:

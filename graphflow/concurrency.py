@@ -35,7 +35,9 @@ IDLE_S = 5.0
 
 _level: contextvars.ContextVar[int] = contextvars.ContextVar("graphflow_threads", default=0)
 """How many functions in threads wait, one in the other, for what runs here."""
-_queue: contextvars.ContextVar[Queueing | None] = contextvars.ContextVar("graphflow_queueing", default=None)
+_queue: contextvars.ContextVar[Queueing | None] = contextvars.ContextVar(
+    "graphflow_queueing", default=None
+)
 
 
 class _ThreadJob:
@@ -148,7 +150,10 @@ if hasattr(os, "register_at_fork"):
 
 
 async def in_thread(
-    function: Callable[..., T], *args: Any, on_abandon: Callable[[], None] | None = None, kind: ThreadKind = "function"
+    function: Callable[..., T],
+    *args: Any,
+    on_abandon: Callable[[], None] | None = None,
+    kind: ThreadKind = "function",
 ) -> T:
     """The result of `function(*args)`, run in a thread with the caller's context variables; what it sets, the caller sees.
 
@@ -163,7 +168,8 @@ async def in_thread(
         if future.done():
             return
         if error is not None:
-            if isinstance(error, (StopIteration, GeneratorExit)):  # thrown into a coroutine, they would end it instead
+            # Thrown into a coroutine, they would end it instead.
+            if isinstance(error, (StopIteration, GeneratorExit)):
                 error = RuntimeError(f"the function raised {type(error).__name__}")
             future.set_exception(error)
         else:
@@ -192,7 +198,8 @@ async def in_thread(
         if not future.cancelled():  # the function itself has raised, maybe a CancelledError
             adopt(context)
         elif pool.give_up(job):
-            loop.call_soon(pool.staff)  # not at once: what waits in the queue may be about to be cancelled as well
+            # Not at once: what waits in the queue may be about to be cancelled as well.
+            loop.call_soon(pool.staff)
             if on_abandon is not None:
                 on_abandon()
         raise
@@ -248,7 +255,9 @@ async def iterated_in_thread(
             task.exception()  # it has been raised, or comes too late
 
 
-def _wanted(iterator: Iterator[T], wanted: threading.Semaphore, stopping: threading.Event) -> Iterator[T]:
+def _wanted(
+    iterator: Iterator[T], wanted: threading.Semaphore, stopping: threading.Event
+) -> Iterator[T]:
     """The pieces, each made when it is wanted."""
     while True:
         wanted.acquire()

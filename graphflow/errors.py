@@ -160,7 +160,9 @@ class NoOutput(WalkError):
 class Stuck(NoOutput):
     """A join had messages on some of its ports and can never get one on another."""
 
-    def __init__(self, message: str, *, node: str, port: str, edges: Sequence[str], scope: str) -> None:
+    def __init__(
+        self, message: str, *, node: str, port: str, edges: Sequence[str], scope: str
+    ) -> None:
         self.node = node
         self.port = port
         self.edges = tuple(edges)
@@ -565,7 +567,9 @@ class RunOwned(StoreError):
     def __init__(self, run: str, holder: str, left_s: float) -> None:
         self.holder = holder
         self.left_s = left_s
-        super().__init__(f"run {run!r} is owned by {holder} for another {left_s:.0f} s; try again after that")
+        super().__init__(
+            f"run {run!r} is owned by {holder} for another {left_s:.0f} s; try again after that"
+        )
 
 
 class LeaseLost(StoreError):
@@ -581,7 +585,9 @@ class RunDamaged(StoreError, ValueError):
 
     def __init__(self, run: str, position: int, problem: str) -> None:
         self.position = position
-        super().__init__(f"run {run!r} is damaged at row {position}: {problem}; the rows before it can be used")
+        super().__init__(
+            f"run {run!r} is damaged at row {position}: {problem}; the rows before it can be used"
+        )
 
 
 class Unstorable(StoreError, TypeError):
@@ -601,7 +607,9 @@ class Unstorable(StoreError, TypeError):
         self.found = found
         where = f" at {path}" if path else ""
         advice = f"; {remedy}" if remedy else ""
-        super().__init__(f"a value of type {type} cannot be stored:{where} expected {wanted}, found {found}{advice}")
+        super().__init__(
+            f"a value of type {type} cannot be stored:{where} expected {wanted}, found {found}{advice}"
+        )
 
 
 class GraphUnstorable(StoreError, TypeError):

@@ -623,7 +623,20 @@ def to_record(event: Event) -> dict[str, Any]:
 
 
 NAMES = frozenset(
-    ("caller", "channel", "choice", "finish", "graph", "handle", "key", "limit", "model", "answered_by", "node", "path")
+    (
+        "caller",
+        "channel",
+        "choice",
+        "finish",
+        "graph",
+        "handle",
+        "key",
+        "limit",
+        "model",
+        "answered_by",
+        "node",
+        "path",
+    )
 ) | {"port", "source", "status", "target"}
 """Fields that say what something is called: a word there stays one, though it may be somebody's password."""
 

@@ -9,7 +9,18 @@ from __future__ import annotations
 import sys
 from collections.abc import AsyncIterator, Coroutine, Iterable, Mapping, Sequence
 from functools import cache
-from typing import TYPE_CHECKING, Any, Generic, Literal, Self, TypeAlias, TypedDict, TypeVar, Unpack, overload
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Generic,
+    Literal,
+    Self,
+    TypeAlias,
+    TypedDict,
+    TypeVar,
+    Unpack,
+    overload,
+)
 
 from graphflow.declaration.arrows import AnyEntry, Arm, Entry, ForkPolicy, In, Out
 from graphflow.declaration.node import AnyNode
@@ -75,7 +86,9 @@ class Graph(ProvenGraph[In, Out], Generic[In, Out]):
     """
 
     @overload
-    def __init__(self: Graph[A, B], name: str, path: Entry[A, B], /, **options: Unpack[GraphOptions]) -> None: ...
+    def __init__(
+        self: Graph[A, B], name: str, path: Entry[A, B], /, **options: Unpack[GraphOptions]
+    ) -> None: ...
     @overload
     def __init__(
         self: Graph[A, Any],
@@ -121,7 +134,7 @@ class Graph(ProvenGraph[In, Out], Generic[In, Out]):
             **options,
         )
 
-    # -- what was proven -----------------------------------------------------------------------------------------------
+    # -- what was proven ---------------------------------------------------------------------------
     def check(self) -> Report:
         """What was proven: warnings, and facts such as loops with their limits and call cycles with their bound."""
         from graphflow.journal.storable import storage_problems
@@ -146,7 +159,7 @@ class Graph(ProvenGraph[In, Out], Generic[In, Out]):
 
         return variant(self, changes)
 
-    # -- running -------------------------------------------------------------------------------------------------------
+    # -- running -----------------------------------------------------------------------------------
     async def run(self, message: In | PlainData, **options: Unpack[RunOptions]) -> Run[Out]:
         """Walks the graph and returns the `Run` when it has completed.
 
@@ -274,7 +287,9 @@ class Graph(ProvenGraph[In, Out], Generic[In, Out]):
 
         return await verdicts(store, self, runs)
 
-    def start(self, message: In | PlainData, *, observed: bool = True, **options: Unpack[RunOptions]) -> Run[Out]:
+    def start(
+        self, message: In | PlainData, *, observed: bool = True, **options: Unpack[RunOptions]
+    ) -> Run[Out]:
         """Starts a walk in the running event loop; iterate, await or `cancel()` the `Run` it returns.
 
         Args:
@@ -284,7 +299,9 @@ class Graph(ProvenGraph[In, Out], Generic[In, Out]):
         """
         return _executor().start(self, message, observed=observed, **options)
 
-    async def stream(self, message: In | PlainData, **options: Unpack[RunOptions]) -> AsyncIterator[Event]:
+    async def stream(
+        self, message: In | PlainData, **options: Unpack[RunOptions]
+    ) -> AsyncIterator[Event]:
         """Yields every event of a walk; the last one is terminal. Leaving the loop early cancels the walk.
 
         Raises: what `run` raises, after the terminal event.
@@ -309,7 +326,7 @@ class Graph(ProvenGraph[In, Out], Generic[In, Out]):
 
         return run_sync(lambda: self.run(message, **options))
 
-    # -- files ---------------------------------------------------------------------------------------------------------
+    # -- files -------------------------------------------------------------------------------------
     def to_yaml(self) -> str:
         """The graph as YAML, with the same words and arrows; `Graph.from_yaml` makes the same graph of it.
 
@@ -336,7 +353,7 @@ class Graph(ProvenGraph[In, Out], Generic[In, Out]):
 
         return load_graph(path, Graph, root)
 
-    # -- pictures ------------------------------------------------------------------------------------------------------
+    # -- pictures ----------------------------------------------------------------------------------
     def draw(self, path: str, **options: Unpack[DrawOptions]) -> str:
         """Writes a picture and returns its path; the ending says which kind: .svg, .png, .pdf, .dot, .mmd or .txt.
 
@@ -370,7 +387,9 @@ class Graph(ProvenGraph[In, Out], Generic[In, Out]):
 
         return to_dot(self, **options)
 
-    def to_ascii(self, *, width: int = 100, unicode: bool = True, **options: Unpack[DrawOptions]) -> str:
+    def to_ascii(
+        self, *, width: int = 100, unicode: bool = True, **options: Unpack[DrawOptions]
+    ) -> str:
         """The graph as boxes for a terminal of so many columns."""
         from graphflow.render import to_ascii
 

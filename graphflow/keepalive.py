@@ -23,7 +23,8 @@ OPTIONS = (
     ("TCP_KEEPALIVE", IDLE_S),  # what macOS calls it
     ("TCP_KEEPINTVL", EACH_S),
     ("TCP_KEEPCNT", MAX_QUESTIONS),
-    ("TCP_USER_TIMEOUT", 1000 * (IDLE_S + MAX_QUESTIONS * EACH_S)),  # the same for what was sent and never received
+    # The same for what was sent and never received.
+    ("TCP_USER_TIMEOUT", 1000 * (IDLE_S + MAX_QUESTIONS * EACH_S)),
 )
 
 

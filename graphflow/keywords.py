@@ -105,22 +105,35 @@ PLACE = "give the command or the address behind the name"
 NOTES: dict[str, dict[str, str]] = {
     "graph": {
         **dict.fromkeys(
-            ("edges", "arrows", "flow", "nodes", "steps", "tasks", "start", "entry_point", "entry"), ARROWS
+            ("edges", "arrows", "flow", "nodes", "steps", "tasks", "start", "entry_point", "entry"),
+            ARROWS,
         ),
         "name": "give the name first, without a keyword",
     },
     "run": {
         **dict.fromkeys(("message", "input", "inputs", "prompt", "query"), MESSAGE),
-        **dict.fromkeys(("callback", "callbacks", "hooks", "on_event", "stream", "streaming", "verbose"), WATCH),
+        **dict.fromkeys(
+            ("callback", "callbacks", "hooks", "on_event", "stream", "streaming", "verbose"), WATCH
+        ),
     },
-    "tool": dict.fromkeys(("parameters", "args_schema", "schema", "input_schema", "args"), FUNCTION),
+    "tool": dict.fromkeys(
+        ("parameters", "args_schema", "schema", "input_schema", "args"), FUNCTION
+    ),
     "server": dict.fromkeys(("args", "argv", "cmd", "command", "url"), PLACE),
 }
 """What to do instead where no keyword was meant, by kind and word."""
 
 NEARLY_THE_SAME = 0.8
 """How near a keyword has to be, as `difflib` counts it, to come before what the word means elsewhere."""
-SAMPLING = ("temperature", "top_p", "top_k", "max_tokens", "seed", "presence_penalty", "frequency_penalty")
+SAMPLING = (
+    "temperature",
+    "top_p",
+    "top_k",
+    "max_tokens",
+    "seed",
+    "presence_penalty",
+    "frequency_penalty",
+)
 
 
 RENAMED: Mapping[str, Mapping[str, str]] = {
@@ -192,7 +205,9 @@ class Keywords(NamedTuple):
         return [name for name in self.required if name not in options and name not in placed]
 
 
-def keywords_of(function: Callable[..., object], shared: Iterable[str] = (), kind: str = "") -> Keywords:
+def keywords_of(
+    function: Callable[..., object], shared: Iterable[str] = (), kind: str = ""
+) -> Keywords:
     """What a constructor can be given; `shared` is what stands behind `**options: Unpack[NodeOptions]`."""
     places: list[str] = []
     named: list[str] = []
@@ -236,7 +251,9 @@ def present_names(whose: str, kind: str, options: Mapping[str, object]) -> dict[
     for name, value in options.items():
         new = renamed.get(name, name)
         if new != name and new in options:
-            raise DeclarationError(f"{whose} was given {new}= twice, the second time as {name}=; leave {name}= out")
+            raise DeclarationError(
+                f"{whose} was given {new}= twice, the second time as {name}=; leave {name}= out"
+            )
         present[new] = value
     return present
 
@@ -257,11 +274,17 @@ def take_renamed(kind: str, options: Any) -> dict[str, Any]:
 
 
 def _warn_of_old_name(old: str, new: str, stacklevel: int) -> None:
-    warnings.warn(f"{old} is now {new}; the old name goes with 0.3", DeprecationWarning, stacklevel=stacklevel)
+    warnings.warn(
+        f"{old} is now {new}; the old name goes with 0.3", DeprecationWarning, stacklevel=stacklevel
+    )
 
 
 def refuse(
-    whose: str, unknown: Iterable[str], have: Iterable[str], kind: str = "", lacking: Sequence[str] = ()
+    whose: str,
+    unknown: Iterable[str],
+    have: Iterable[str],
+    kind: str = "",
+    lacking: Sequence[str] = (),
 ) -> NoReturn:
     """Refuses keywords that there are not, all at once.
 
@@ -288,7 +311,13 @@ def refuse(
     raise DeclarationError("\n".join(problems))
 
 
-def check(whose: str, known: Keywords, given: Sequence[object], options: Mapping[str, object], kind: str = "") -> None:
+def check(
+    whose: str,
+    known: Keywords,
+    given: Sequence[object],
+    options: Mapping[str, object],
+    kind: str = "",
+) -> None:
     """Refuses a call with keywords that there are not, with values beyond the last place, or without what it needs.
 
     Raises:
@@ -300,10 +329,14 @@ def check(whose: str, known: Keywords, given: Sequence[object], options: Mapping
         refuse(whose, unknown, known.named, kind, lacking)
     beyond = known.beyond(given)
     if beyond:
-        raise DeclarationError(f"{whose} was given {beyond[0]!r} without a keyword; {_keyword_hint(known)}")
+        raise DeclarationError(
+            f"{whose} was given {beyond[0]!r} without a keyword; {_keyword_hint(known)}"
+        )
     for word in known.places[: len(given)]:
         if word in options:
-            raise DeclarationError(f"{whose} was given {word!r} twice, in its place and by its name; leave one out")
+            raise DeclarationError(
+                f"{whose} was given {word!r} twice, in its place and by its name; leave one out"
+            )
     if lacking:
         raise DeclarationError(_lacking_text(whose, lacking))
 
@@ -339,7 +372,8 @@ def meant_by(word: str, have: Sequence[str], kind: str = "") -> str:
         return notes[word]
     target = translated(word, have)
     slip = difflib.get_close_matches(word.lower(), have, n=1, cutoff=NEARLY_THE_SAME)
-    if target is not None and slip and slip[0] != target:  # a keyword of one's own comes before the words of others
+    # A keyword of one's own comes before the words of others.
+    if target is not None and slip and slip[0] != target:
         return f"did you mean {slip[0]}=?"
     for meant in ELSEWHERE.get(word, ()):
         keyword, _, _ = meant.partition("=")

@@ -65,13 +65,17 @@ class Limits:
 
     def __post_init__(self) -> None:
         if self.unpriced not in (None, "tell", "end"):
-            raise DeclarationError(f"Limits(unpriced={self.unpriced!r}): give 'tell' or 'end', or leave it out")
+            raise DeclarationError(
+                f"Limits(unpriced={self.unpriced!r}): give 'tell' or 'end', or leave it out"
+            )
         for field in fields(self)[:-1]:
             name, value = field.name, getattr(self, field.name)
             # No lap and nobody at work would be a walk that cannot move; none of the others is a fair limit.
             floor = 1 if name in ("laps", "concurrency") else 0
             if value is not None and not _is_number_from(floor, value):
-                raise DeclarationError(f"Limits({name}={value!r}): give a number of at least {floor}, or leave it out")
+                raise DeclarationError(
+                    f"Limits({name}={value!r}): give a number of at least {floor}, or leave it out"
+                )
 
     def tightest(self, other: Limits | None) -> Limits:
         """Both limits at once: for each field the smaller of the two that are stated."""

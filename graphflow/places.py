@@ -67,7 +67,9 @@ class EffectState:
         except Exception:  # whatever a comparison of the user's raises
             return False
 
-    async def once(self, ask: Callable[P, Awaitable[object]], *given: P.args, **named: P.kwargs) -> bool:
+    async def once(
+        self, ask: Callable[P, Awaitable[object]], *given: P.args, **named: P.kwargs
+    ) -> bool:
         """Sees to it that there is an answer: an earlier attempt's, also one still under way, or what `ask` brings.
 
         Returns:
@@ -82,7 +84,9 @@ class EffectState:
         await self.first(ask, *given, **named)
         return False
 
-    async def first(self, ask: Callable[P, Awaitable[object]], *given: P.args, **named: P.kwargs) -> object:
+    async def first(
+        self, ask: Callable[P, Awaitable[object]], *given: P.args, **named: P.kwargs
+    ) -> object:
         """The answer that `ask` brings, where there is none and nobody else asks at the moment."""
         self.under_way = True
         try:
@@ -257,7 +261,9 @@ class Asking:
         """Which of the equal questions this one is: one of an earlier attempt, those with answers first, or a new one."""
         left = self._left.get(asked)
         if left is None:
-            left = self._left[asked] = deque(sorted(range(len(known)), key=lambda number: _turn_of(known[number])))
+            left = self._left[asked] = deque(
+                sorted(range(len(known)), key=lambda number: _turn_of(known[number]))
+            )
         for number in left:
             if known[number].answers(question):
                 left.remove(number)
@@ -311,7 +317,8 @@ def canonical(value: object) -> str:
     """A value as text that only its content decides: the same in every process, whatever the order of keys and sets."""
     try:
         return _write(value)
-    except (TypeError, ValueError, RecursionError):  # keys that are not texts, numbers of thousands of digits, a ring
+    # Keys that are not texts, numbers of thousands of digits, a ring.
+    except (TypeError, ValueError, RecursionError):
         return _Text().of(value)
 
 
@@ -338,7 +345,8 @@ def _reduced_scalar(value: Any) -> object:
     if isinstance(value, _BY_THEIR_TEXT):
         return str(value)
     if isinstance(value, (SecretStr, SecretBytes)):
-        return "a secret"  # keys are shown to others, and a short secret could be guessed from its digest
+        # Keys are shown to others, and a short secret could be guessed from its digest.
+        return "a secret"
     return f"a {type(value).__qualname__}"  # never its repr, which may hold an address
 
 
@@ -378,7 +386,9 @@ class _Text:
             return "..."
         inner = depth + 1
         if isinstance(value, dict):
-            pairs = sorted([(self.of(name, inner), self.of(item, inner)) for name, item in value.items()])
+            pairs = sorted(
+                [(self.of(name, inner), self.of(item, inner)) for name, item in value.items()]
+            )
             items = [f"{name}:{item}" for name, item in pairs]
             return "{" + ",".join(items) + "}"
         if isinstance(value, (list, tuple)):

@@ -79,7 +79,8 @@ def _parts(value: object) -> Iterable[object]:
 def _inner(part: object) -> Iterable[object] | None:
     """What is in a container, or None for everything else."""
     kind = type(part)
-    if kind is str or kind is int or kind is float or kind in ATOMS:  # nearly every part: asked first, and cheaply
+    # Nearly every part: asked first, and cheaply.
+    if kind is str or kind is int or kind is float or kind in ATOMS:
         return None
     if isinstance(part, Mapping):
         return [*part.keys(), *part.values()]

@@ -135,7 +135,9 @@ class Policy:
         if self.check is None:
             return
         if iscoroutinefunction(self.check) or not callable(self.check):
-            raise DeclarationError(f"Policy(check={self.check!r}): give a plain function of the call")
+            raise DeclarationError(
+                f"Policy(check={self.check!r}): give a plain function of the call"
+            )
 
     def denies(self, names: Sequence[str]) -> str | None:
         """Why a node that goes by these names may not be activated at all, or None."""
@@ -144,7 +146,9 @@ class Policy:
                 return f"the policy denies {name!r}"
         return None
 
-    def refuses(self, name: str, effects: frozenset[Effect], others: Sequence[str] = ()) -> str | None:
+    def refuses(
+        self, name: str, effects: frozenset[Effect], others: Sequence[str] = ()
+    ) -> str | None:
         """Why a node of that name (and of other names, inside) may never be called; None if that depends."""
         # What is denied, first: no other rule gives it back.
         denied = self.denies((name, *others))

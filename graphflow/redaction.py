@@ -40,7 +40,7 @@ TextSpan = tuple[int, int, str]
 LabeledSecret = tuple[str, str]
 """What a secret is called, and the secret."""
 
-# -- what looks like a secret ----------------------------------------------------------------------------------------------
+# -- what looks like a secret ----------------------------------------------------------------------
 _TOKENS = (
     ("sk-", r"sk-[A-Za-z0-9_-]{16,}"),  # OpenAI, Anthropic, DeepSeek, OpenRouter
     ("k_live_ k_test_", r"[sr]k_(?:live|test)_[A-Za-z0-9]{10,}"),  # Stripe
@@ -85,7 +85,10 @@ _PLACES = (
         r"[\w.+-]{1,64}:(?P<bare>[^\s@/:\"'<>]{2,128})@(?=\w)(?!sha\d+:)",
     ),
     ("bearer", r"\bbearer\s+(?P<named>[A-Za-z0-9._~+/-]{16,}=*)"),
-    ("authorization", rf"\bauthorization{_VALUE}(?:[a-z]+\s+)?(?P<named>[A-Za-z0-9._~+/-]{{6,}}=*)"),
+    (
+        "authorization",
+        rf"\bauthorization{_VALUE}(?:[a-z]+\s+)?(?P<named>[A-Za-z0-9._~+/-]{{6,}}=*)",
+    ),
     (
         "=",
         r"[?&;#](?:[\w-]{0,40}(?:api[_-]?key|token|secret|password|passwd|pwd|signature)|key|sig|auth)="
@@ -111,7 +114,9 @@ def _hints(text: str) -> list[str]:
     return [text] if text == "private key" else text.split()
 
 
-_TOKEN_SHAPES = [(_hints(hints), re.compile(rf"(?<![A-Za-z0-9])(?:{shape})")) for hints, shape in _TOKENS]
+_TOKEN_SHAPES = [
+    (_hints(hints), re.compile(rf"(?<![A-Za-z0-9])(?:{shape})")) for hints, shape in _TOKENS
+]
 _PLACE_SHAPES = [(_hints(hints), re.compile(shape, re.IGNORECASE)) for hints, shape in _PLACES]
 _ALL_HINTS = [hint for hints, _ in (*_TOKEN_SHAPES, *_PLACE_SHAPES) for hint in hints]
 _ANY_HINT = re.compile("|".join(re.escape(hint.lower()) for hint in _ALL_HINTS))
@@ -127,7 +132,7 @@ def is_word(value: str) -> bool:
     return value.isdigit() and len(value) <= LONGEST_NUMBER
 
 
-# -- what is known to be one -----------------------------------------------------------------------------------------------
+# -- what is known to be one -----------------------------------------------------------------------
 _remembered: dict[str, str] = {}
 """What was passed in, as it may be written, with its label."""
 _starts: dict[str, list[str]] = {}
@@ -305,7 +310,8 @@ class Filter:
 
 
 _PASSWORD = re.compile(
-    r"^(password|passwd|passphrase|pwd|api_?key|client_?secret|private_?key|secret_?key)$", re.IGNORECASE
+    r"^(password|passwd|passphrase|pwd|api_?key|client_?secret|private_?key|secret_?key)$",
+    re.IGNORECASE,
 )
 
 
@@ -337,7 +343,8 @@ def _replaced(text: str, spans: list[TextSpan]) -> str:
     start, end, label = spans[0]
     longest = end - start
     behind = len(text) + 1
-    for first, last, other in (*spans[1:], (behind, behind, "")):  # the last one ends the run before it
+    # The last one ends the run before it.
+    for first, last, other in (*spans[1:], (behind, behind, "")):
         length = last - first
         if first >= end:
             parts.append(text[done:start])

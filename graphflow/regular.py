@@ -31,7 +31,9 @@ def read_regular(path: str | Path, largest: int | None = None) -> str:
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise FileUnreadable(f"{file} cannot be read: byte {error.start} is not UTF-8; save it as UTF-8") from None
+        raise FileUnreadable(
+            f"{file} cannot be read: byte {error.start} is not UTF-8; save it as UTF-8"
+        ) from None
 
 
 def _irregular(mode: int) -> str:

@@ -65,8 +65,11 @@ def _in_own_loop(work: Callable[[], Any]) -> Any:
         finally:
             began.set()
 
-    context = copy_context()  # what the caller has set holds for the work; what the work sets is its own
-    thread = threading.Thread(target=context.run, args=(body,), name="graphflow:run_sync", daemon=True)
+    # What the caller has set holds for the work; what the work sets is its own.
+    context = copy_context()
+    thread = threading.Thread(
+        target=context.run, args=(body,), name="graphflow:run_sync", daemon=True
+    )
     thread.start()
     try:
         thread.join()

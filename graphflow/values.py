@@ -195,7 +195,9 @@ OF_KIND: Mapping[str, Mapping[str, ValueKind]] = {
     "agent": {"examples": EXAMPLES},
     "router": {"examples": EXAMPLES_BY_LABEL},
     "graph": {"deps": TYPE},
-    "Retry": _by_keyword({WHOLE: "attempts", ERRORS: "on", NUMBER: "wait_s factor max_wait_s jitter"}),
+    "Retry": _by_keyword(
+        {WHOLE: "attempts", ERRORS: "on", NUMBER: "wait_s factor max_wait_s jitter"}
+    ),
     "Policy": _by_keyword({TEXTS: "allow deny effects", FUNCTION: "check"}),
     "Handoff": _by_keyword({TRUTH: "conversation", WHOLE: "laps"}),
 }
@@ -214,7 +216,8 @@ def check_values(whose: str, kind: str, given: Iterable[tuple[str, object]]) -> 
     Raises:
         DeclarationError: there is one; the text says what can stand there.
     """
-    own = OF_KIND.get(kind, {})  # before the shared ones: `examples` of a router are not those of an agent
+    # Before the shared ones: `examples` of a router are not those of an agent.
+    own = OF_KIND.get(kind, {})
     for name, value in given:
         shape = own.get(name) or SHAPES.get(name)
         if shape is None or value is None or shape.fits(value):

@@ -126,10 +126,19 @@ evaluator = Agent(
     system="Grade the text: 5 is perfect, 1 is useless. Say in one sentence what to mend.",
     prompt="Task: {{ task }}\nText: {{ text }}",
     examples=[
-        (_graded("Write a slogan for a school.", "Come to learn, stay to grow."), Verdict(feedback="Good.", grade=5)),
+        (
+            _graded("Write a slogan for a school.", "Come to learn, stay to grow."),
+            Verdict(feedback="Good.", grade=5),
+        ),
         (_graded("Write a greeting.", "a a a a"), Verdict(feedback="Write whole words.", grade=1)),
-        (_graded("Write one sentence about cats.", "Cats sleep all day."), Verdict(feedback="Good.", grade=5)),
-        (_graded("Write a note to Ben.", "Dear Ben, thank you for the cake!"), Verdict(feedback="Good.", grade=5)),
+        (
+            _graded("Write one sentence about cats.", "Cats sleep all day."),
+            Verdict(feedback="Good.", grade=5),
+        ),
+        (
+            _graded("Write a note to Ben.", "Dear Ben, thank you for the cake!"),
+            Verdict(feedback="Good.", grade=5),
+        ),
     ],
     max_tokens=200,
 )
@@ -140,7 +149,8 @@ async def decide(draft: Draft, verdict: Verdict, round: Round) -> Written | Roun
     """Lets a good text go; what can be counted outweighs the grade."""
     wrong = unmet(draft.text, demands_of(draft.task))
     grade = verdict.grade
-    if wrong:  # below GOOD, and lower the more is wrong, so that the best text so far is the one with the least
+    # Below GOOD, and lower the more is wrong, so that the best text so far is the one with the least.
+    if wrong:
         grade = max(0, min(grade, GOOD - 1 - len(wrong)))
     judged = Draft(
         task=draft.task,
@@ -153,7 +163,9 @@ async def decide(draft: Draft, verdict: Verdict, round: Round) -> Written | Roun
     if round.best is not None and round.best.grade > judged.grade:
         best = round.best
     if grade >= GOOD:
-        return Written(text=draft.text, good=True, grade=grade, rounds=draft.rounds, feedback=judged.feedback)
+        return Written(
+            text=draft.text, good=True, grade=grade, rounds=draft.rounds, feedback=judged.feedback
+        )
     return Round(task=draft.task, last=judged, best=best)
 
 
@@ -165,7 +177,13 @@ async def best_so_far(reached: LimitReached) -> Written:
     assert round.best is not None
     assert round.last is not None
     best = round.best
-    return Written(text=best.text, good=False, grade=best.grade, rounds=round.last.rounds, feedback=best.feedback)
+    return Written(
+        text=best.text,
+        good=False,
+        grade=best.grade,
+        rounds=round.last.rounds,
+        feedback=best.feedback,
+    )
 
 
 evaluator_optimizer: Graph[Brief, Written] = Graph(

@@ -16,7 +16,19 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from graphflow import END, START, Agent, Failure, Graph, Handoff, LimitReached, Limits, Message, node, tool
+from graphflow import (
+    END,
+    START,
+    Agent,
+    Failure,
+    Graph,
+    Handoff,
+    LimitReached,
+    Limits,
+    Message,
+    node,
+    tool,
+)
 from nodes.tools.find_order import find_order as look_up
 
 SHOP = str(Path(__file__).parent / "shop")
@@ -58,7 +70,10 @@ async def find_order(order_id: str) -> dict[str, str]:
 
 # Specialists name triage by its name: it is declared below them, and names them.
 BACK = Handoff(
-    "triage", conversation=True, laps=HAND_BACKS, description="If the matter is not yours; say what the customer wants."
+    "triage",
+    conversation=True,
+    laps=HAND_BACKS,
+    description="If the matter is not yours; say what the customer wants.",
 )
 
 shipping = Agent(

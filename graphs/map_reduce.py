@@ -66,11 +66,17 @@ reader = Agent(
     prompt="Text: {{ message.text }}\nQuestion: {{ question }}",
     examples=[
         (
-            _chunk("What is this about?", "The mill was built in 1820. It ground corn for the whole valley."),
+            _chunk(
+                "What is this about?",
+                "The mill was built in 1820. It ground corn for the whole valley.",
+            ),
             "The mill was built in 1820 and ground corn for the valley.",
         ),
         (
-            _chunk("When is lunch?", "Breakfast is from 7 to 9. Lunch is served at noon in the hall. Tea is free."),
+            _chunk(
+                "When is lunch?",
+                "Breakfast is from 7 to 9. Lunch is served at noon in the hall. Tea is free.",
+            ),
             "Lunch is served at noon in the hall.",
         ),
     ],
@@ -133,12 +139,18 @@ def _packed(pack: list[Note]) -> Chunk:
 async def cut_short(reached: LimitReached) -> Notes:
     """The way out when there are too many notes even so: the first of them, as they are."""
     packs: Chunks = reached.message
-    notes = [Note(name=pack.name, text=pack.text, question=pack.question, by="quotes") for pack in packs.chunks]
+    notes = [
+        Note(name=pack.name, text=pack.text, question=pack.question, by="quotes")
+        for pack in packs.chunks
+    ]
     return Notes(question=notes[0].question, notes=tuple(notes[:MAX_NOTES]))
 
 
 def _notes(question: str, *texts: str) -> Notes:
-    return Notes(question=question, notes=tuple(Note(name="", text=text, question=question) for text in texts))
+    return Notes(
+        question=question,
+        notes=tuple(Note(name="", text=text, question=question) for text in texts),
+    )
 
 
 reducer = Agent(
@@ -148,11 +160,19 @@ reducer = Agent(
     prompt="{% for note in notes %}Note: {{ note.text }}\n{% endfor %}Question: {{ question }}",
     examples=[
         (
-            _notes("What is this about?", "The mill was built in 1820.", "The river turns the wheel of the mill."),
+            _notes(
+                "What is this about?",
+                "The mill was built in 1820.",
+                "The river turns the wheel of the mill.",
+            ),
             "The mill was built in 1820, and the river turns its wheel.",
         ),
         (
-            _notes("When is lunch?", "Breakfast is from 7 to 9.", "Lunch is served at noon in the hall."),
+            _notes(
+                "When is lunch?",
+                "Breakfast is from 7 to 9.",
+                "Lunch is served at noon in the hall.",
+            ),
             "Lunch is served at noon in the hall.",
         ),
     ],
@@ -202,7 +222,7 @@ map_reduce: Graph[Documents, Answer] = Graph(
 )
 
 
-# -- what stands in for a model that fails, or says what is not so ------------------------------------------------------
+# -- what stands in for a model that fails, or says what is not so ---------------------------------
 def to_the_point(notes: list[Note]) -> list[Note]:
     """The notes that share a word with the question; all if none does."""
     share = shares(point_of(notes[0].question), [note.text for note in notes])
@@ -214,7 +234,9 @@ def excerpt(chunk: Chunk) -> Note:
     found = sentences(chunk.text) or [" ".join(chunk.text.split())]
     share = shares(point_of(chunk.question), found)
     best = share.index(max(share))
-    return Note(name=chunk.name, text=found[best], question=chunk.question, by="quotes", check=chunk.check)
+    return Note(
+        name=chunk.name, text=found[best], question=chunk.question, by="quotes", check=chunk.check
+    )
 
 
 def quoted(notes: Notes) -> Answer:
@@ -227,4 +249,6 @@ def quoted(notes: Notes) -> Answer:
 
 def answered(notes: Notes, answer: str, by: Literal["model", "quotes"]) -> Answer:
     """An answer, and the notes it rests on."""
-    return Answer(answer=answer, by=by, notes=tuple(f"{note.name}: {note.text}" for note in notes.notes))
+    return Answer(
+        answer=answer, by=by, notes=tuple(f"{note.name}: {note.text}" for note in notes.notes)
+    )

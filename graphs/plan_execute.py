@@ -17,7 +17,18 @@ from pathlib import Path
 
 from pydantic import Field
 
-from graphflow import END, START, Agent, Context, Failure, Graph, LimitReached, Limits, Message, node
+from graphflow import (
+    END,
+    START,
+    Agent,
+    Context,
+    Failure,
+    Graph,
+    LimitReached,
+    Limits,
+    Message,
+    node,
+)
 from nodes._support.words import stems
 from nodes.steps.check_answer import checked
 from nodes.steps.retrieve import NEAR, key_words
@@ -202,7 +213,10 @@ def to_the_point(steps: list[str], question: str) -> list[str]:
 
 def written(goal: Goal) -> Report:
     """What is known, as text."""
-    answer = " ".join(dict.fromkeys(finding.answer for finding in goal.known)) or "I found nothing about that."
+    answer = (
+        " ".join(dict.fromkeys(finding.answer for finding in goal.known))
+        or "I found nothing about that."
+    )
     return Report(answer=answer, findings=goal.known, open=goal.missing)
 
 

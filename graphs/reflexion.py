@@ -157,7 +157,11 @@ reflector = Agent(
             "Next time I also write 'salt'.",
         ),
         (
-            _failed('Tell Ben that his "chair" is "ready".', "Good news!", "It lacks 'chair'. It lacks 'ready'."),
+            _failed(
+                'Tell Ben that his "chair" is "ready".',
+                "Good news!",
+                "It lacks 'chair'. It lacks 'ready'.",
+            ),
             "Next time I also write 'chair' and 'ready'.",
         ),
     ],
@@ -178,8 +182,11 @@ async def give_up(reached: LimitReached) -> Solved:
     """The way out when the attempts are used up: the one with the least wrong, the latest of equals."""
     failed: Failed = reached.message
     attempts = failed.trial.attempts
-    best = min(reversed(attempts), key=lambda attempt: len(attempt.wrong))  # `min` takes the first of equals
-    return Solved(answer=best.answer, solved=False, attempts=len(attempts), lessons=failed.trial.lessons)
+    # `min` takes the first of equals.
+    best = min(reversed(attempts), key=lambda attempt: len(attempt.wrong))
+    return Solved(
+        answer=best.answer, solved=False, attempts=len(attempts), lessons=failed.trial.lessons
+    )
 
 
 reflexion: Graph[Task, Solved] = Graph(

@@ -74,7 +74,9 @@ def total(items: dict[str, int]) -> str:
         items: how many of each thing, by its name in the price list.
     """
     cost = Decimal(0)  # money is decimal: floats make 0.1 + 0.2 more than 0.3
-    table = {row["item"].lower(): row for row in read_table(Path(SHOP) / "prices.csv", "item", "price")}
+    table = {
+        row["item"].lower(): row for row in read_table(Path(SHOP) / "prices.csv", "item", "price")
+    }
     for item, count in items.items():
         if item.lower() not in table:
             raise ToolError(f"{item!r} is not in the price list; look it up with prices()")

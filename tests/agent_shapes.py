@@ -38,7 +38,7 @@ def attempts_of(ctx: Context, node: str, activation: tuple[int, int] | None = No
     return sum(event.node == node and (event.frame, event.activation) == where for event in told)
 
 
-# -- tools -----------------------------------------------------------------------------------------------------------------
+# -- tools -----------------------------------------------------------------------------------------
 @tool(effects=["writes"])
 async def charge(n: int, ctx: Context) -> str:
     """Charges an amount."""
@@ -102,7 +102,7 @@ async def refund(n: int) -> int:
 TOOLS = (charge, look, double, weak, known, deep, refund)
 
 
-# -- models ----------------------------------------------------------------------------------------------------------------
+# -- models ----------------------------------------------------------------------------------------
 def text_of(request: Request) -> str:
     """What a model is shown, without the numbers that follow the order of arrival."""
     parts: list[str] = [str(request.system)]
@@ -168,7 +168,7 @@ def model_of(plan: list[list[str]], hands: str = "") -> ComputedModel:
     return ComputedModel(reply, tokens=(7, 3), usd=0.125)
 
 
-# -- graphs ----------------------------------------------------------------------------------------------------------------
+# -- graphs ----------------------------------------------------------------------------------------
 class Shapes:
     """Makes one random graph."""
 
@@ -200,9 +200,16 @@ class Shapes:
             for _ in range(rng.randint(1, 2)):
                 picked = [rng.choice(names) for _ in range(rng.randint(1, 3))]
                 talking = [each.name for each in subs if each.isolation != "isolated"]
-                if any(name in talking for name in picked):  # what they hear must not be a matter of time
+                # What they hear must not be a matter of time.
+                if any(name in talking for name in picked):
                     picked = [name for name in picked if name in talking][:1] * rng.randint(1, 2)
-                plan.append([name for at, name in enumerate(picked) if name != "flaky" or name not in picked[:at]])
+                plan.append(
+                    [
+                        name
+                        for at, name in enumerate(picked)
+                        if name != "flaky" or name not in picked[:at]
+                    ]
+                )
         model = model_of(plan, "" if hands is None else f"transfer_to_{hands.name}")
         return Agent(
             self.name("agent"),
@@ -222,7 +229,8 @@ class Shapes:
         if rng.random() < 0.3 and self.left > 0:
             other = self.agent(depth)
             target = Graph(self.name("sub"), START >> target >> other >> END)
-        if rng.random() < 0.25 and not self.beside:  # the numbers of handles follow the order of arrival
+        # The numbers of handles follow the order of arrival.
+        if rng.random() < 0.25 and not self.beside:
             isolation: Any = rng.choice(["isolated", "forked"])
             return SubAgent(target, isolation=isolation, background=True, name=self.name("bg"))
         return SubAgent(target, isolation=rng.choice(["isolated", "shared", "shared", "forked"]))
@@ -230,11 +238,24 @@ class Shapes:
     def piece(self, source: Any, depth: int) -> tuple[list[Any], Any]:
         """Arrows from a source, and what they lead to; all of it takes and gives a `Msg`."""
         rng = self.rng
-        kinds: list[Callable[[Any, int], tuple[list[Any], Any]]] = [self.one, self.one, self.step, self.human]
+        kinds: list[Callable[[Any, int], tuple[list[Any], Any]]] = [
+            self.one,
+            self.one,
+            self.step,
+            self.human,
+        ]
         if self.left <= 0:
             kinds = [self.step, self.human]
         if depth < 2 and self.count < 12:
-            kinds += [self.chain, self.fan, self.each, self.loop, self.nested, self.mended, self.handed]
+            kinds += [
+                self.chain,
+                self.fan,
+                self.each,
+                self.loop,
+                self.nested,
+                self.mended,
+                self.handed,
+            ]
         return rng.choice(kinds)(source, depth)
 
     def one(self, source: Any, depth: int) -> tuple[list[Any], Any]:
@@ -300,7 +321,9 @@ class Shapes:
 
         fork, join = node(name=self.name("split"), effects=[])(split), self.collected()
         self.beside += 1
-        more, tail = self.piece(fork.each.fork("isolate") if self.rng.random() < 0.5 else fork.each, depth + 1)
+        more, tail = self.piece(
+            fork.each.fork("isolate") if self.rng.random() < 0.5 else fork.each, depth + 1
+        )
         self.beside -= 1
         return [source >> fork, *more, tail >> join], join
 
@@ -318,7 +341,10 @@ class Shapes:
 
         from graphflow import LimitReached
 
-        head, verdict = node(name=self.name("enter"))(enter), node(name=self.name("judge"), effects=[])(judge)
+        head, verdict = (
+            node(name=self.name("enter"))(enter),
+            node(name=self.name("judge"), effects=[])(judge),
+        )
         out = node(name=self.name("leave"))(leave)
         more, tail = self.piece(head, depth + 1)
         paths = [source >> head, *more, tail >> verdict, verdict[Msg].limit(2) >> head]

@@ -166,7 +166,14 @@ class PairBlock(Block):
             node(name=names.new("pair"))(pair),
         )
         left, right = self.left.wire(fork, names), self.right.wire(fork, names)
-        paths = [source >> fork, *left.paths, left.tail >> a, *right.paths, right.tail >> b, (a, b) >> join]
+        paths = [
+            source >> fork,
+            *left.paths,
+            left.tail >> a,
+            *right.paths,
+            right.tail >> b,
+            (a, b) >> join,
+        ]
         return Wired(paths, join)
 
     def value(self, n: int) -> int:
@@ -229,7 +236,9 @@ class RouteBlock(Block):
         router: Router[Msg, Msg] = Router(names.new("route"), rule)
         end = node(name=names.new("merge"))(merge)
         left, right = self.left.wire(router["left"], names), self.right.wire(router["right"], names)
-        return Wired([source >> router, *left.paths, *right.paths, (left.tail, right.tail) >> end], end)
+        return Wired(
+            [source >> router, *left.paths, *right.paths, (left.tail, right.tail) >> end], end
+        )
 
     def value(self, n: int) -> int:
         return self.left.value(n) if n % 2 else self.right.value(n)
@@ -257,7 +266,12 @@ class LoopBlock(Block):
         exit_node = node(name=names.new("judge"))(judge)
         leave = node(name=names.new("leave"))(stop)
         wired = self.part.wire(head, names)
-        paths = [source >> head, *wired.paths, wired.tail >> exit_node, exit_node[Msg].limit(self.laps) >> head]
+        paths = [
+            source >> head,
+            *wired.paths,
+            wired.tail >> exit_node,
+            exit_node[Msg].limit(self.laps) >> head,
+        ]
         return Wired([*paths, exit_node[Done] >> leave, exit_node[LimitReached] >> leave], leave)
 
     def value(self, n: int) -> int:
@@ -326,7 +340,10 @@ class StubbornBlock(Block):
             return m
 
         head = node(name=names.new("enter"))(enter)
-        weak, back = node(name=names.new("stubborn"))(stubborn), node(name=names.new("again"))(again)
+        weak, back = (
+            node(name=names.new("stubborn"))(stubborn),
+            node(name=names.new("again"))(again),
+        )
         over, end = node(name=names.new("give_up"))(give_up), node(name=names.new("merge"))(merge)
         add = node(name=names.new("add"))(_plus_one)
         paths = [source >> head >> weak, weak[Failure].limit(self.laps) >> back >> add >> weak]
@@ -370,12 +387,22 @@ class TwiceBlock(Block):
             return Msg(n=mix([m.n for m in reversed(ms)]))
 
         fork, through = node(name=names.new("fork"))(same), node(name=names.new("through"))(same)
-        one, two = node(name=names.new("forward"))(forward), node(name=names.new("backward"))(backward)
+        one, two = (
+            node(name=names.new("forward"))(forward),
+            node(name=names.new("backward"))(backward),
+        )
         last = node(name=names.new("last"))(forward)
         stated: Any = fork if self.policy == "cancel" else fork.fork(self.policy)
         left, right = self.left.wire(stated, names), self.right.wire(stated, names)
         tails = (left.tail, right.tail)
-        paths = [source >> fork, *left.paths, *right.paths, tails >> one, tails >> two, (one, two) >> through >> last]
+        paths = [
+            source >> fork,
+            *left.paths,
+            *right.paths,
+            tails >> one,
+            tails >> two,
+            (one, two) >> through >> last,
+        ]
         return Wired(paths, last)
 
     def value(self, n: int) -> int:
@@ -415,7 +442,12 @@ class TakeBlock(Block):
         some, other = node(name=names.new("take"))(take), node(name=names.new("beside"))(beside)
         end = node(name=names.new("both"))(both)
         wired = self.part.wire(items.each, names)
-        paths = [source >> head >> (items, other), *wired.paths, wired.tail >> some, (some, other) >> end]
+        paths = [
+            source >> head >> (items, other),
+            *wired.paths,
+            wired.tail >> some,
+            (some, other) >> end,
+        ]
         return Wired(paths, end)
 
     def value(self, n: int) -> int:
@@ -514,10 +546,14 @@ def _grow(children: st.SearchStrategy[Block]) -> st.SearchStrategy[Block]:
 
 
 blocks: st.SearchStrategy[Block] = st.recursive(
-    st.one_of(steps, st.builds(MendBlock), st.builds(StubbornBlock, st.integers(1, 3))), _grow, max_leaves=8
+    st.one_of(steps, st.builds(MendBlock), st.builds(StubbornBlock, st.integers(1, 3))),
+    _grow,
+    max_leaves=8,
 )
 nested: st.SearchStrategy[Block] = st.one_of(
     blocks,
     st.builds(GraphBlock, blocks),
-    st.builds(lambda a, b: SequenceBlock([GraphBlock(FanBlock([a, GraphBlock(b)])), a]), blocks, blocks),
+    st.builds(
+        lambda a, b: SequenceBlock([GraphBlock(FanBlock([a, GraphBlock(b)])), a]), blocks, blocks
+    ),
 )

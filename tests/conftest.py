@@ -55,7 +55,12 @@ def refuses_to_end(released: asyncio.Event) -> Any:
 
 
 def walk(
-    graph: Graph[Any, Any], message: Any, *, plain: bool = True, observed: bool = False, **options: Any
+    graph: Graph[Any, Any],
+    message: Any,
+    *,
+    plain: bool = True,
+    observed: bool = False,
+    **options: Any,
 ) -> Run[Any]:
     """A run to its end: the run itself, whether it completed or not (`run.error` says)."""
 
@@ -69,7 +74,9 @@ def walk(
             assert run.error is error or isinstance(error, asyncio.CancelledError)
         if listener is not None:
             await listener
-        await eventually(lambda: asyncio.all_tasks() == {asyncio.current_task()}, because=asyncio.all_tasks)
+        await eventually(
+            lambda: asyncio.all_tasks() == {asyncio.current_task()}, because=asyncio.all_tasks
+        )
         return run
 
     return asyncio.run(main())

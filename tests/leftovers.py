@@ -68,7 +68,13 @@ def _lasts(pid: int) -> bool:
 def name_of(pid: int) -> str:
     """What a process was started as."""
     try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()[:200]
+        return (
+            Path(f"/proc/{pid}/cmdline")
+            .read_bytes()
+            .replace(b"\0", b" ")
+            .decode(errors="replace")
+            .strip()[:200]
+        )
     except OSError:
         return "(gone)"
 
@@ -117,7 +123,9 @@ class Watch:
         for pid in processes:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-        until(lambda: not any(map(alive, processes)), because=lambda: f"{processes} cannot be killed")
+        until(
+            lambda: not any(map(alive, processes)), because=lambda: f"{processes} cannot be killed"
+        )
 
 
 @contextlib.contextmanager

@@ -55,7 +55,9 @@ class Plan:
             return [Msg(n=digest(name, m, k) % 1000) for k in range(digest(name, m) % 4)]
 
         body = {"one": one, "some": one, "two": two, "optional": two, "map": listed}[self.takes]
-        port: Any = {"some": list[Msg | A | B]}.get(self.takes, Msg | A | B | Failure | LimitReached)
+        port: Any = {"some": list[Msg | A | B]}.get(
+            self.takes, Msg | A | B | Failure | LimitReached
+        )
         body.__annotations__["m"] = port
         if self.takes in ("two", "optional"):
             body.__annotations__["k"] = port if self.takes == "two" else port | None
@@ -80,7 +82,10 @@ def sketched(rng: random.Random) -> tuple[list[Plan], list[Way]]:
     """Nodes, and edges for every arm of every node: mostly forward, some back."""
     count = rng.randint(2, 9)
     made = [Plan(f"n{i}", "one", rng.randint(1, 3), rng.random() < 0.2) for i in range(count)]
-    ways = [Way(-2, "", target) for target in rng.sample(range(min(3, count)), min(count, rng.choice([1, 1, 1, 2])))]
+    ways = [
+        Way(-2, "", target)
+        for target in rng.sample(range(min(3, count)), min(count, rng.choice([1, 1, 1, 2])))
+    ]
     for number, plan in enumerate(made):
         plan.takes = "map" if rng.random() < 0.12 else "one"
         ahead = [*range(number + 1, min(count, number + 4)), -1]
@@ -117,7 +122,9 @@ def graph_of(seed: int) -> Graph[Any, Any] | None:
     for way in ways:
         source: Any = START if way.source == -2 else nodes[way.source]
         arms = {"Msg": Msg, "A": A, "B": B, "Failure": Failure, "LimitReached": LimitReached}
-        origin = source if not way.arm else source.each if way.arm == "each" else source[arms[way.arm]]
+        origin = (
+            source if not way.arm else source.each if way.arm == "each" else source[arms[way.arm]]
+        )
         if way.policy is not None:
             origin = origin.fork(way.policy)
         if way.laps is not None:

@@ -23,11 +23,17 @@ def results_of(model: ScriptedModel) -> list[tuple[ToolResult, ...]]:
 
 
 def ask(
-    tools: Sequence[Any], *replies: Any, observed: bool = False, agent: dict[str, Any] | None = None, **options: Any
+    tools: Sequence[Any],
+    *replies: Any,
+    observed: bool = False,
+    agent: dict[str, Any] | None = None,
+    **options: Any,
 ) -> tuple[Run[Any], list[ToolResult]]:
     """The run of an agent that makes these turns and then ends, and all results in the order of its calls."""
     model = ScriptedModel(*replies, "end")
-    graph = Graph("desk", START >> Agent("agent", input=str, tools=list(tools), **(agent or {})) >> END)
+    graph = Graph(
+        "desk", START >> Agent("agent", input=str, tools=list(tools), **(agent or {})) >> END
+    )
     run = walk(graph, "go", model=model, observed=observed, **options)
     assert run.output == "end", run.error
     model.done()

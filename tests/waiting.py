@@ -14,7 +14,9 @@ LONG_S = 60.0
 PAUSE_S = 0.01
 
 
-def until(condition: Callable[[], T], seconds: float = LONG_S, because: Callable[[], object] | None = None) -> T:
+def until(
+    condition: Callable[[], T], seconds: float = LONG_S, because: Callable[[], object] | None = None
+) -> T:
     """What a condition answers as soon as that is true; the loop of this thread stands still meanwhile.
 
     Args:
@@ -24,7 +26,9 @@ def until(condition: Callable[[], T], seconds: float = LONG_S, because: Callable
     """
     end = time.monotonic() + seconds
     while not (answer := condition()):
-        assert time.monotonic() < end, f"not within {seconds:g} s: {because() if because else answer!r}"
+        assert time.monotonic() < end, (
+            f"not within {seconds:g} s: {because() if because else answer!r}"
+        )
         time.sleep(PAUSE_S)
     return answer
 
@@ -35,6 +39,8 @@ async def eventually(
     """The same, while the loop goes on."""
     end = time.monotonic() + seconds
     while not (answer := condition()):
-        assert time.monotonic() < end, f"not within {seconds:g} s: {because() if because else answer!r}"
+        assert time.monotonic() < end, (
+            f"not within {seconds:g} s: {because() if because else answer!r}"
+        )
         await asyncio.sleep(PAUSE_S)
     return answer

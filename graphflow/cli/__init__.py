@@ -16,7 +16,10 @@ def main() -> None:
         import rich  # noqa: F401
         import typer  # noqa: F401
     except ImportError:
-        print("graphflow: the command line needs the extra 'cli': pip install 'graphflow-agents[cli]'", file=sys.stderr)
+        print(
+            "graphflow: the command line needs the extra 'cli': pip install 'graphflow-agents[cli]'",
+            file=sys.stderr,
+        )
         raise SystemExit(2) from None
     from graphflow.cli.app import run_app
 

@@ -39,7 +39,9 @@ async def give_answer(
         AnswerInvalid: the answer does not fit.
         AnswerExists: somebody was faster.
     """
-    header = await header_of(store, id, lambda each: each.status == "waiting", "run that waits for an answer")
+    header = await header_of(
+        store, id, lambda each: each.status == "waiting", "run that waits for an answer"
+    )
     run = await store.load(header.id)
     waiting = run.waits_for
     if name is not None:
@@ -71,14 +73,18 @@ def _only(header: RunHeader, questions: list[Question]) -> Question:
     if not questions:
         raise QuestionUnknown(f"run {header.id} ({header.status}) has no open question")
     listed = "; ".join(map(question_line, questions))
-    raise QuestionUnknown(f"run {header.id} waits for {len(questions)} answers; say which question: {listed}")
+    raise QuestionUnknown(
+        f"run {header.id} waits for {len(questions)} answers; say which question: {listed}"
+    )
 
 
 def read_value(question: Question, text: str | None) -> object:
     """The value of an answer as it was written: JSON, or a text where one is wanted."""
     if text is None or text == "-":
         if sys.stdin.isatty():  # and nobody can read what is asked
-            raise InputInvalid(f"{question_line(question)}\nwrite the answer behind it, as JSON or as a text")
+            raise InputInvalid(
+                f"{question_line(question)}\nwrite the answer behind it, as JSON or as a text"
+            )
         text = sys.stdin.read()
     # 7 is the text "7" where a text is wanted, and whoever says yes to an approval need not quote it.
     wants_text = question.schema.get("type") == "string" or question.about == "approval"

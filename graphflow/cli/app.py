@@ -14,7 +14,14 @@ from typing import Annotated, Any, Literal
 import typer
 
 from graphflow import __version__, errors
-from graphflow.cli.options import GraphName, ModelName, OpenLevels, StatedLimits, StoreAddress, read_limits
+from graphflow.cli.options import (
+    GraphName,
+    ModelName,
+    OpenLevels,
+    StatedLimits,
+    StoreAddress,
+    read_limits,
+)
 from graphflow.cli.runs import COMMANDS as RUN_COMMANDS
 from graphflow.cli.show import note, out, show_error
 from graphflow.messages.types import type_name
@@ -65,8 +72,12 @@ _debug = False  # typer has no other way from the options before a command to wh
 
 @app.callback(invoke_without_command=True)
 def options(
-    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback behind an error.")] = False,
-    version: Annotated[bool, typer.Option("--version", is_eager=True, help="Print the version and exit.")] = False,
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Show the traceback behind an error.")
+    ] = False,
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, help="Print the version and exit.")
+    ] = False,
 ) -> None:
     """Graphs of agents: run, check, draw."""
     global _debug
@@ -80,23 +91,38 @@ def options(
 def run(
     graph: GraphName,
     message: Annotated[
-        str | None, typer.Argument(metavar="INPUT", help="The graph's input: text, JSON, or - to read standard input.")
+        str | None,
+        typer.Argument(
+            metavar="INPUT", help="The graph's input: text, JSON, or - to read standard input."
+        ),
     ] = None,
     settings: Annotated[
         list[str] | None,
-        typer.Option("--set", "-s", metavar="FIELD=VALUE", help="Set a field of the input; may be repeated."),
+        typer.Option(
+            "--set", "-s", metavar="FIELD=VALUE", help="Set a field of the input; may be repeated."
+        ),
     ] = None,
     model: ModelName = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the output, status and usage as JSON.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the output, status and usage as JSON.")
+    ] = False,
     events: Annotated[
-        Path | None, typer.Option(metavar="FILE.jsonl", help="Write every event to this file, one JSON line each.")
+        Path | None,
+        typer.Option(
+            metavar="FILE.jsonl", help="Write every event to this file, one JSON line each."
+        ),
     ] = None,
     report: Annotated[
         Path | None,
-        typer.Option(metavar="FILE.html", help="Write the run as an HTML page: pictures, conversations, costs."),
+        typer.Option(
+            metavar="FILE.html",
+            help="Write the run as an HTML page: pictures, conversations, costs.",
+        ),
     ] = None,
     store: StoreAddress = None,
-    id: Annotated[str | None, typer.Option(metavar="ID", help="The run's name, unique where it is kept.")] = None,
+    id: Annotated[
+        str | None, typer.Option(metavar="ID", help="The run's name, unique where it is kept.")
+    ] = None,
     sync: Annotated[
         Literal["effects", "each", "end"],
         typer.Option(help="When the run waits until what it did is on the disk."),
@@ -155,34 +181,62 @@ def draw(
     path: Annotated[
         Path | None,
         typer.Argument(
-            metavar="FILE", help="Where to draw to: .svg, .png, .pdf, .dot, .mmd or .txt. Default: print Mermaid."
+            metavar="FILE",
+            help="Where to draw to: .svg, .png, .pdf, .dot, .mmd or .txt. Default: print Mermaid.",
         ),
     ] = None,
     open: OpenLevels = None,
-    direction: Annotated[Literal["TB", "LR"], typer.Option(help="Top to bottom, or left to right.")] = "TB",
+    direction: Annotated[
+        Literal["TB", "LR"], typer.Option(help="Top to bottom, or left to right.")
+    ] = "TB",
     legend: Annotated[bool, typer.Option("--legend", help="Explain the shapes and lines.")] = False,
     theme: Annotated[Literal["auto", "light", "dark"], typer.Option(help="The colours.")] = "auto",
-    labels: Annotated[bool, typer.Option("--labels/--no-labels", help="Show what edges carry.")] = True,
-    ascii: Annotated[bool, typer.Option("--ascii", help="Print boxes and lines for a terminal.")] = False,
+    labels: Annotated[
+        bool, typer.Option("--labels/--no-labels", help="Show what edges carry.")
+    ] = True,
+    ascii: Annotated[
+        bool, typer.Option("--ascii", help="Print boxes and lines for a terminal.")
+    ] = False,
     events: Annotated[
-        Path | None, typer.Option(metavar="FILE.jsonl", help="Show a run on it: a file that `run --events` wrote.")
+        Path | None,
+        typer.Option(
+            metavar="FILE.jsonl", help="Show a run on it: a file that `run --events` wrote."
+        ),
     ] = None,
 ) -> None:
     """Draw a graph, or a run of it."""
     from graphflow.cli.draw import draw_graph, levels
 
-    look = {"direction": direction, "legend": legend, "theme": theme, "labels": labels, **levels(open)}
+    look = {
+        "direction": direction,
+        "legend": legend,
+        "theme": theme,
+        "labels": labels,
+        **levels(open),
+    }
     draw_graph(load(graph), path, events, ascii, look)
 
 
 @app.command("diff")
 def compare(
     a: Annotated[
-        str, typer.Argument(metavar="A", help="A graph, a run, or a file that `run --events` wrote (.jsonl).")
+        str,
+        typer.Argument(
+            metavar="A", help="A graph, a run, or a file that `run --events` wrote (.jsonl)."
+        ),
     ],
-    b: Annotated[str, typer.Argument(metavar="B", help="What to compare it with: another graph, or another walk.")],
-    path: Annotated[Path | None, typer.Option("--draw", metavar="FILE", help="Draw both as one picture, too.")] = None,
-    graph: Annotated[str | None, typer.Option(metavar="GRAPH", help="The graph that was run, for two walks.")] = None,
+    b: Annotated[
+        str,
+        typer.Argument(
+            metavar="B", help="What to compare it with: another graph, or another walk."
+        ),
+    ],
+    path: Annotated[
+        Path | None, typer.Option("--draw", metavar="FILE", help="Draw both as one picture, too.")
+    ] = None,
+    graph: Annotated[
+        str | None, typer.Option(metavar="GRAPH", help="The graph that was run, for two walks.")
+    ] = None,
     open: OpenLevels = None,
     store: StoreAddress = None,
 ) -> None:
@@ -202,12 +256,21 @@ def compare(
 
 @app.command()
 def report(
-    events: Annotated[Path, typer.Argument(metavar="EVENTS.jsonl", help="A file that `graphflow run --events` wrote.")],
+    events: Annotated[
+        Path,
+        typer.Argument(metavar="EVENTS.jsonl", help="A file that `graphflow run --events` wrote."),
+    ],
     path: Annotated[
-        Path | None, typer.Option("-o", metavar="FILE.html", help="Where to write it. Default: beside the events.")
+        Path | None,
+        typer.Option(
+            "-o", metavar="FILE.html", help="Where to write it. Default: beside the events."
+        ),
     ] = None,
     graph: Annotated[
-        str | None, typer.Option(metavar="GRAPH", help="The graph that was run, for its diagram: a name or file.")
+        str | None,
+        typer.Option(
+            metavar="GRAPH", help="The graph that was run, for its diagram: a name or file."
+        ),
     ] = None,
 ) -> None:
     """Write a recorded run as an HTML page: pictures, conversations, steps, costs."""
@@ -239,7 +302,8 @@ def list_graphs() -> None:
 @app.command()
 def mcp(
     graphs: Annotated[
-        list[str], typer.Argument(metavar="GRAPH", help="One or more graphs: names, or .py or .yaml files.")
+        list[str],
+        typer.Argument(metavar="GRAPH", help="One or more graphs: names, or .py or .yaml files."),
     ],
     http: Annotated[
         int | None,
@@ -252,7 +316,9 @@ def mcp(
     ] = None,
     token_file: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Where to write a new token. Default: print it on standard error."),
+        typer.Option(
+            metavar="FILE", help="Where to write a new token. Default: print it on standard error."
+        ),
     ] = None,
     model: ModelName = None,
 ) -> None:
@@ -269,10 +335,16 @@ def mcp(
 def models(
     ctx: typer.Context,
     ping: Annotated[
-        str | None, typer.Option(metavar="PROVIDER:MODEL", help="Make one tiny call to a model, to see that it works.")
+        str | None,
+        typer.Option(
+            metavar="PROVIDER:MODEL", help="Make one tiny call to a model, to see that it works."
+        ),
     ] = None,
     of: Annotated[
-        str | None, typer.Option("--of", metavar="PROVIDER", help="List the models of a provider, with their prices.")
+        str | None,
+        typer.Option(
+            "--of", metavar="PROVIDER", help="List the models of a provider, with their prices."
+        ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False,
 ) -> None:
@@ -292,10 +364,12 @@ def models(
 @models_app.command("pull")
 def pull(
     name: Annotated[
-        str | None, typer.Argument(metavar="NAME", help="The model, for example smollm2. Default: list them.")
+        str | None,
+        typer.Argument(metavar="NAME", help="The model, for example smollm2. Default: list them."),
     ] = None,
     yes: Annotated[
-        bool, typer.Option("--yes", "-y", help="Do not ask before fetching weights of unknown origin.")
+        bool,
+        typer.Option("--yes", "-y", help="Do not ask before fetching weights of unknown origin."),
     ] = False,
 ) -> None:
     """Fetch the weights of a local model into your cache, and check their hash."""

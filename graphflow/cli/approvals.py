@@ -35,7 +35,12 @@ EDIT = ("e", "edit")
 PROMPT = "Allow it? [y/N/a(lways)/e(dit)]"
 MAX_SHOWN = 2_000
 """Characters of one value that are shown, with the number of those that are not."""
-EFFECT_VERBS = {"reads": "reads", "writes": "writes", "network": "uses the network", "executes": "runs programs"}
+EFFECT_VERBS = {
+    "reads": "reads",
+    "writes": "writes",
+    "network": "uses the network",
+    "executes": "runs programs",
+}
 
 
 class Asker:

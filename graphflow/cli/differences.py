@@ -23,7 +23,9 @@ Record = dict[str, Any]
 WalkSource = AnyRun | list[Record]
 
 
-def compare(a: str, b: str, graph: str | None, store: str | None, look: DrawArguments) -> tuple[Difference, str]:
+def compare(
+    a: str, b: str, graph: str | None, store: str | None, look: DrawArguments
+) -> tuple[Difference, str]:
     """What differs between two graphs or two walks, and what the walks have used, if they used something else.
 
     Raises:

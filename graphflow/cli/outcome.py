@@ -19,7 +19,9 @@ MAX_ASKED = 300
 """Characters of a question that are shown."""
 
 
-def walk_and_show(walking: Callable[[], AnyRun], *, report: Path | None, as_json: bool, keeping: Keeping | None) -> int:
+def walk_and_show(
+    walking: Callable[[], AnyRun], *, report: Path | None, as_json: bool, keeping: Keeping | None
+) -> int:
     """Walks, and prints what comes of it; the exit code.
 
     Raises: whatever the walk raises, once what there is of it is written: it has cost time and money, too.
@@ -63,7 +65,11 @@ def outcome(run: AnyRun, *, is_kept: bool) -> dict[str, Any]:
     answer: dict[str, Any] = {}
     if is_kept and run.unkept is None:
         answer["run"] = run.id
-    answer |= {"status": run.status, "output": to_json_value(run.output), "usage": to_json_value(run.usage)}
+    answer |= {
+        "status": run.status,
+        "output": to_json_value(run.output),
+        "usage": to_json_value(run.usage),
+    }
     if run.error is not None:
         answer["error"] = _error_json(run.error)
     failures: list[dict[str, str]] = []

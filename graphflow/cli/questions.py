@@ -69,7 +69,7 @@ async def _arm(arms: Sequence[AnswerSchema], label: str) -> AnswerSchema:
     return arms[chosen]
 
 
-# -- approvals -------------------------------------------------------------------------------------------------------------
+# -- approvals -------------------------------------------------------------------------------------
 async def _approval(question: Question) -> Approval:
     """A consent, as for calls that are asked about while the walk goes on."""
     asked = question.message
@@ -101,8 +101,10 @@ def _schema_like(value: object) -> AnswerSchema:
     return AnswerSchema({"type": "string"} if isinstance(value, str) else {})
 
 
-# -- values ----------------------------------------------------------------------------------------------------------------
-async def value_of(schema: AnswerSchema, label: str, default: object = NOTHING, depth: int = 0) -> object:
+# -- values ----------------------------------------------------------------------------------------
+async def value_of(
+    schema: AnswerSchema, label: str, default: object = NOTHING, depth: int = 0
+) -> object:
     """A value that somebody types.
 
     Args:
@@ -179,7 +181,7 @@ async def _items(schema: AnswerSchema, label: str, depth: int) -> list[object]:
         items.append(item)
 
 
-# -- lines -----------------------------------------------------------------------------------------------------------------
+# -- lines -----------------------------------------------------------------------------------------
 async def _choice(label: str, names: Sequence[str], usual: int | None = None) -> int:
     """The place of what somebody chooses, by its number or by its name."""
     places: dict[str, int] = {}
@@ -203,7 +205,9 @@ async def _choice(label: str, names: Sequence[str], usual: int | None = None) ->
         say(f"type a number from 1 to {len(names)}, or one of the names")
 
 
-async def _line_of(schema: AnswerSchema, label: str, default: object, *, ends: bool = False) -> object:
+async def _line_of(
+    schema: AnswerSchema, label: str, default: object, *, ends: bool = False
+) -> object:
     """One value on one line; with `ends`, an empty line is no value."""
     prompt = f"{label} ({schema.word}):"
     if default is not NOTHING:

@@ -52,7 +52,9 @@ async def read_run(store: Store, id: str | None, graph: str | None) -> tuple[Any
     return run, state_of(header, await store.now())
 
 
-def write_pictures(run: AnyRun, *, picture: Path | None, timeline: Path | None, report: Path | None) -> bool:
+def write_pictures(
+    run: AnyRun, *, picture: Path | None, timeline: Path | None, report: Path | None
+) -> bool:
     """Writes what is asked for; whether anything is.
 
     Raises:
@@ -60,7 +62,9 @@ def write_pictures(run: AnyRun, *, picture: Path | None, timeline: Path | None, 
     """
     if picture is not None:
         if run.declared is None:
-            raise UnknownGraph(f"a picture needs the graph {run.graph!r}; say where it is: --graph FILE.py")
+            raise UnknownGraph(
+                f"a picture needs the graph {run.graph!r}; say where it is: --graph FILE.py"
+            )
         out(f"wrote {run.draw(str(picture))}")
     if timeline is not None:
         out(f"wrote {run.timeline().save(str(timeline))}")
@@ -73,7 +77,8 @@ def show_run(run: AnyRun, state: str, *, as_json: bool) -> None:
     """Prints how a run stands: what it was given, what it used, what came of it, what it waits for."""
     if as_json:
         out_json(
-            outcome(run, is_kept=True) | {"status": state, "graph": run.graph, "input": to_json_value(_given(run))}
+            outcome(run, is_kept=True)
+            | {"status": state, "graph": run.graph, "input": to_json_value(_given(run))}
         )
         return
     lines = [

@@ -21,7 +21,15 @@ from graphflow.cli.options import (
     read_span,
 )
 from graphflow.cli.show import note, out
-from graphflow.cli.stored_runs import OVER, can_go_on, command_for, graph_of, header_of, state_of, with_store
+from graphflow.cli.stored_runs import (
+    OVER,
+    can_go_on,
+    command_for,
+    graph_of,
+    header_of,
+    state_of,
+    with_store,
+)
 from graphflow.journal.store import Store
 from graphflow.journal.stored import RunHeader
 from graphflow.project.runs import RunPlace
@@ -30,7 +38,9 @@ from graphflow.run import Run
 
 
 def runs(
-    graph: Annotated[str | None, typer.Option(metavar="NAME", help="Only runs of the graph of this name.")] = None,
+    graph: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Only runs of the graph of this name.")
+    ] = None,
     status: Annotated[
         str | None,
         typer.Option(
@@ -38,13 +48,15 @@ def runs(
         ),
     ] = None,
     since: Annotated[
-        str | None, typer.Option(metavar="SPAN", help="Only those that changed since: 2h, 30d, or a date.")
+        str | None,
+        typer.Option(metavar="SPAN", help="Only those that changed since: 2h, 30d, or a date."),
     ] = None,
     limit: Annotated[int, typer.Option(min=1, help="How many at most, the newest first.")] = 20,
     check: Annotated[
         bool,
         typer.Option(
-            "--check", help="Say of each that has not ended whether it can go on with its graph as it is now."
+            "--check",
+            help="Say of each that has not ended whether it can go on with its graph as it is now.",
         ),
     ] = False,
     as_json: AsJson = False,
@@ -65,19 +77,35 @@ def show(
     id: RunId = None,
     steps: Annotated[bool, typer.Option("--steps", help="List the steps.")] = False,
     usage: Annotated[bool, typer.Option("--usage", help="List what each node used.")] = False,
-    events: Annotated[bool, typer.Option("--events", help="Print every event, one JSON line each.")] = False,
-    why: Annotated[str | None, typer.Option(metavar="NODE", help="Say why a node ran, or why it did not.")] = None,
-    picture: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Draw the run: .svg, .png, .pdf, .dot or .mmd.")
+    events: Annotated[
+        bool, typer.Option("--events", help="Print every event, one JSON line each.")
+    ] = False,
+    why: Annotated[
+        str | None, typer.Option(metavar="NODE", help="Say why a node ran, or why it did not.")
     ] = None,
-    timeline: Annotated[Path | None, typer.Option(metavar="FILE.svg", help="Draw who worked when.")] = None,
-    report: Annotated[Path | None, typer.Option(metavar="FILE.html", help="Write the run as an HTML page.")] = None,
+    picture: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Draw the run: .svg, .png, .pdf, .dot or .mmd."),
+    ] = None,
+    timeline: Annotated[
+        Path | None, typer.Option(metavar="FILE.svg", help="Draw who worked when.")
+    ] = None,
+    report: Annotated[
+        Path | None, typer.Option(metavar="FILE.html", help="Write the run as an HTML page.")
+    ] = None,
     as_json: AsJson = False,
     graph: GraphOfRun = None,
     store: StoreAddress = None,
 ) -> None:
     """Show a run that is kept, however far it has come."""
-    from graphflow.cli.run_page import read_run, show_events, show_run, show_steps, show_usage, write_pictures
+    from graphflow.cli.run_page import (
+        read_run,
+        show_events,
+        show_run,
+        show_steps,
+        show_usage,
+        write_pictures,
+    )
 
     run, state = with_store(store, lambda opened, _: read_run(opened, id, graph))
     # Who asks for a file wants nothing printed.
@@ -99,11 +127,18 @@ def resume(
     id: RunId = None,
     limits: StatedLimits = None,
     model: ModelName = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the output, status and usage as JSON.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the output, status and usage as JSON.")
+    ] = False,
     events: Annotated[
-        Path | None, typer.Option(metavar="FILE.jsonl", help="Write every event to this file, one JSON line each.")
+        Path | None,
+        typer.Option(
+            metavar="FILE.jsonl", help="Write every event to this file, one JSON line each."
+        ),
     ] = None,
-    report: Annotated[Path | None, typer.Option(metavar="FILE.html", help="Write the run as an HTML page.")] = None,
+    report: Annotated[
+        Path | None, typer.Option(metavar="FILE.html", help="Write the run as an HTML page.")
+    ] = None,
     graph: GraphOfRun = None,
     store: StoreAddress = None,
 ) -> None:
@@ -113,7 +148,10 @@ def resume(
         # By the store's clock, which leases are counted by.
         now = await opened.now()
         header = await header_of(
-            opened, id, lambda each: can_go_on(each) and state_of(each, now) != "running", "run that can go on"
+            opened,
+            id,
+            lambda each: can_go_on(each) and state_of(each, now) != "running",
+            "run that can go on",
         )
         return header, place
 
@@ -163,12 +201,18 @@ def answer(
     id: RunId = None,
     question: Annotated[
         str | None,
-        typer.Argument(metavar="QUESTION", help="Its id, or the node that asks. Default: the only one that is open."),
+        typer.Argument(
+            metavar="QUESTION",
+            help="Its id, or the node that asks. Default: the only one that is open.",
+        ),
     ] = None,
     value: Annotated[
-        str | None, typer.Argument(metavar="VALUE", help="JSON, or a text. Default: standard input.")
+        str | None,
+        typer.Argument(metavar="VALUE", help="JSON, or a text. Default: standard input."),
     ] = None,
-    by: Annotated[str | None, typer.Option(metavar="NAME", help="Who answers. Default: your user name.")] = None,
+    by: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Who answers. Default: your user name.")
+    ] = None,
     goes_on: Annotated[bool, typer.Option("--resume", help="Go on with the run at once.")] = False,
     graph: GraphOfRun = None,
     store: StoreAddress = None,
@@ -205,22 +249,38 @@ def replay(id: RunId = None, graph: GraphOfRun = None, store: StoreAddress = Non
 
 
 def fork(
-    id: Annotated[str, typer.Argument(metavar="ID", help="The run that it is made of, or the beginning of its id.")],
+    id: Annotated[
+        str,
+        typer.Argument(
+            metavar="ID", help="The run that it is made of, or the beginning of its id."
+        ),
+    ],
     at: Annotated[
         str | None,
-        typer.Option(metavar="PLACE", help="What is done again, with all that depends on it: a node, such as draft#2."),
+        typer.Option(
+            metavar="PLACE",
+            help="What is done again, with all that depends on it: a node, such as draft#2.",
+        ),
     ] = None,
     edits: Annotated[
         list[str] | None,
         typer.Option(
-            "--edit", metavar="PLACE=VALUE", help="Another answer of a node, as JSON or text; may be repeated."
+            "--edit",
+            metavar="PLACE=VALUE",
+            help="Another answer of a node, as JSON or text; may be repeated.",
         ),
     ] = None,
-    new_id: Annotated[str | None, typer.Option("--id", metavar="ID", help="The name of the new run.")] = None,
+    new_id: Annotated[
+        str | None, typer.Option("--id", metavar="ID", help="The name of the new run.")
+    ] = None,
     limits: StatedLimits = None,
     model: ModelName = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the output, status and usage as JSON.")] = False,
-    report: Annotated[Path | None, typer.Option(metavar="FILE.html", help="Write the run as an HTML page.")] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the output, status and usage as JSON.")
+    ] = False,
+    report: Annotated[
+        Path | None, typer.Option(metavar="FILE.html", help="Write the run as an HTML page.")
+    ] = None,
     graph: GraphOfRun = None,
     store: StoreAddress = None,
 ) -> None:
@@ -256,7 +316,8 @@ def _model_of(header: RunHeader) -> str | None:
 def export(
     id: RunId = None,
     path: Annotated[
-        Path | None, typer.Argument(metavar="FILE.jsonl", help="Where to write it. Default: standard output.")
+        Path | None,
+        typer.Argument(metavar="FILE.jsonl", help="Where to write it. Default: standard output."),
     ] = None,
     store: StoreAddress = None,
 ) -> None:
@@ -269,8 +330,12 @@ def export(
 
 
 def prune(
-    older_than: Annotated[str, typer.Option("--older-than", metavar="SPAN", help="Such as 12h, 30d or 8w.")],
-    keep: Annotated[int, typer.Option(min=0, help="How many of the newest stay, however old they are.")] = 0,
+    older_than: Annotated[
+        str, typer.Option("--older-than", metavar="SPAN", help="Such as 12h, 30d or 8w.")
+    ],
+    keep: Annotated[
+        int, typer.Option(min=0, help="How many of the newest stay, however old they are.")
+    ] = 0,
     store: StoreAddress = None,
 ) -> None:
     """Remove runs that have ended, and give their space back. What waits or goes on stays."""

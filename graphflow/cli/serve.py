@@ -16,7 +16,9 @@ from graphflow.server.mcp import HOST, PATH, new_token, serve
 TOKEN = "GRAPHFLOW_MCP_TOKEN"  # the name of a variable
 
 
-def serve_graphs(names: list[str], model: str | None, port: int | None, token_file: Path | None) -> None:
+def serve_graphs(
+    names: list[str], model: str | None, port: int | None, token_file: Path | None
+) -> None:
     """Loads the graphs and serves them. Standard output belongs to the protocol, so notes go to standard error."""
     with redirect_stdout(sys.stderr):
         graphs = [load(name) for name in names]
@@ -55,5 +57,7 @@ def _written(token: str, path: Path | None) -> str:
             aside.unlink(missing_ok=True)
             raise
     except OSError as error:
-        raise FileUnreadable(f"--token-file {path} cannot be written: {error.strerror}; name another file") from None
+        raise FileUnreadable(
+            f"--token-file {path} cannot be written: {error.strerror}; name another file"
+        ) from None
     return str(path)

@@ -148,7 +148,7 @@ def _in_words_of_a_command(error: BaseException) -> str:
     return text
 
 
-# -- tables ----------------------------------------------------------------------------------------------------------------
+# -- tables ----------------------------------------------------------------------------------------
 def _is_table(rows: list[object]) -> bool:
     """Whether rows are messages of one kind whose fields are single values."""
     if not rows:

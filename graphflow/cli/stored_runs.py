@@ -85,7 +85,9 @@ def can_go_on(header: RunHeader) -> bool:
     return header.status not in OVER
 
 
-async def header_of(store: Store, id: str | None, fits: Fits | None = None, what: str = "run") -> RunHeader:
+async def header_of(
+    store: Store, id: str | None, fits: Fits | None = None, what: str = "run"
+) -> RunHeader:
     """The run that is meant: by its id, by the beginning of it, or the newest one.
 
     Args:
@@ -118,7 +120,9 @@ async def _begun_like(store: Store, id: str) -> RunHeader:
         names = ", ".join(header.id for header in found[:MAX_NAMED])
         more = len(found) - MAX_NAMED
         rest = f" and {more} more" if more > 0 else ""
-        raise InputInvalid(f"{len(found)} runs begin with {id!r}: {names}{rest}; give more of the id")
+        raise InputInvalid(
+            f"{len(found)} runs begin with {id!r}: {names}{rest}; give more of the id"
+        )
     return found[0]
 
 
@@ -132,7 +136,9 @@ def graph_of(header: RunHeader, given: str | None) -> RunnableGraph:
         return graph_named(header.graph)
     graph = load(given)
     if graph.name != header.graph:
-        raise UnknownGraph(f"run {header.id} is one of the graph {header.graph!r}, and {given} is {graph.name!r}")
+        raise UnknownGraph(
+            f"run {header.id} is one of the graph {header.graph!r}, and {given} is {graph.name!r}"
+        )
     return graph
 
 

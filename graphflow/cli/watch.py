@@ -141,7 +141,9 @@ async def _walked(
         while watch.asks and await _answered_here(graph, run, watch):
             options["store"], options["id"] = run.store, run.id
             watch.begin_again()
-            run = await _watched(graph, graph.start(message, observed=watch.is_needed, **options), watch)
+            run = await _watched(
+                graph, graph.start(message, observed=watch.is_needed, **options), watch
+            )
         return run
     finally:
         if keeping is not None:
@@ -219,7 +221,9 @@ class Watcher:
         asks: whether the person at the terminal is asked for approvals.
     """
 
-    def __init__(self, picture: WalkTree | None, sink: EventFile | None, whole: bool, asks: bool) -> None:
+    def __init__(
+        self, picture: WalkTree | None, sink: EventFile | None, whole: bool, asks: bool
+    ) -> None:
         self.picture = picture
         self.sink = sink
         self.asks = asks
@@ -240,7 +244,8 @@ class Watcher:
                 resumed += isinstance(event, Resumed)
                 if self.picture is not None:
                     self.picture.take(event)
-                if self.sink is not None and resumed >= self._resumed:  # what came before is there already
+                # What came before is there already.
+                if self.sink is not None and resumed >= self._resumed:
                     self.sink.write(event, self._records)
         self._resumed = resumed
 
@@ -258,7 +263,9 @@ class Watcher:
         from rich.live import Live
 
         draw = self.picture.tree
-        with Live(get_renderable=draw, refresh_per_second=REDRAWS_A_SECOND, transient=True) as self._screen:
+        with Live(
+            get_renderable=draw, refresh_per_second=REDRAWS_A_SECOND, transient=True
+        ) as self._screen:
             yield
         self._screen = None
 

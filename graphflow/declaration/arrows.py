@@ -106,7 +106,8 @@ class Origin:
 
 def _arm_text(arm: object) -> str:
     """What stands in square brackets: a label as Python writes it, a type by its name."""
-    from graphflow.messages.types import type_name  # with all of pydantic, which an arrow without a type does not need
+    # With all of pydantic, which an arrow without a type does not need.
+    from graphflow.messages.types import type_name
 
     if isinstance(arm, (str, int)):
         return repr(arm)
@@ -118,7 +119,9 @@ class Edge:
 
     __slots__ = ("origin", "port", "target", "where")
 
-    def __init__(self, origin: Origin, target: AnyNode | Terminal, port: str | None, where: Where) -> None:
+    def __init__(
+        self, origin: Origin, target: AnyNode | Terminal, port: str | None, where: Where
+    ) -> None:
         self.origin = origin
         self.target = target
         self.port = port
@@ -158,7 +161,9 @@ class Entry(Generic[In, Out]):
     @overload
     def __rshift__(self, other: tuple[Entry[Out, A], Entry[Out, B]], /) -> Path[In, A | B]: ...
     @overload
-    def __rshift__(self, other: tuple[Entry[Out, A], Entry[Out, B], Entry[Out, C]], /) -> Path[In, A | B | C]: ...
+    def __rshift__(
+        self, other: tuple[Entry[Out, A], Entry[Out, B], Entry[Out, C]], /
+    ) -> Path[In, A | B | C]: ...
     @overload
     def __rshift__(self, other: Sequence[Entry[Out, R]], /) -> Path[In, R]: ...
     def __rshift__(self, other: object, /) -> AnyPath:
@@ -168,7 +173,9 @@ class Entry(Generic[In, Out]):
     @overload
     def __rrshift__(self: Entry[list[T], R], other: Sequence[Entry[A, T]], /) -> Path[A, R]: ...
     @overload
-    def __rrshift__(self: Entry[T, R], other: tuple[Entry[A, T], Entry[B, T]], /) -> Path[A | B, R]: ...
+    def __rrshift__(
+        self: Entry[T, R], other: tuple[Entry[A, T], Entry[B, T]], /
+    ) -> Path[A | B, R]: ...
     @overload
     def __rrshift__(
         self: Entry[T, R], other: tuple[Entry[A, T], Entry[B, T], Entry[C, T]], /
@@ -319,7 +326,9 @@ class Start(Terminal):
     @overload
     def __rshift__(self, other: tuple[Entry[T, A], Entry[T, B]], /) -> Path[T, A | B]: ...
     @overload
-    def __rshift__(self, other: tuple[Entry[T, A], Entry[T, B], Entry[T, C]], /) -> Path[T, A | B | C]: ...
+    def __rshift__(
+        self, other: tuple[Entry[T, A], Entry[T, B], Entry[T, C]], /
+    ) -> Path[T, A | B | C]: ...
     @overload
     def __rshift__(self, other: Sequence[Entry[A, R]], /) -> Path[A, R]: ...
     def __rshift__(self, other: object, /) -> AnyPath:
@@ -449,10 +458,14 @@ def _check_laps(laps: int) -> None:
 
 def _check_guard(test: object) -> Test:
     if not callable(test):
-        raise DeclarationError(f".when({test!r}): give a function that takes the message and returns True or False")
+        raise DeclarationError(
+            f".when({test!r}): give a function that takes the message and returns True or False"
+        )
     name = getattr(test, "__name__", "")
     if name != "<lambda>" and _is_async(test):
-        raise DeclarationError(f".when({name}): a guard is a plain function; put waiting into a node before it")
+        raise DeclarationError(
+            f".when({name}): a guard is a plain function; put waiting into a node before it"
+        )
     guard: Test = test
     return guard
 
@@ -466,5 +479,7 @@ def _is_async(test: object) -> bool:
 
 def _check_policy(policy: ForkPolicy) -> ForkPolicy:
     if policy not in ("cancel", "isolate", "finish"):
-        raise DeclarationError(f".fork({policy!r}): the policies of a fork are 'cancel', 'isolate' and 'finish'")
+        raise DeclarationError(
+            f".fork({policy!r}): the policies of a fork are 'cancel', 'isolate' and 'finish'"
+        )
     return policy

@@ -14,7 +14,9 @@ from graphflow.errors import BackgroundFailed, LimitExceeded, WalkCancelled
 from graphflow.events import Status
 from graphflow.messages.message import Message, error_text
 
-backgrounds: ContextVar[dict[str, Background] | None] = ContextVar("graphflow_backgrounds", default=None)
+backgrounds: ContextVar[dict[str, Background] | None] = ContextVar(
+    "graphflow_backgrounds", default=None
+)
 """The calls in the background of the run that the code is part of, by handle, if the run goes on from a record."""
 
 
@@ -96,8 +98,10 @@ class Background(Message):
             return None
         return task.result()
 
-    # -- what only the runtime does with it ----------------------------------------------------------------------------
-    def begin(self, called: object, task: asyncio.Future[Any], sitting: RestingPlace | None = None) -> None:
+    # -- what only the runtime does with it --------------------------------------------------------
+    def begin(
+        self, called: object, task: asyncio.Future[Any], sitting: RestingPlace | None = None
+    ) -> None:
         """Ties the handle to the node that is called, to the task that does the work, and to where whoever awaits it rests."""
         self._called = called
         self._task = task
@@ -140,8 +144,14 @@ class Background(Message):
         if status == "completed" and task is not None:
             return task.result()
         error = self.error
-        why = f"{type(error).__name__}: {error_text(error)}" if error is not None else "it was cancelled"
-        raise BackgroundFailed(f"background call {self.handle!r} of {self.node!r}: {status}; {why}") from error
+        why = (
+            f"{type(error).__name__}: {error_text(error)}"
+            if error is not None
+            else "it was cancelled"
+        )
+        raise BackgroundFailed(
+            f"background call {self.handle!r} of {self.node!r}: {status}; {why}"
+        ) from error
 
 
 def cut_off(background: Background) -> BackgroundFailed:

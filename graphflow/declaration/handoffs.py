@@ -94,6 +94,8 @@ def read_handoffs(whose: str, given: Sequence[object]) -> tuple[Handoff, ...]:
         if not isinstance(entry, Handoff):
             raise DeclarationError(f"agent {whose!r} hands over to {entry!r}, which is not a node")
         if any(entry.name == other.name for other in handoffs):
-            raise DeclarationError(f"agent {whose!r} has two hand-overs to {entry.name!r}; keep one")
+            raise DeclarationError(
+                f"agent {whose!r} has two hand-overs to {entry.name!r}; keep one"
+            )
         handoffs.append(entry)
     return tuple(handoffs)

@@ -126,8 +126,12 @@ class ContextFrame(Protocol):
     def keep(self, ctx: Context, name: str, payload: object, kind: str, mime: str) -> Artifact: ...
 
     # Calls, frames, hand-overs. What is asked of the outside has a place.
-    async def call(self, ctx: Context, callee: AnyNode | str, message: object, read: Read = ...) -> Any: ...
-    async def enter(self, activation: int, node: AnyNode, message: object, limits: Limits | None) -> Any: ...
+    async def call(
+        self, ctx: Context, callee: AnyNode | str, message: object, read: Read = ...
+    ) -> Any: ...
+    async def enter(
+        self, activation: int, node: AnyNode, message: object, limits: Limits | None
+    ) -> Any: ...
     def reachable(self, caller: AnyNode, ctx: Context | None = None) -> Sequence[AnyNode]: ...
     def handoffs(self, node: AnyNode) -> Sequence[tuple[Any, AnyNode]]: ...
     def permit(self, ctx: Context, node: AnyNode, given: object) -> None: ...
@@ -143,7 +147,9 @@ class ContextFrame(Protocol):
     def known_value(self, place: str) -> list[Any]: ...
     def keep_turns(self, ctx: Context, turns: Sequence[Turn]) -> None: ...
     async def keep_record(self) -> None: ...
-    def keep_value(self, ctx: Context, place: str, name: str, value: object, *, lasting: bool = False) -> None: ...
+    def keep_value(
+        self, ctx: Context, place: str, name: str, value: object, *, lasting: bool = False
+    ) -> None: ...
 
     # Questions to people, to the clock, to other programs.
     async def ask(self, ctx: Context, inquiry: Any) -> Any: ...
@@ -421,7 +427,12 @@ class Node(Entry[In, Out], Generic[In, Out]):
         where: tuple[str, int] | None = None,
         **options: Unpack[NodeOptions],
     ) -> None:
-        if not isinstance(name, str) or not name or name != name.strip() or name in ("START", "END"):
+        if (
+            not isinstance(name, str)
+            or not name
+            or name != name.strip()
+            or name in ("START", "END")
+        ):
             raise DeclarationError(
                 f"a node cannot be named {name!r}; give it a non-empty name other than START and END"
             )
@@ -430,7 +441,8 @@ class Node(Entry[In, Out], Generic[In, Out]):
                 raise DeclarationError(
                     f"{self.kind} {name!r} calls {callee!r}, which is not a node; decorate functions with @tool"
                 )
-        self.__dict__.update(  # as `_set` does, without the dicts between: ten thousand nodes are made in one go
+        # As `_set` does, without the dicts between: ten thousand nodes are made in one go.
+        self.__dict__.update(
             NO_OPTIONS,
             plain=True,
             name=name,
@@ -646,9 +658,12 @@ _NOT_OF_ITS_VALUE = frozenset({"direct", "problems", "where"})
 """What two equal nodes may differ in: how a call is made, and where and how well each was declared."""
 
 
-def _check_call(kind: type[AnyNode], given: Sequence[object], options: Mapping[str, object]) -> None:
+def _check_call(
+    kind: type[AnyNode], given: Sequence[object], options: Mapping[str, object]
+) -> None:
     """Refuses keywords that a kind of node does not have, values beyond the last place, and calls that lack something."""
-    known: Keywords | None = kind.__dict__.get("_keywords")  # with the class, so that it is kept no longer
+    # With the class, so that it is kept no longer.
+    known: Keywords | None = kind.__dict__.get("_keywords")
     if known is None:
         known = kind._keywords = keywords_of(kind.__init__, NO_OPTIONS, kind.kind)
     if known.fits(given, options) or not (given or options):  # a copy is made without any arguments

@@ -45,7 +45,9 @@ class Retry:
         too_few = self.attempts < 1 or self.factor < 1
         too_short = self.wait_s < 0 or self.max_wait_s < 0 or self.jitter < 0
         if too_few or too_short:
-            raise DeclarationError(f"{self!r}: attempts and factor are at least 1, waits and jitter at least 0")
+            raise DeclarationError(
+                f"{self!r}: attempts and factor are at least 1, waits and jitter at least 0"
+            )
 
     def wants(self, error: Exception) -> bool:
         """Whether another attempt is worth it after this error."""
@@ -62,7 +64,9 @@ class Retry:
         """Whether the wait that an error asks for is not too long."""
         return self._asked_for(error) <= self.max_wait_s
 
-    def wait_before(self, attempt: int, error: BaseException | None = None, chance: float = 0.0) -> float:
+    def wait_before(
+        self, attempt: int, error: BaseException | None = None, chance: float = 0.0
+    ) -> float:
         """Seconds to wait before attempt number `attempt` (2, 3, ...).
 
         Args:

@@ -21,7 +21,16 @@ from pydantic.errors import PydanticUserError
 
 from graphflow.errors import DeclarationError
 from graphflow.memo import Function, once_a_function
-from graphflow.messages.types import Type, accepts, adapter_of, arms, is_typed_dict, item_type, origin_of, plain
+from graphflow.messages.types import (
+    Type,
+    accepts,
+    adapter_of,
+    arms,
+    is_typed_dict,
+    item_type,
+    origin_of,
+    plain,
+)
 
 MISSING: Any = inspect.Parameter.empty
 
@@ -113,18 +122,25 @@ def read_signature(function: Function, context_type: type) -> Signature:
             context = parameter.name
             continue
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
-            problems.append(f"{name!r} has *{parameter.name}; ports need names, so give it ordinary parameters")
+            problems.append(
+                f"{name!r} has *{parameter.name}; ports need names, so give it ordinary parameters"
+            )
             continue
         port = _read_port(parameter, hint)
         ports.append(port)
-        if hint is MISSING and not problems:  # hints that cannot be read at all are one problem, and said already
-            problems.append(f"parameter {port.name!r} of {name!r} has no type; annotate it with the message it takes")
+        # Hints that cannot be read at all are one problem, and said already.
+        if hint is MISSING and not problems:
+            problems.append(
+                f"parameter {port.name!r} of {name!r} has no type; annotate it with the message it takes"
+            )
     output = hints.get("return", MISSING)
     unanswered: tuple[str, ...] = ()
     if output is MISSING:
         output = Any
         if not problems:
-            unanswered = (f"{name!r} has no return annotation; write '-> Type', the type of the message it sends",)
+            unanswered = (
+                f"{name!r} has no return annotation; write '-> Type', the type of the message it sends",
+            )
     kinds = [port.type for port in ports]
     for kind in (*kinds, output):
         problems += _unusable(name, kind)
@@ -132,7 +148,9 @@ def read_signature(function: Function, context_type: type) -> Signature:
     return Signature(tuple(ports), output, context, tuple(problems), unanswered, positional)
 
 
-def _open_parameters(function: Function, parameters: Mapping[str, inspect.Parameter]) -> Iterator[inspect.Parameter]:
+def _open_parameters(
+    function: Function, parameters: Mapping[str, inspect.Parameter]
+) -> Iterator[inspect.Parameter]:
     """The parameters that a message is waited for."""
     # What a partial function was given by name still stands in its signature.
     bound = function.keywords if isinstance(function, functools.partial) else {}
@@ -227,7 +245,8 @@ def _hints_one_by_one(function: Function, local: Mapping[str, object]) -> dict[s
         return found
     for name, annotation in annotations.items():
         alone = SimpleNamespace(__annotations__={name: annotation})
-        with contextlib.suppress(Exception):  # the one that names it; the whole has been reported already
+        # The one that names it; the whole has been reported already.
+        with contextlib.suppress(Exception):
             found |= get_type_hints(alone, globalns=scope, localns=dict(local), include_extras=True)
     return found
 

@@ -57,11 +57,15 @@ class ArrowReader:
         with self.problems.within("edges", number):
             tree = read_expression(text)
             if tree is None:
-                raise self.problems.error(f"the arrow {shown(text)} cannot be read; write START >> a >> END")
+                raise self.problems.error(
+                    f"the arrow {shown(text)} cannot be read; write START >> a >> END"
+                )
             try:
                 return self._part(tree, text)
             except RecursionError:  # an arrow with thousands of nodes nests as deep as it is long
-                raise self.problems.error(f"the arrow {shown(text)} is too long; cut it into several") from None
+                raise self.problems.error(
+                    f"the arrow {shown(text)} is too long; cut it into several"
+                ) from None
             except (DeclarationError, TypeError, ValueError, AttributeError) as error:
                 raise self.problems.error(f"the arrow {shown(text)} is wrong: {error}") from error
 
@@ -74,7 +78,8 @@ class ArrowReader:
                 return tuple(self._part(member, text) for member in members)
             case ast.Name(id=name):
                 return self._named(name, text)
-            case ast.Constant(value=str(name)):  # a node whose name is not a word of Python: 'look-up' >> END
+            # A node whose name is not a word of Python: 'look-up' >> END.
+            case ast.Constant(value=str(name)):
                 return self._named(name, text)
             case ast.Attribute(value=base, attr="each" | "otherwise" as attribute):
                 return getattr(self._part(base, text), attribute)
@@ -87,7 +92,9 @@ class ArrowReader:
             ):
                 return getattr(self._part(base, text), method)(value)
             case ast.Call(
-                func=ast.Attribute(value=base, attr="when"), args=[ast.Constant(value=str(test))], keywords=[]
+                func=ast.Attribute(value=base, attr="when"),
+                args=[ast.Constant(value=str(test))],
+                keywords=[],
             ):
                 return self._part(base, text).when(self.nodes.names.function(test, "the guard"))
         unknown = shown(ast.unparse(tree))

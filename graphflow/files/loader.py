@@ -95,7 +95,9 @@ def parse(text: str, where: str) -> tuple[Any, Marks]:
         reason = str(error).splitlines()[0]
         raise FileUnreadable(f"{where} is not YAML: {reason}") from None
     except RecursionError:  # of PyYAML, which walks by recursion
-        raise FileUnreadable(f"{where} does not hold a graph: its lists and mappings are nested too deep") from None
+        raise FileUnreadable(
+            f"{where} does not hold a graph: its lists and mappings are nested too deep"
+        ) from None
 
 
 def _check_size(root: yaml.Node) -> None:

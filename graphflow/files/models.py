@@ -60,7 +60,9 @@ class ModelReader:
         secrets = [given.get("key")]
         secrets += keys if isinstance(keys, list) else [keys]
         if any(is_spelled_out(secret) for secret in secrets):
-            raise self.problems.error("a file must not hold a key; write key: $NAME_OF_A_VARIABLE", "key")
+            raise self.problems.error(
+                "a file must not hold a key; write key: $NAME_OF_A_VARIABLE", "key"
+            )
         headers = given.get("headers")
         if not isinstance(headers, Mapping):
             return

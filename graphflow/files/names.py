@@ -41,7 +41,9 @@ class Names:
         """The node of that name."""
         value = self.value(text)
         if not isinstance(value, Node):
-            raise self.problems.error(f"{text} is {describe(value)}, not a node; decorate it with @node or @tool")
+            raise self.problems.error(
+                f"{text} is {describe(value)}, not a node; decorate it with @node or @tool"
+            )
         return value
 
     def function(self, text: str, role: str) -> FunctionType:
@@ -54,10 +56,14 @@ class Names:
         module, _, name = text.partition(":")
         is_function = isinstance(value, FunctionType)
         if is_function and _is_ours(module):
-            raise self.problems.error(f"{role} is {text}; name a function of the project, def {name}(message)")
+            raise self.problems.error(
+                f"{role} is {text}; name a function of the project, def {name}(message)"
+            )
         if not isinstance(value, FunctionType) or name.startswith("_"):
             public = name.strip("_")
-            raise self.problems.error(f"{role} is {text}, {describe(value)}; write a function, def {public}(message)")
+            raise self.problems.error(
+                f"{role} is {text}, {describe(value)}; write a function, def {public}(message)"
+            )
         # Else `graphs.desk:rmtree` would be one, wherever somebody has imported it.
         if value.__module__ != module:
             raise self.problems.error(
@@ -99,11 +105,16 @@ class Names:
         except NotOfTheProject as error:
             raise self.problems.error(f"{text}: {error}") from None
         except (ImportError, ValueError) as error:
-            raise self.problems.error(f"{text}: the module {module!r} cannot be imported: {error}") from None
-        except (Exception, SystemExit) as error:  # whatever the module's own code raises, `sys.exit()` too
+            raise self.problems.error(
+                f"{text}: the module {module!r} cannot be imported: {error}"
+            ) from None
+        # Whatever the module's own code raises, `sys.exit()` too.
+        except (Exception, SystemExit) as error:
             place = self._place_of(error)
             reason = f"{type(error).__name__}: {error_text(error)}"
-            raise self.problems.error(f"{text}: the module {module!r}{place} cannot be run: {reason}") from error
+            raise self.problems.error(
+                f"{text}: the module {module!r}{place} cannot be run: {reason}"
+            ) from error
 
     def _place_of(self, error: BaseException) -> str:
         """Where in the project an error was raised, the innermost place: " (steps.py:12)"."""

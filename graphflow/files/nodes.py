@@ -150,7 +150,9 @@ class NodeReader:
 
     def _imported(self, name: str, text: str) -> AnyNode:
         if ":" not in text:
-            problem = f"node {name!r} is {text!r}; it must be 'module:name' or a mapping with a kind"
+            problem = (
+                f"node {name!r} is {text!r}; it must be 'module:name' or a mapping with a kind"
+            )
             raise self.problems.error(problem)
         node = self.names.node(text)
         if node.name == name:
@@ -184,7 +186,7 @@ class NodeReader:
             raise self.problems.error(f"{text!r} is not a node")
         return node
 
-    # -- the kinds -----------------------------------------------------------------------------------------------------
+    # -- the kinds ---------------------------------------------------------------------------------
     def _agent(self, name: str, options: Options) -> AnyNode:
         for key in ("tools", "sub_agents", "mcp"):
             options[key] = self._callees(options.get(key, []))
@@ -195,7 +197,8 @@ class NodeReader:
         if "prompt_file" in options:
             place = self.folder / options["prompt_file"]
             file = place.resolve()
-            read_text(file)  # here, so that a missing file or a pipe is reported with the line that names it
+            # here, so that a missing file or a pipe is reported with the line that names it.
+            read_text(file)
             options["prompt_file"] = str(file)
         agent: AnyNode = Agent(name, **options)
         return agent
@@ -233,7 +236,9 @@ class NodeReader:
     def _stage(self, name: str, given: object) -> AnyNode:
         stage = self._other(str(given))
         if not isinstance(stage, Router):
-            raise self.problems.error(f"{given!r} in the cascade of {name!r} is not a router", "cascade")
+            raise self.problems.error(
+                f"{given!r} in the cascade of {name!r} is not a router", "cascade"
+            )
         return stage
 
     def _sub_agent(self, name: str, options: Options) -> AnyNode:
@@ -281,7 +286,9 @@ class NodeReader:
 
     def _receive(self, name: str, options: Options) -> AnyNode:
         if "type" not in options:
-            raise self.problems.error(f"receive {name!r} has no type; write type: str, or the type that it takes")
+            raise self.problems.error(
+                f"receive {name!r} has no type; write type: str, or the type that it takes"
+            )
         node: AnyNode = Receive(name, **options)
         return node
 
@@ -293,6 +300,8 @@ class NodeReader:
         headers = options.get("headers") or {}
         secrets = [options.get("token"), *headers.values()]
         if any(is_spelled_out(secret) for secret in secrets):
-            raise self.problems.error("a file must not hold a token; write token: $NAME_OF_A_VARIABLE")
+            raise self.problems.error(
+                "a file must not hold a token; write token: $NAME_OF_A_VARIABLE"
+            )
         server = url if command is None else command
         return MCP(name, server, **options)

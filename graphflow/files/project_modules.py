@@ -186,7 +186,9 @@ def _check_free(module: str, file: Path) -> None:
     if top in PROJECT_FOLDERS:  # every project has these; no package is called so
         return
     if _is_pythons_or_ours(top) or _is_installed(top, file):
-        raise NotOfTheProject(f"{file} is called like the module {top!r}, which is not the project's; rename the file")
+        raise NotOfTheProject(
+            f"{file} is called like the module {top!r}, which is not the project's; rename the file"
+        )
 
 
 def _is_pythons_or_ours(top: str) -> bool:

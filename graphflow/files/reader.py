@@ -87,7 +87,9 @@ class GraphReader:
 
     def __init__(self, declared: object, where: str, marks: Marks, modules: ProjectModules) -> None:
         if not isinstance(declared, Mapping):
-            raise FileUnreadable(f"{where} does not hold a graph; it needs the keys graph, nodes and edges")
+            raise FileUnreadable(
+                f"{where} does not hold a graph; it needs the keys graph, nodes and edges"
+            )
         self.declared: Mapping[Any, Any] = declared
         self.problems = FileProblems(where, marks)
         names = Names(self.problems, modules)

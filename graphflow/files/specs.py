@@ -55,7 +55,8 @@ def _nodes_beside(node: AnyNode) -> list[AnyNode]:
     """Nodes that a declaration names: what it calls, hands over to, stands for, or consists of."""
     beside: list[AnyNode | str] = [*node.calls]
     beside += [handoff.target for handoff in node.handoffs]
-    if isinstance(node, SubAgent) and node.target.name == node.name:  # it stands inside the entry of the sub-agent
+    # It stands inside the entry of the sub-agent.
+    if isinstance(node, SubAgent) and node.target.name == node.name:
         beside += _nodes_beside(node.target)
     elif isinstance(node, SubAgent):
         beside.append(node.target)
@@ -122,7 +123,9 @@ def options_of(node: AnyNode) -> Spec:
     if node.cache:
         spec["cache"] = node.cache
     if callable(node.approval):
-        raise FileUnreadable(f"{node.name!r} has approval={node.approval!r}, which a file cannot hold")
+        raise FileUnreadable(
+            f"{node.name!r} has approval={node.approval!r}, which a file cannot hold"
+        )
     if node.approval:
         spec["approval"] = True
     if node.approval_timeout_s is not None:
@@ -134,7 +137,9 @@ def options_of(node: AnyNode) -> Spec:
 
 def _retry(name: str, retry: Retry) -> Spec:
     if retry.on != (Exception,):
-        raise FileUnreadable(f"{name!r} retries on certain exceptions only, which a file cannot name")
+        raise FileUnreadable(
+            f"{name!r} retries on certain exceptions only, which a file cannot name"
+        )
     # All of them, also where they are the defaults: a reader wants to see when it gives up.
     keys = ["attempts", "wait_s", "factor", "max_wait_s"]
     if retry.jitter != Retry().jitter:
@@ -180,7 +185,7 @@ def _names_of(callees: Iterable[AnyNode | str]) -> list[str]:
     return [_name_of(callee) for callee in callees if callee is not background]
 
 
-# -- the kinds ---------------------------------------------------------------------------------------------------------
+# -- the kinds -------------------------------------------------------------------------------------
 def _agent(agent: Agent[Any, Any]) -> Spec:
     spec: Spec = {}
     if agent.model is not None:
@@ -209,7 +214,9 @@ def _example(message: object, answer: object) -> list[object]:
 def _prompts(agent: Agent[Any, Any]) -> Spec:
     spec: Spec = {}
     if isinstance(agent.system, tuple):
-        raise FileUnreadable(f"agent {agent.name!r} has cache marks in its system prompt, which a file cannot hold")
+        raise FileUnreadable(
+            f"agent {agent.name!r} has cache marks in its system prompt, which a file cannot hold"
+        )
     if agent.prompt is not None:
         spec["prompt"] = agent.prompt.source
     if agent.system is not None:
@@ -243,7 +250,9 @@ def _handoff(handoff: Handoff) -> Spec | str:
 
 def _sub_agent(node: SubAgent[Any, Any]) -> Spec:
     if node.deps is not INHERITED:
-        raise FileUnreadable(f"sub-agent {node.name!r} has dependencies of its own, which a file cannot hold")
+        raise FileUnreadable(
+            f"sub-agent {node.name!r} has dependencies of its own, which a file cannot hold"
+        )
     # Two nodes of one name cannot both have an entry, so the target stands in that of its sub-agent.
     is_inside = node.target.name == node.name and _has_entry(node.target)
     target = _spec(node.target) if is_inside else _name_of(node.target)
@@ -327,7 +336,9 @@ _MCP_DEFAULTS = (
 
 def _mcp(node: MCP) -> Spec:
     if node.ask is not None:
-        raise FileUnreadable(f"mcp {node.name!r} has a function that asks a person, which a file cannot hold")
+        raise FileUnreadable(
+            f"mcp {node.name!r} has a function that asks a person, which a file cannot hold"
+        )
     place = "command" if node.command else "url"
     if secret_in_command(node.command) or secret_in_url(node.url):
         raise FileUnreadable(

@@ -95,7 +95,9 @@ class Types:
                 return self._type(base, types, text)[self._type(inner, types, text)]
         unknown = shown(ast.unparse(tree))
         allowed = ", ".join(PLAIN_TYPES)
-        raise self.problems.error(f"the type {shown(text)} names {unknown}; write module:Name, or one of {allowed}")
+        raise self.problems.error(
+            f"the type {shown(text)} names {unknown}; write module:Name, or one of {allowed}"
+        )
 
 
 def _is_type(value: object) -> bool:

@@ -52,7 +52,10 @@ TRUTH_OR_SECONDS = Plain(
 )
 TYPE = Plain("a type: str, list[module:Name]...", WORD.fits)
 ADDRESS = Plain("a function of the project, 'module:name'", _is_address)
-MOMENT = Plain("a time with its zone, '2030-01-31T12:00:00Z', or a function of the project, 'module:name'", _is_address)
+MOMENT = Plain(
+    "a time with its zone, '2030-01-31T12:00:00Z', or a function of the project, 'module:name'",
+    _is_address,
+)
 NODE = Plain("the name of a node, or 'module:name'", WORD.fits)
 RETRY_SHAPES: dict[str, ValueShape] = {
     "attempts": COUNT,
@@ -62,14 +65,20 @@ RETRY_SHAPES: dict[str, ValueShape] = {
     "jitter": AT_LEAST_0,
 }
 SETTING_SHAPES: dict[str, ValueShape] = {
-    **{name: maybe(NUMBER) for name in ("temperature", "top_p", "presence_penalty", "frequency_penalty")},
+    **{
+        name: maybe(NUMBER)
+        for name in ("temperature", "top_p", "presence_penalty", "frequency_penalty")
+    },
     **{name: maybe(WHOLE) for name in ("max_tokens", "seed", "top_k")},
     "stop": ListOf(TEXT, alone=True),
     "tool_choice": maybe(TEXT),
     "parallel_calls": maybe(TRUTH),
     "prompt_cache": TRUTH,
     "thinking": maybe(
-        Plain("true, false, a number of tokens, or an effort", lambda value: isinstance(value, (bool, int, str)))
+        Plain(
+            "true, false, a number of tokens, or an effort",
+            lambda value: isinstance(value, (bool, int, str)),
+        )
     ),
     "extra": Either(NOTHING, mapping=MappingOf(ANY)),
 }
@@ -77,9 +86,17 @@ SETTING_SHAPES: dict[str, ValueShape] = {
 
 def options(whose: str) -> dict[str, ValueShape]:
     """The keys that every node has, and a graph too."""
-    retry = {field.name: RETRY_SHAPES.get(field.name, ANY) for field in fields(Retry) if field.name != "on"}
+    retry = {
+        field.name: RETRY_SHAPES.get(field.name, ANY)
+        for field in fields(Retry)
+        if field.name != "on"
+    }
     effects = Either(NOTHING, listed=ListOf(one_of(EFFECTS)))
-    rules: dict[str, ValueShape] = {"allow": Either(NOTHING, listed=TEXTS), "deny": TEXTS, "effects": effects}
+    rules: dict[str, ValueShape] = {
+        "allow": Either(NOTHING, listed=TEXTS),
+        "deny": TEXTS,
+        "effects": effects,
+    }
     return {
         "retry": Either(maybe(COUNT), mapping=Keys(f"retry of {whose!r}", retry, RENAMED["Retry"])),
         "timeout_s": maybe(POSITIVE),
@@ -93,7 +110,8 @@ def options(whose: str) -> dict[str, ValueShape]:
 def limits(what: str) -> Keys:
     """The keys of limits."""
     shapes = {
-        name: AT_LEAST_1 if name in ("laps", "concurrency") else AT_LEAST_0 for name in Limits.__dataclass_fields__
+        name: AT_LEAST_1 if name in ("laps", "concurrency") else AT_LEAST_0
+        for name in Limits.__dataclass_fields__
     }
     shapes["unpriced"] = one_of(("tell", "end"))
     return Keys(what, {name: maybe(shape) for name, shape in shapes.items()})
@@ -165,7 +183,12 @@ def _code(name: str) -> dict[str, ValueShape]:
 
 
 def _skills(name: str) -> dict[str, ValueShape]:
-    return {"folders": ListOf(WORD, alone=True), "runner": NODE, "description": TEXT, "output_limit": COUNT}
+    return {
+        "folders": ListOf(WORD, alone=True),
+        "runner": NODE,
+        "description": TEXT,
+        "output_limit": COUNT,
+    }
 
 
 def _human(name: str) -> dict[str, ValueShape]:
@@ -257,7 +280,10 @@ def check_node(name: str, entry: object, path: KeyPath, checker: Checker) -> Non
     if isinstance(entry, str):
         return
     if not isinstance(entry, Mapping):
-        checker.note(path, f"node {name!r} is {shown(entry)}; it must be 'module:name' or a mapping with a kind")
+        checker.note(
+            path,
+            f"node {name!r} is {shown(entry)}; it must be 'module:name' or a mapping with a kind",
+        )
         return
     kind = entry.get("kind")
     if not isinstance(kind, str) or kind not in KINDS:
@@ -281,5 +307,6 @@ def _check_target(name: str, target: object, path: KeyPath, checker: Checker) ->
         check_node(name, target, (*path, "target"), checker)
     elif not WORD.fits(target):
         checker.note(
-            path, f"target of sub-agent {name!r} is {shown(target)}; it must be {NODE.words}, or a mapping with a kind"
+            path,
+            f"target of sub-agent {name!r} is {shown(target)}; it must be {NODE.words}, or a mapping with a kind",
         )

@@ -20,7 +20,9 @@ from graphflow.redaction import scrub
 _OVER = ("completed", "failed")
 
 
-async def answer_question(store: Store, run: str, name: str, value: object, arm: str, by: str) -> None:
+async def answer_question(
+    store: Store, run: str, name: str, value: object, arm: str, by: str
+) -> None:
     """Puts down the answer to a question, for the next sitting of its run, or for the one that goes on.
 
     Raises:
@@ -32,15 +34,21 @@ async def answer_question(store: Store, run: str, name: str, value: object, arm:
     asked = _open_question(record, name)
     _check(asked, value)
     if asked.due is not None and asked.due < await store.now():
-        raise QuestionUnknown(f"question {asked.question!r} of run {run!r} has answered itself: it was due before now")
+        raise QuestionUnknown(
+            f"question {asked.question!r} of run {run!r} has answered itself: it was due before now"
+        )
     refused = Counter(
-        event.question for event in record.events if isinstance(event, AnswerRefused) and not is_message(event.entry)
+        event.question
+        for event in record.events
+        if isinstance(event, AnswerRefused) and not is_message(event.entry)
     )
     entry = answer_entry(asked.question, refused[asked.question])
     await store.put_answer(run, entry, entry_text(value, arm), by)
 
 
-async def send_message(store: Store, run: str, node: str, message: object, key: str, arm: str, by: str) -> None:
+async def send_message(
+    store: Store, run: str, node: str, message: object, key: str, arm: str, by: str
+) -> None:
     """Puts down a message for a node that receives it, now or later.
 
     Raises:
@@ -65,7 +73,9 @@ async def _record(store: Store, run: str) -> StoredRecord:
     """
     header = await store.header(run)
     if header.status in _OVER:
-        raise QuestionUnknown(f"run {run!r} has ended ({header.status}); nobody waits for an answer any more")
+        raise QuestionUnknown(
+            f"run {run!r} has ended ({header.status}); nobody waits for an answer any more"
+        )
     return await read_record(store, header, None)
 
 
@@ -86,7 +96,8 @@ def _check(asked: QuestionAsked, value: object) -> None:
     """Refuses a value that does not fit a question's schema, where something can tell: the branch reads it by its type."""
     if asked.about == "approval":  # of which a plain word is an answer, too
         return
-    if asked.about == "elicitation" and (value is None or value is False):  # somebody does not want to answer
+    # Somebody does not want to answer.
+    if asked.about == "elicitation" and (value is None or value is False):
         return
     try:
         from jsonschema import Draft202012Validator
@@ -97,7 +108,9 @@ def _check(asked: QuestionAsked, value: object) -> None:
     if problems:
         first = problems[0]
         where = "".join(f"[{part!r}]" for part in first.absolute_path)
-        raise AnswerInvalid(asked.question, _wanted(schema), scrub(f"{where} {first.message}").strip())
+        raise AnswerInvalid(
+            asked.question, _wanted(schema), scrub(f"{where} {first.message}").strip()
+        )
 
 
 def _wanted(schema: Mapping[str, Any]) -> str:

@@ -72,7 +72,7 @@ class EventFeed:
             self.pieces.clear()
         self.wake()
 
-    # -- what a reader asks --------------------------------------------------------------------------------------------
+    # -- what a reader asks ------------------------------------------------------------------------
     async def more(self) -> None:
         """Waits until there is more."""
         sleeper = asyncio.get_running_loop().create_future()
@@ -89,7 +89,7 @@ class EventFeed:
         if not self._readers:
             self.pieces.clear()
 
-    # -- room for more -------------------------------------------------------------------------------------------------
+    # -- room for more -----------------------------------------------------------------------------
     def _tidy(self) -> None:
         """Makes room: first what everybody has read goes, then pieces are put together, then the oldest go."""
         # Readers stand between pieces, so only what lies between two of them is put together; each keeps its place.

@@ -40,7 +40,9 @@ def migrate(old: type | str, new: type) -> Callable[[F], F]:
         DeclarationError: it is no class with fields.
     """
     if not isinstance(new, type) or not hasattr(new, "__annotations__"):
-        raise DeclarationError(f"migrate({old!r}, {new!r}): the second argument must be a class with fields")
+        raise DeclarationError(
+            f"migrate({old!r}, {new!r}): the second argument must be a class with fields"
+        )
     if not isinstance(old, (str, type)):
         raise DeclarationError(
             f"migrate({old!r}, {new!r}): the first argument must be a class, or the name that one had"

@@ -33,7 +33,8 @@ def with_texts_joined(pieces: Sequence[PlacedPiece]) -> list[PlacedPiece]:
             if _goes_on(before, piece):
                 texts[at].append(piece.text)
                 continue
-        at = len(kept)  # nothing to go on from: what follows is added to this one, whatever else comes between
+        # Nothing to go on from: what follows is added to this one, whatever else comes between.
+        at = len(kept)
         last_text[answer] = at
         texts[at] = [piece.text]
         kept.append((after, piece))

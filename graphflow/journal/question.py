@@ -72,7 +72,9 @@ def open_questions(events: Iterable[Event]) -> list[QuestionAsked]:
     book = _Book()
     for event in events:
         book.take(event)
-    return [asked for asked in book.asked.values() if not book.is_over(asked.frame, asked.activation)]
+    return [
+        asked for asked in book.asked.values() if not book.is_over(asked.frame, asked.activation)
+    ]
 
 
 class _Book:
@@ -101,12 +103,17 @@ class _Book:
         elif self._ends(event):
             self._over.add((event.frame, event.activation))
 
-    def _ends(self, event: Event) -> TypeGuard[NodeFinished | NodeFailed | NodeCancelled | NodeRefused]:
+    def _ends(
+        self, event: Event
+    ) -> TypeGuard[NodeFinished | NodeFailed | NodeCancelled | NodeRefused]:
         """Whether an activation is over with that."""
         if isinstance(event, NodeFinished):
             return True
         # What ended because its frame was told to stop begins again when the run goes on.
-        return isinstance(event, (NodeFailed, NodeCancelled, NodeRefused)) and event.frame not in self._stopped
+        return (
+            isinstance(event, (NodeFailed, NodeCancelled, NodeRefused))
+            and event.frame not in self._stopped
+        )
 
     def is_over(self, frame: int, activation: int) -> bool:
         """Whether an activation has ended, or one around it."""
@@ -120,7 +127,9 @@ class _Book:
 
 def unknown_question(name: str, open: Sequence[str], run: str) -> QuestionUnknown:
     """The error for a question that is not open, or that is one of several of its node."""
-    return QuestionUnknown(f"run {run!r} has no open question {name!r}; those that are open: {names_of(open)}")
+    return QuestionUnknown(
+        f"run {run!r} has no open question {name!r}; those that are open: {names_of(open)}"
+    )
 
 
 def names_of(questions: Sequence[str]) -> str:

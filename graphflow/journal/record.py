@@ -58,7 +58,9 @@ async def read_record(
     Raises:
         Unreadable: something in it does not fit the graph.
     """
-    reader = RowReader(header.id, None if graph is None else outermost_form(graph, limits), entered_form)
+    reader = RowReader(
+        header.id, None if graph is None else outermost_form(graph, limits), entered_form
+    )
     entries: list[RecordEntry] = []
     damage: RunDamaged | None = None
     try:
@@ -84,7 +86,9 @@ def read_as(header: RunHeader, graph: AnyGraph | None) -> Iterator[None]:
     except Unreadable as error:
         if graph is None or graph.name == header.graph:
             raise
-        whose = f"run {header.id!r} is one of the graph {header.graph!r}, and not of {graph.name!r}: "
+        whose = (
+            f"run {header.id!r} is one of the graph {header.graph!r}, and not of {graph.name!r}: "
+        )
         another = Unreadable(error.type, error.path, error.wanted, error.found, whose)
         for note in getattr(error, "__notes__", ()):
             another.add_note(note)
@@ -101,7 +105,9 @@ async def large_of(store: Store, run: str, row: StoredRow) -> dict[str, bytes]:
     for digest in digests_in(row):
         content = await store.large(digest)
         if content is None:
-            raise RunDamaged(run, row.number, f"the large value {digest[:12]} that it names is missing")
+            raise RunDamaged(
+                run, row.number, f"the large value {digest[:12]} that it names is missing"
+            )
         found[digest] = content
     return found
 
@@ -127,7 +133,9 @@ def entered_form(
     else:
         graph, callees = solo(target), parent.callees
     limits = tightest(graph.limits, edge_limits)
-    return FrameForm(place, graph.program, callees, (*parent.path, node.name), limits, name, call, parent)
+    return FrameForm(
+        place, graph.program, callees, (*parent.path, node.name), limits, name, call, parent
+    )
 
 
 def last_of(events: Sequence[Event], kind: type[Event]) -> Event | None:

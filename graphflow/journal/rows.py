@@ -79,7 +79,7 @@ class RowDraft:
         return StoredRow.of(number, self.kind, self.place, self.body)
 
 
-# -- writing ---------------------------------------------------------------------------------------------------------------
+# -- writing ---------------------------------------------------------------------------------------
 class RowWriter:
     """Writes the facts of one run.
 
@@ -151,7 +151,9 @@ class RowWriter:
             texts["started"] = _numbers(started)
         return _draft(HOPS, f"{form.place}#{first}", texts)
 
-    def _hop(self, form: FrameForm, frame: int, number: int, hop: Sequence[Any], began: float) -> RowDraft:
+    def _hop(
+        self, form: FrameForm, frame: int, number: int, hop: Sequence[Any], began: float
+    ) -> RowDraft:
         """The same for one hop: where each step is kept before the next one, this is done for each."""
         slot, started, ended, output = hop
         names, codecs = _known_columns(form)
@@ -172,7 +174,9 @@ class RowWriter:
         }
         return _draft(HOPS, place, texts)
 
-    def _outputs(self, form: FrameForm, numbers: Sequence[int], outputs: Sequence[Any]) -> dict[str, str]:
+    def _outputs(
+        self, form: FrameForm, numbers: Sequence[int], outputs: Sequence[Any]
+    ) -> dict[str, str]:
         """What hops have answered, those of one type together; and of which node each hop is."""
         names, codecs = _known_columns(form)
         nodes = list(dict.fromkeys(numbers))
@@ -304,13 +308,15 @@ def _numbers(values: Iterable[float]) -> str:
     return f"[{','.join(map(repr, values))}]"
 
 
-# -- what is of which type -------------------------------------------------------------------------------------------------
+# -- what is of which type -------------------------------------------------------------------------
 _MESSAGES = frozenset({"input", "output", "value", "message", "piece"})
 """Fields that hold what nodes have made."""
 _TIMES = frozenset({"at", "started", "wait_s"})
 
 
-def message_type(event: Event, name: str, form: FrameForm | None, node: AnyNode | None) -> Type | None:
+def message_type(
+    event: Event, name: str, form: FrameForm | None, node: AnyNode | None
+) -> Type | None:
     """The type by which a message in an event is written; None: it is only shown.
 
     Args:
@@ -336,13 +342,16 @@ def message_type(event: Event, name: str, form: FrameForm | None, node: AnyNode 
     return None
 
 
-def _called_type(event: CallStarted | CallFinished | BackgroundFinished, node: AnyNode) -> Type | None:
+def _called_type(
+    event: CallStarted | CallFinished | BackgroundFinished, node: AnyNode
+) -> Type | None:
     """The type of what a call was given, or has answered."""
     if isinstance(event, CallFinished):
         return Background if node.in_background else node.output
     if isinstance(event, BackgroundFinished):
         return node.output if event.status == "completed" else None
-    return _entry_type(node) if node.in_background else None  # it may have to be begun again by the record alone
+    # It may have to be begun again by the record alone.
+    return _entry_type(node) if node.in_background else None
 
 
 def _entry_type(node: AnyNode) -> Type:
@@ -381,7 +390,7 @@ def _fields(kind: type[Event]) -> tuple[Field[Any], ...]:
     return known
 
 
-# -- reading ---------------------------------------------------------------------------------------------------------------
+# -- reading ---------------------------------------------------------------------------------------
 Large = Mapping[str, bytes]
 
 
@@ -488,7 +497,8 @@ class RowReader:
         if "turns" in body:
             detail.turns = decode_turns(body.pop("turns"))
         if "form" in body:
-            detail.form = KeptForm(body.pop("form"), b"")  # who wants to know what the graph was looks it up
+            # Who wants to know what the graph was looks it up.
+            detail.form = KeptForm(body.pop("form"), b"")
         detail.lasting = body.pop("lasting", False)
         detail.metered = body.pop("metered", "")
         if "cause" in body:
@@ -527,7 +537,9 @@ class RowReader:
             values["output"] = _handover_of(body[HANDOVER], form)
         return values
 
-    def _value(self, event: Event, name: str, data: Any, form: FrameForm | None, detail: Detail) -> Any:
+    def _value(
+        self, event: Event, name: str, data: Any, form: FrameForm | None, detail: Detail
+    ) -> Any:
         if name == "error" and isinstance(data, dict):
             return decode_error(data)
         if name in _MESSAGES:
@@ -535,7 +547,9 @@ class RowReader:
         special = _SPECIAL.get((type(event), name))
         return data if special is None else special(data)
 
-    def _message(self, event: Event, name: str, data: Any, form: FrameForm | None, detail: Detail) -> Any:
+    def _message(
+        self, event: Event, name: str, data: Any, form: FrameForm | None, detail: Detail
+    ) -> Any:
         kind = message_type(event, name, form, detail.node)
         if kind is None:
             detail.raw = data
@@ -597,7 +611,9 @@ def _is_usual(field: Field[Any], value: object) -> bool:
     usual = field.default
     if usual is MISSING:
         return field.default_factory is not MISSING and not value
-    return value is usual or (type(value) is type(usual) and field.name not in _MESSAGES and value == usual)
+    return value is usual or (
+        type(value) is type(usual) and field.name not in _MESSAGES and value == usual
+    )
 
 
 def _usual(field: Field[Any]) -> Any:

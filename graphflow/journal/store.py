@@ -148,7 +148,8 @@ class Store(ABC):
             from graphflow.journal.stores.jsonl import JsonlStore
 
             return JsonlStore(rest)
-        if kind == "sqlite" and rest and rest != ":memory:":  # each connection would get one of its own
+        # Each connection would get one of its own.
+        if kind == "sqlite" and rest and rest != ":memory:":
             from graphflow.journal.stores.sqlite import SqliteStore
 
             return SqliteStore(rest)
@@ -168,7 +169,7 @@ class Store(ABC):
     async def __aexit__(self, *_: object) -> None:
         await self.aclose()
 
-    # -- writing -------------------------------------------------------------------------------------------------------
+    # -- writing -----------------------------------------------------------------------------------
     @abstractmethod
     async def create(
         self,
@@ -193,7 +194,9 @@ class Store(ABC):
             RunOwned: somebody's lease has not ended yet.
         """
 
-    async def append(self, ownership: Ownership, rows: Sequence[StoredRow], large: Large | None = None) -> None:
+    async def append(
+        self, ownership: Ownership, rows: Sequence[StoredRow], large: Large | None = None
+    ) -> None:
         """Adds rows, and the large values that they name. When it returns, they are kept.
 
         The first row's number is `ownership.rows`, which counts up. One call follows another: nobody adds to a run twice at a
@@ -276,7 +279,7 @@ class Store(ABC):
     async def _put_answer(self, run: str, question: str, value: str, by: str) -> bool:
         """Keeps an answer if there is such a run, and no answer to the question; whether it did."""
 
-    # -- reading -------------------------------------------------------------------------------------------------------
+    # -- reading -----------------------------------------------------------------------------------
     @abstractmethod
     async def find(self, run: str) -> RunHeader | None:
         """A run's header, if there is such a run."""
@@ -356,7 +359,7 @@ class Store(ABC):
             f"this one reads up to {known}: update graphflow"
         )
 
-    # -- runs as people know them --------------------------------------------------------------------------------------
+    # -- runs as people know them ------------------------------------------------------------------
     async def load(self, run: str, graph: AnyGraph | None = None) -> Any:
         """A `Run` as it was when it was kept last: its events, usage, steps; with its graph, pictures of it, too.
 
@@ -400,7 +403,8 @@ class Store(ABC):
             AnswerExists: somebody was faster.
             AnswerInvalid: the answer does not fit.
         """
-        answers = import_module("graphflow.journal.answers")  # which reads the record, and so stands above
+        # Which reads the record, and so stands above.
+        answers = import_module("graphflow.journal.answers")
         await answers.answer_question(self, run, question, value, arm, by)
         return None if resume is None else await resume.resume(run, store=self)
 
@@ -438,7 +442,7 @@ class Store(ABC):
         await answers.send_message(self, run, node, message, key, arm, by)
         return None if resume is None else await resume.resume(run, store=self)
 
-    # -- keeping house -------------------------------------------------------------------------------------------------
+    # -- keeping house -----------------------------------------------------------------------------
     @abstractmethod
     async def delete(self, run: str) -> None:
         """Removes a run, its rows, its answers, and the large values that no other run names.
@@ -503,7 +507,9 @@ def without_owner(header: RunHeader) -> RunHeader:
 
 def lease_lost(ownership: Ownership) -> LeaseLost:
     """The error of whoever goes on with a run that is no longer its own."""
-    return LeaseLost(f"run {ownership.run!r} was taken over by somebody else; nothing more of it is written here")
+    return LeaseLost(
+        f"run {ownership.run!r} was taken over by somebody else; nothing more of it is written here"
+    )
 
 
 def refuse_owned(header: RunHeader, now: float) -> None:

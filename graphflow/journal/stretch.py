@@ -52,7 +52,9 @@ class Stretch:
 
     __slots__ = ("first", "frame", "hops", "laps", "message", "slot")
 
-    def __init__(self, frame: int, first: int, slot: int, message: Any, laps: Sequence[int]) -> None:
+    def __init__(
+        self, frame: int, first: int, slot: int, message: Any, laps: Sequence[int]
+    ) -> None:
         self.frame = frame
         self.first = first
         self.slot = slot

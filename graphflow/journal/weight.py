@@ -23,7 +23,8 @@ def is_heavy(value: object) -> bool:
         return len(value) > HEAVY
     fields = getattr(value, "__dict__", None)
     if fields is not None and _AT_A_GLANCE.issuperset(map(type, fields.values())):
-        return _characters(fields.values()) > HEAVY  # a model of texts and numbers, as most messages are
+        # A model of texts and numbers, as most messages are.
+        return _characters(fields.values()) > HEAVY
     return _is_heavy_inside(value)
 
 

@@ -122,23 +122,49 @@ class Agent(Node[In, Out]):
 
     @overload
     def __init__(
-        self: Agent[Any, str], name: str, *, input: None = ..., output: None = ..., **options: Unpack[AgentOptions]
+        self: Agent[Any, str],
+        name: str,
+        *,
+        input: None = ...,
+        output: None = ...,
+        **options: Unpack[AgentOptions],
     ) -> None: ...
     @overload
     def __init__(
-        self: Agent[A, str], name: str, *, input: type[A], output: None = ..., **options: Unpack[AgentOptions]
+        self: Agent[A, str],
+        name: str,
+        *,
+        input: type[A],
+        output: None = ...,
+        **options: Unpack[AgentOptions],
     ) -> None: ...
     @overload
     def __init__(
-        self: Agent[Any, B], name: str, *, input: None = ..., output: type[B], **options: Unpack[AgentOptions]
+        self: Agent[Any, B],
+        name: str,
+        *,
+        input: None = ...,
+        output: type[B],
+        **options: Unpack[AgentOptions],
     ) -> None: ...
     @overload
     def __init__(
-        self: Agent[A, B], name: str, *, input: type[A], output: type[B], **options: Unpack[AgentOptions]
+        self: Agent[A, B],
+        name: str,
+        *,
+        input: type[A],
+        output: type[B],
+        **options: Unpack[AgentOptions],
     ) -> None: ...
-    @overload  # a union is no `type[...]`: a type checker asks for an annotation, `judge: Agent[Draft, Yes | No] = Agent(...)`
+    # A union is no `type[...]`: a type checker asks for an annotation, `judge: Agent[Draft, Yes | No] = Agent(...)`
+    @overload
     def __init__(
-        self, name: str, *, input: object = ..., output: object = ..., **options: Unpack[AgentOptions]
+        self,
+        name: str,
+        *,
+        input: object = ...,
+        output: object = ...,
+        **options: Unpack[AgentOptions],
     ) -> None: ...
     def __init__(
         self,
@@ -174,13 +200,16 @@ class Agent(Node[In, Out]):
         extra: Mapping[str, Any] | None = None,
         **options: Unpack[NodeOptions],
     ) -> None:
-        caller = sys._getframe(1)  # where it is declared: errors name the line, prompt files lie beside it
+        # Where it is declared: errors name the line, prompt files lie beside it.
+        caller = sys._getframe(1)
         check_model(model, f"agent {name!r}")
         _check_lists(name, tools=tools, sub_agents=sub_agents, handoffs=handoffs, mcp=mcp)
         former = take_renamed("agent", options)
         max_turns = former.get("max_turns", max_turns)
         max_parallel_calls = former.get("max_parallel_calls", max_parallel_calls)
-        _check_counts(name, {"max_turns": max_turns, "max_parallel_calls": max_parallel_calls}, repairs)
+        _check_counts(
+            name, {"max_turns": max_turns, "max_parallel_calls": max_parallel_calls}, repairs
+        )
         settings = Settings(
             temperature=temperature,
             max_tokens=max_tokens,
@@ -340,7 +369,7 @@ class _Dialogue:
                 return value
         raise self._out_of_turns()
 
-    # -- the questions -------------------------------------------------------------------------------------------------
+    # -- the questions -----------------------------------------------------------------------------
     def _render_system(self) -> str | tuple[str | CacheMark, ...]:
         system = self.agent.system
         if system is None:
@@ -398,8 +427,10 @@ class _Dialogue:
     def _request(self, *, first: bool) -> Request:
         settings = self.agent.settings
         if not first and settings.tool_choice is not None:
-            settings = replace(settings, tool_choice=None)  # else a forced call would be forced for ever
-        restart = not self.ctx.frame.observed  # who watches has seen pieces already, which cannot be taken back
+            # Else a forced call would be forced for ever.
+            settings = replace(settings, tool_choice=None)
+        # Who watches has seen pieces already, which cannot be taken back.
+        restart = not self.ctx.frame.observed
         turns = tuple(self.turns)
         tools = self.offer.specs
         return Request(turns, self.system, tools, self.schema, settings=settings, restart=restart)
@@ -407,11 +438,14 @@ class _Dialogue:
     async def _ask(self, *, first: bool) -> Reply | None:
         """The model's reply; None if it could not be used, and the model was told so."""
         request = self._request(first=first)
-        partial = self.schema is not None  # words are told as they come; of JSON, what can be read so far
+        # Words are told as they come; of JSON, what can be read so far.
+        partial = self.schema is not None
         try:
             reply = await ask(self.model, request, self.ctx, partial=partial, names=self.names)
             if reply.finish == "error":
-                raise ToolUseFailed(f"{self.model.name}: the reply was unusable ({reply.finish_raw})")
+                raise ToolUseFailed(
+                    f"{self.model.name}: the reply was unusable ({reply.finish_raw})"
+                )
         except ToolUseFailed as error:
             self._count_attempt(error.provider_message, str(error))
             hint = "Call a tool again with arguments that fit its schema, or answer."
@@ -425,14 +459,17 @@ class _Dialogue:
 
     async def _carry_out(self, reply: Reply) -> Handover | None:
         """Makes the calls of a reply; the hand-over that one of them is ends the activation."""
-        earlier = (*self.handed, *self.turns[self.own :])  # examples, and what a frame shares, do not travel
-        results = await carry_out(reply, self.offer, self.ctx, earlier, self.agent.max_parallel_calls)
+        # examples, and what a frame shares, do not travel.
+        earlier = (*self.handed, *self.turns[self.own :])
+        results = await carry_out(
+            reply, self.offer, self.ctx, earlier, self.agent.max_parallel_calls
+        )
         if isinstance(results, Handover):
             return results
         self.turns += [reply.turn, ToolTurn(results)]
         return None
 
-    # -- the answer ----------------------------------------------------------------------------------------------------
+    # -- the answer --------------------------------------------------------------------------------
     def _ask_for_repair(self, reply: Reply, invalid: OutputInvalid) -> None:
         """Shows the model its own error.
 
@@ -472,9 +509,7 @@ class _Dialogue:
     def _out_of_turns(self) -> LimitExceeded:
         name = self.agent.name
         turns = self.agent.max_turns
-        text = (
-            f"agent {name!r} asked its model {turns} times without coming to an answer; raise Agent(..., max_turns=...)"
-        )
+        text = f"agent {name!r} asked its model {turns} times without coming to an answer; raise Agent(..., max_turns=...)"
         return LimitExceeded("turns", turns, self.ctx.path, text=text)
 
 
@@ -498,7 +533,9 @@ def _standing(system: object, name: str) -> SystemPrompt | None:
     return tuple(parts)
 
 
-def _prompt(name: str, text: str | None, file: str | None, declared_in: str | None) -> Prompt | None:
+def _prompt(
+    name: str, text: str | None, file: str | None, declared_in: str | None
+) -> Prompt | None:
     """The template of the user's turn; a file lies beside the file that declares the agent."""
     if text is not None:
         if file is not None:
@@ -538,5 +575,7 @@ def _schema_problems(kind: Type) -> tuple[str, ...]:
         output_schema(kind)
     except Exception as error:
         reason = str(error).splitlines()[0]
-        return (f"its output type makes no JSON schema: {reason}; use pydantic models and JSON types",)
+        return (
+            f"its output type makes no JSON schema: {reason}; use pydantic models and JSON types",
+        )
     return ()

@@ -20,12 +20,32 @@ from graphflow._faces import former_name
 from graphflow.declaration.node import AnyNode, Callee, Context, Inputs, Node
 from graphflow.declaration.options import NodeOptions
 from graphflow.declaration.ports import Port
-from graphflow.errors import CodeFailed, DeclarationError, LimitExceeded, NotReachable, ResultInvalid
+from graphflow.errors import (
+    CodeFailed,
+    DeclarationError,
+    LimitExceeded,
+    NotReachable,
+    ResultInvalid,
+)
 from graphflow.keywords import take_renamed
 from graphflow.kinds.delegation import background
-from graphflow.kinds.functions import MODULES, arguments_for, clashes, function_name, plain_value, signature_line
+from graphflow.kinds.functions import (
+    MODULES,
+    arguments_for,
+    clashes,
+    function_name,
+    plain_value,
+    signature_line,
+)
 from graphflow.kinds.future_calls import awaited_calls
-from graphflow.kinds.sandbox import PER_CALL, Execution, Printed, WorkerAnswer, WorkerShare, check_installed
+from graphflow.kinds.sandbox import (
+    PER_CALL,
+    Execution,
+    Printed,
+    WorkerAnswer,
+    WorkerShare,
+    check_installed,
+)
 from graphflow.kinds.step import Arguments
 from graphflow.kinds.tool import OUTPUT_LIMIT, Tool, schema_of
 from graphflow.messages.message import Message, error_text
@@ -49,8 +69,24 @@ RAISED: tuple[type[Exception], ...] = (
         NameError,
         NotImplementedError,
     ),
-    *(OverflowError, PermissionError, RecursionError, TimeoutError, TypeError, UnicodeDecodeError, UnicodeEncodeError),
-    *(ZeroDivisionError, ArithmeticError, AssertionError, LookupError, OSError, RuntimeError, ValueError),
+    *(
+        OverflowError,
+        PermissionError,
+        RecursionError,
+        TimeoutError,
+        TypeError,
+        UnicodeDecodeError,
+        UnicodeEncodeError,
+    ),
+    *(
+        ZeroDivisionError,
+        ArithmeticError,
+        AssertionError,
+        LookupError,
+        OSError,
+        RuntimeError,
+        ValueError,
+    ),
 )
 """Exceptions that the sandbox knows by name; any other is an `Exception` there."""
 
@@ -59,7 +95,9 @@ class CodeArguments(BaseModel):
     """What a model gives: the code."""
 
     model_config = ConfigDict(extra="forbid")
-    code: str = Field(description="Python. The value of its last expression, and what it prints, come back.")
+    code: str = Field(
+        description="Python. The value of its last expression, and what it prints, come back."
+    )
 
 
 class Computed(Message):
@@ -137,7 +175,9 @@ class Code(Tool[Any, Computed]):
         nodes = [callee for callee in calls if isinstance(callee, Node)]
         if any(node.in_background for node in nodes):
             calls = (*calls, background)
-        names = [callee if isinstance(callee, str) else getattr(callee, "name", "") for callee in calls]
+        names = [
+            callee if isinstance(callee, str) else getattr(callee, "name", "") for callee in calls
+        ]
         self._declare(
             name,
             ports=(Port("arguments", CodeArguments | str),),
@@ -187,7 +227,9 @@ class Code(Tool[Any, Computed]):
 
     async def __call__(self, *args: object, **kwargs: object) -> Any:
         """There is no plain function: code is run within a walk."""
-        raise DeclarationError(f"{self.name!r} runs only within a walk; write Graph('g', START >> code >> END)")
+        raise DeclarationError(
+            f"{self.name!r} runs only within a walk; write Graph('g', START >> code >> END)"
+        )
 
     async def activate(self, inputs: Inputs, ctx: Context) -> Computed:
         """Runs the code.
@@ -233,12 +275,21 @@ class Code(Tool[Any, Computed]):
 
     def _failure(self, error: Exception, printed: str) -> Exception:
         """The error in the sandbox's own terms; one of ours stays what it is."""
-        from pydantic_monty import MontyCrashedError, MontyError, MontyRuntimeError, MontySyntaxError
+        from pydantic_monty import (
+            MontyCrashedError,
+            MontyError,
+            MontyRuntimeError,
+            MontySyntaxError,
+        )
 
         if isinstance(error, (MontyRuntimeError, MontySyntaxError)):
             text = error.display("traceback")
         elif isinstance(error, MontyCrashedError):
-            text = "it took too long" if error.timed_out else "the sandbox died; nothing is known of why"
+            text = (
+                "it took too long"
+                if error.timed_out
+                else "the sandbox died; nothing is known of why"
+            )
         elif isinstance(error, (MontyError, CodeFailed, ResultInvalid, ValueError)):
             text = str(error)
         else:
@@ -290,7 +341,8 @@ class _Functions:
         except asyncio.CancelledError:
             task = asyncio.current_task()
             if task is not None and task.cancelling():
-                raise  # we are to stop; else the node awaited something that somebody else has cancelled
+                # We are to stop; else the node awaited something that somebody else has cancelled.
+                raise
             return {"exc_type": "RuntimeError", "message": f"{function}() was cancelled"}
         except Exception as error:
             return _as_exception(error)

@@ -97,7 +97,7 @@ def _rounded(scores: Scores) -> Scores:
     return rounded
 
 
-# -- a model -----------------------------------------------------------------------------------------------------------
+# -- a model ---------------------------------------------------------------------------------------
 async def by_model(criteria: Criteria, model: Model, text: str, ctx: Context) -> Decision:
     """The label a model names; asked once more if it names none."""
     labels = list(criteria.labels)
@@ -179,11 +179,13 @@ async def _ask(criteria: Criteria, model: Model, turns: Sequence[Turn], ctx: Con
     return reply
 
 
-# -- what a model finds likely -----------------------------------------------------------------------------------------
+# -- what a model finds likely ---------------------------------------------------------------------
 _biases: dict[tuple[str, str], list[float]] = {}
 
 
-async def _calibrated(criteria: Criteria, model: Model, likely: list[float], ctx: Context) -> Decision:
+async def _calibrated(
+    criteria: Criteria, model: Model, likely: list[float], ctx: Context
+) -> Decision:
     """The likeliest label, with the model's bias for some of them divided out."""
     bias = await _bias(criteria, model, ctx)
     scores: Scores = {}
@@ -237,7 +239,9 @@ def balanced(labels: Meanings) -> tuple[str, ...]:
     return descriptions if all(descriptions) else CONTENT_FREE
 
 
-def label_probabilities(text: str, places: Sequence[Likely], labels: Sequence[str]) -> list[float] | None:
+def label_probabilities(
+    text: str, places: Sequence[Likely], labels: Sequence[str]
+) -> list[float] | None:
     """The probability of each label, read where the answer `{"label": ...}` names one; None if that is nowhere.
 
     Tokens that could have stood there are followed as far as they spell the same as the answer. What is not among the
@@ -247,7 +251,8 @@ def label_probabilities(text: str, places: Sequence[Likely], labels: Sequence[st
     if named is None or not places:
         return None
     tokens = "".join(place.token for place in places)
-    lead = max(0, tokens.find(text))  # a model may have put a fence before its answer, which the tokens still have
+    # A model may have put a fence before its answer, which the tokens still have.
+    lead = max(0, tokens.find(text))
     fence = tokens[:lead]
     before_label = text[: named.end()]
     tally = _LabelTally(labels, fence + before_label)
@@ -318,7 +323,7 @@ class _LabelTally:
         return [probability or self.floor for probability in found]
 
 
-# -- similarity --------------------------------------------------------------------------------------------------------
+# -- similarity ------------------------------------------------------------------------------------
 async def by_similarity(criteria: Criteria, text: str) -> Decision:
     """The label whose examples are nearest in meaning; abstains below the threshold."""
     embedder = criteria.embedder

@@ -29,7 +29,10 @@ class Standing(Message):
 
 @tool(effects=[])
 async def background(
-    handle: str, action: Literal["await", "poll", "cancel"], ctx: Context, seconds: float | None = None
+    handle: str,
+    action: Literal["await", "poll", "cancel"],
+    ctx: Context,
+    seconds: float | None = None,
 ) -> Standing:
     """Await, look at, or cancel something you have called that goes on in the background.
 
@@ -40,7 +43,9 @@ async def background(
     """
     found = ctx.frame.background(ctx.caller, handle)
     if found is None:
-        raise ToolError(f"there is no background call {handle!r}; use the handle that the call gave you")
+        raise ToolError(
+            f"there is no background call {handle!r}; use the handle that the call gave you"
+        )
     if action == "cancel":
         found.cancel()
     if action != "poll":  # "cancel", too: it is over when what it had begun has ended
@@ -57,7 +62,9 @@ def standing(found: Background) -> Standing:
     status, error = found.status, found.error
     if status in ("failed", "limited"):
         assert error is not None
-        raise ToolError(f"background call {found.handle!r} {status}: {type(error).__name__}: {error_text(error)}")
+        raise ToolError(
+            f"background call {found.handle!r} {status}: {type(error).__name__}: {error_text(error)}"
+        )
     text = "" if error is None else error_text(error)
     # As the model will read it: a message behind `Any` could not be kept.
     answer = None if found.answer is None else to_json_value(found.answer)

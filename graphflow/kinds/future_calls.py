@@ -18,7 +18,8 @@ def awaited_calls(code: str, functions: Collection[str]) -> frozenset[int]:
     """Where the calls begin, in bytes, whose value is awaited or gathered: in place, or by a name that it went to."""
     try:
         tree = ast.parse(code)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):  # code for a newer Python than ours, or none at all
+    # Code for a newer Python than ours, or none at all.
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
         return _by_sight(code, functions)
     return _Flow(tree, functions).starts(_line_starts(code))
 
@@ -100,7 +101,8 @@ class _Flow:
             case ast.FunctionDef(name=name):
                 if name in self.names:
                     self._take(*_returned(node))
-            case ast.Call(func=ast.Attribute(value=owner), args=arguments):  # tasks.append(search("x"))
+            # tasks.append(search("x"))
+            case ast.Call(func=ast.Attribute(value=owner), args=arguments):
                 if self._holds(owner):
                     self._take(*arguments)
 
@@ -141,11 +143,22 @@ _OPENING = ("values", "items", "list", "tuple")
 def _inside(value: ast.expr) -> Sequence[ast.expr] | None:
     """What an expression is made of that keeps its items as they are; None if it is made of nothing."""
     match value:
-        case ast.List(elts=items) | ast.Tuple(elts=items) | ast.Set(elts=items) | ast.Dict(values=items):
+        case (
+            ast.List(elts=items)
+            | ast.Tuple(elts=items)
+            | ast.Set(elts=items)
+            | ast.Dict(values=items)
+        ):
             return items
-        case ast.ListComp(elt=item) | ast.SetComp(elt=item) | ast.GeneratorExp(elt=item) | ast.Lambda(body=item):
+        case (
+            ast.ListComp(elt=item)
+            | ast.SetComp(elt=item)
+            | ast.GeneratorExp(elt=item)
+            | ast.Lambda(body=item)
+        ):
             return [item]
-        case ast.Subscript(value=ast.Call()):  # `f(x)[0]` is made of what is in `f(x)`, not of `f(x)`
+        # `f(x)[0]` is made of what is in `f(x)`, not of `f(x)`
+        case ast.Subscript(value=ast.Call()):
             return []
         case ast.DictComp(value=item) | ast.Starred(value=item) | ast.Subscript(value=item):
             return [item]

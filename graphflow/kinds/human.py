@@ -59,7 +59,9 @@ class Human(Node[In, Out]):
                 f"human {name!r}: timeout= is for questions without ask=; give timeout_s= beside ask="
             )
         sent = output if timeout is None else output | TimedOut
-        self._declare(name, ports=(Port("input", input),), output=sent, description=description, **options)
+        self._declare(
+            name, ports=(Port("input", input),), output=sent, description=description, **options
+        )
         self._set(ask=ask, answer=output, timeout=timeout, asks_outside=ask is None)
 
     async def activate(self, inputs: Inputs, ctx: Context) -> Out:
@@ -72,10 +74,19 @@ class Human(Node[In, Out]):
             output = adapter_of(self.answer).validate_python(answer)
             return output
         inquiry = Inquiry(
-            "human", message, self.output, due_after(self.timeout), self._late(message), people=self.answer
+            "human",
+            message,
+            self.output,
+            due_after(self.timeout),
+            self._late(message),
+            people=self.answer,
         )
         output = await ctx.frame.ask(ctx, inquiry)
         return output
 
     def _late(self, message: object) -> TimedOut | None:
-        return None if self.timeout is None else TimedOut(node=self.name, seconds=self.timeout, message=message)
+        return (
+            None
+            if self.timeout is None
+            else TimedOut(node=self.name, seconds=self.timeout, message=message)
+        )

@@ -82,7 +82,10 @@ def label_type(
 
 
 def _check_examples(
-    name: str, labels: Mapping[str, str], examples: Mapping[str, tuple[str, ...]], otherwise: str | None
+    name: str,
+    labels: Mapping[str, str],
+    examples: Mapping[str, tuple[str, ...]],
+    otherwise: str | None,
 ) -> None:
     """Each label has examples, and each example a label; only `otherwise` is what is like none of them."""
     different: list[str] = []
@@ -94,7 +97,11 @@ def _check_examples(
             different.append(label)
     if different:
         listed = ", ".join(different)
-        raise DeclarationError(f"router {name!r}: labels and examples differ ({listed}); give each label examples")
+        raise DeclarationError(
+            f"router {name!r}: labels and examples differ ({listed}); give each label examples"
+        )
     for label, texts in examples.items():
         if not texts:
-            raise DeclarationError(f"router {name!r}: label {label!r} has no example; give it at least one text")
+            raise DeclarationError(
+                f"router {name!r}: label {label!r} has no example; give it at least one text"
+            )

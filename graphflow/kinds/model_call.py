@@ -42,7 +42,12 @@ from graphflow.redaction import scrub
 
 
 async def ask(
-    model: Model, request: Request, ctx: Context, *, partial: bool = False, names: WireNames | None = None
+    model: Model,
+    request: Request,
+    ctx: Context,
+    *,
+    partial: bool = False,
+    names: WireNames | None = None,
 ) -> Reply:
     """One question to a model.
 
@@ -56,7 +61,8 @@ async def ask(
     Raises:
         ModelError: the model did not answer, or declined to.
     """
-    await let_timers_stop()  # a deadline that is over by now stops the walk before anything is paid for
+    # A deadline that is over by now stops the walk before anything is paid for.
+    await let_timers_stop()
     frame, name = ctx.frame, ctx.node.name
     detail = NO_DETAIL
     if frame.is_recorded:
@@ -64,7 +70,8 @@ async def ask(
         known = _known_reply(detail.place, ctx)
         if known is not None:
             return known
-    number = frame.charge_model_call()  # refused here, before anything is sent, if a limit is reached
+    # Refused here, before anything is sent, if a limit is reached.
+    number = frame.charge_model_call()
     started = frame.clock()
     frame.tell(ModelStarted(*ctx.stamp, name, model.name, number), detail)
     listen = Teller(ctx, number, partial=partial) if frame.observed else None
@@ -77,7 +84,9 @@ async def ask(
         if spent:  # before it broke off, or was stopped
             _count(builder.whole(), model, started, number, ctx)
         if isinstance(error, Exception):
-            frame.tell(ModelFailed(*ctx.stamp, name, model.name, error, started, number, spent), detail)
+            frame.tell(
+                ModelFailed(*ctx.stamp, name, model.name, error, started, number, spent), detail
+            )
         if names is not None and isinstance(error, ModelError) and isinstance(error.partial, Reply):
             names.read(error.partial)  # who catches it sees the names that the user wrote
         raise
@@ -133,7 +142,12 @@ def refusal_in(reply: Reply, model: Model, ctx: Context) -> ModelError | None:
 
 
 def _count(
-    reply: Reply, model: Model, started: float, number: int, ctx: Context, detail: Detail = NO_DETAIL
+    reply: Reply,
+    model: Model,
+    started: float,
+    number: int,
+    ctx: Context,
+    detail: Detail = NO_DETAIL,
 ) -> LimitExceeded | None:
     """Charges an answer, and tells of it; the error that ends the walk, if its cost is not known and that is to end it."""
     frame = ctx.frame
@@ -225,7 +239,9 @@ class Teller:
             case _:
                 pass
 
-    def _tell(self, channel: Literal["text", "thinking", "arguments", "restart"], text: str) -> None:
+    def _tell(
+        self, channel: Literal["text", "thinking", "arguments", "restart"], text: str
+    ) -> None:
         if self.half or not text.isascii():
             text = self._whole(text)
         ctx, frame = self.ctx, self.ctx.frame

@@ -81,7 +81,9 @@ def read_answer(reply: Reply, kind: Type, *, limited: bool, agent: str) -> Any:
     except OutputInvalid:
         if not is_cut:
             raise
-    raise OutputInvalid(f"the answer was cut off at the model's token limit; raise Agent({agent!r}, max_tokens=...)")
+    raise OutputInvalid(
+        f"the answer was cut off at the model's token limit; raise Agent({agent!r}, max_tokens=...)"
+    )
 
 
 def _cut_off(reply: Reply, agent: str) -> OutputInvalid:
@@ -116,7 +118,8 @@ def read_output(text: str, kind: Type, wrapped: bool) -> Any:
     except ValidationError:
         pass
     try:
-        return adapter_of(kind).validate_json(to_json(data))  # as JSON: a strict model takes a date as a text there
+        # As JSON: a strict model takes a date as a text there.
+        return adapter_of(kind).validate_json(to_json(data))
     except ValidationError as error:
         details = "; ".join(map(_describe, error.errors()))
         raise OutputInvalid(f"the answer does not fit {type_name(kind)}: {details}") from None
@@ -140,4 +143,6 @@ def _json_in(text: str, kind: Type) -> Any:
             return from_json(candidate.strip())
         except ValueError:
             continue
-    raise OutputInvalid(f"the answer is not JSON, and {type_name(kind)} was asked for: {text[:200]!r}")
+    raise OutputInvalid(
+        f"the answer is not JSON, and {type_name(kind)} was asked for: {text[:200]!r}"
+    )

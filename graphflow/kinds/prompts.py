@@ -75,7 +75,8 @@ class Prompt(Displayed):
         names = {**fields_of(message), "message": message, "deps": deps, "ctx": view}
         try:
             return render(_compiled(self.source), names)
-        except Exception as error:  # of jinja2, of Python within it, or of what a message does when it is written
+        # Of jinja2, of Python within it, or of what a message does when it is written.
+        except Exception as error:
             problem = _why(error)
         if deps is None and "deps" in self.source:
             problem += " (deps is None: pass run(..., deps=...))"
@@ -95,7 +96,8 @@ class Prompt(Displayed):
             return [f"{title} line {error.lineno}: {error.message}"]
         except (RecursionError, SyntaxError, ValueError, MemoryError) as error:
             return [f"{title} cannot be compiled: {_why(error)}"]
-        used = meta.find_undeclared_variables(tree)  # what a loop or a `set` declares is the template's own
+        # What a loop or a `set` declares is the template's own.
+        used = meta.find_undeclared_variables(tree)
         used -= ALWAYS
         used -= environment.globals.keys()
         problems: list[str] = []
@@ -116,10 +118,14 @@ class Prompt(Displayed):
         for name in sorted(used - have):
             near = _near(name, have)
             use = f"{title} uses {{{{ {name} }}}}"
-            problems.append(f"{use}, and {owner} has no such field{near}; it has: {listed} (and message, deps, ctx)")
+            problems.append(
+                f"{use}, and {owner} has no such field{near}; it has: {listed} (and message, deps, ctx)"
+            )
         return problems
 
-    def _prove_attributes(self, tree: nodes.Template, kinds: Sequence[Type], deps: Type | None) -> list[str]:
+    def _prove_attributes(
+        self, tree: nodes.Template, kinds: Sequence[Type], deps: Type | None
+    ) -> list[str]:
         """Attributes of `ctx`, `deps` and `message` that these do not have."""
         from jinja2 import nodes
 
@@ -183,7 +189,8 @@ def _why(error: BaseException) -> str:
     if isinstance(error, RecursionError):
         return "it is nested too deep, or calls itself without an end"
     kind = type(error)
-    message = getattr(error, "message", None)  # jinja2 puts a line number into the text of some errors
+    # jinja2 puts a line number into the text of some errors.
+    message = getattr(error, "message", None)
     text = str(message or error_text(error))
     module = kind.__module__
     if module in _OWN_MODULES or module.startswith("jinja2"):

@@ -19,7 +19,14 @@ from graphflow.declaration.options import NodeOptions
 from graphflow.declaration.ports import Port, Signature, read_signature
 from graphflow.errors import DeclarationError, OutputInvalid
 from graphflow.events import RouteDecided
-from graphflow.kinds.decision import ATTEMPTS, Decision, balanced, by_guards, by_model, by_similarity
+from graphflow.kinds.decision import (
+    ATTEMPTS,
+    Decision,
+    balanced,
+    by_guards,
+    by_model,
+    by_similarity,
+)
 from graphflow.kinds.labels import Labels, is_labels, label_type, labels_in, with_otherwise
 from graphflow.kinds.prompts import Prompt
 from graphflow.kinds.step import AnyFunction
@@ -95,10 +102,14 @@ class Router(Node[In, Out]):
         **options: Unpack[NodeOptions],
     ) -> None:
         if threshold is not None and not -1 <= threshold <= 1:
-            raise DeclarationError(f"router {name!r}: threshold={threshold!r}; a cosine lies between -1 and 1")
+            raise DeclarationError(
+                f"router {name!r}: threshold={threshold!r}; a cosine lies between -1 and 1"
+            )
         described = dict(labels) if isinstance(labels, Mapping) else dict.fromkeys(labels, "")
         example_texts = {label: tuple(texts) for label, texts in (examples or {}).items()}
-        _check_ways(name, {"rule": rule, "guards": guards, "examples": example_texts, "cascade": cascade})
+        _check_ways(
+            name, {"rule": rule, "guards": guards, "examples": example_texts, "cascade": cascade}
+        )
         _check_rule(name, rule, described)
         _check_guards(name, guards or {})
         for stage in cascade:
@@ -164,7 +175,9 @@ class Router(Node[In, Out]):
         if problems:
             output = Any  # a stage that cannot be read has no labels yet
         elif self.rule is None:
-            output = label_type(self.name, labels, self.examples, self.otherwise_label, self._least_labels())
+            output = label_type(
+                self.name, labels, self.examples, self.otherwise_label, self._least_labels()
+            )
         else:
             signature = read_signature.__wrapped__(self.rule, Context)
             problems = _rule_problems(self.name, signature)
@@ -239,7 +252,9 @@ class Router(Node[In, Out]):
                 problems += router.prompt.prove(message_types, deps)
         labels = labels_in(self.output)
         if self.rule is None and len(labels) < 2:
-            problems.append(f"router {self.name!r} has one label only; give it otherwise='a label', or make it a stage")
+            problems.append(
+                f"router {self.name!r} has one label only; give it otherwise='a label', or make it a stage"
+            )
         if not self.may_abstain:
             problems += self._gaps()
         return problems
@@ -277,7 +292,9 @@ class Router(Node[In, Out]):
             OutputInvalid: there is no such label.
         """
         if self.otherwise_label is None:
-            raise OutputInvalid(f"router {self.name!r}: {reason}; give it otherwise='a label' for such messages")
+            raise OutputInvalid(
+                f"router {self.name!r}: {reason}; give it otherwise='a label' for such messages"
+            )
         return self.otherwise_label
 
     async def _decide(self, message: object, ctx: Context) -> Decision:
@@ -332,13 +349,17 @@ def _check_ways(name: str, ways: Mapping[str, object]) -> None:
     given = [way for way, value in ways.items() if value]
     if len(given) > 1:
         listed = " and ".join(given)
-        raise DeclarationError(f"router {name!r} has {listed}; it decides by one of them, or by a cascade")
+        raise DeclarationError(
+            f"router {name!r} has {listed}; it decides by one of them, or by a cascade"
+        )
 
 
 def _check_rule(name: str, rule: object, labels: Mapping[str, str]) -> None:
     """A rule names its labels itself."""
     if rule is not None and labels:
-        raise DeclarationError(f"router {name!r} has a rule and labels or examples; it decides by one of them")
+        raise DeclarationError(
+            f"router {name!r} has a rule and labels or examples; it decides by one of them"
+        )
 
 
 def _check_guards(name: str, guards: Mapping[str, GuardFunction]) -> None:
@@ -371,7 +392,8 @@ def _labels_of(name: str, stage: AnyRouter) -> dict[str, str]:
 
 def _as_stage(stage: AnyRouter) -> AnyRouter:
     """The stage as one that may abstain."""
-    twin = stage.named(stage.name)  # a copy: the router itself may stand elsewhere, where it must decide
+    # A copy: the router itself may stand elsewhere, where it must decide.
+    twin = stage.named(stage.name)
     twin.__dict__["may_abstain"] = True
     return twin
 
@@ -381,7 +403,9 @@ def _rule_problems(name: str, signature: Signature) -> list[str]:
     problems = [*signature.problems, *signature.unanswered]
     count = len(signature.ports)
     if count != 1:
-        problems.append(f"the rule of router {name!r} takes {count} messages; a router decides about one")
+        problems.append(
+            f"the rule of router {name!r} takes {count} messages; a router decides about one"
+        )
     chooses = is_labels(signature.output) or len(arms(signature.output)) > 1
     if not problems and not chooses:
         problems.append(

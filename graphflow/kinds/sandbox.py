@@ -125,7 +125,8 @@ class WorkerShare:
         if level >= LEVELS:
             raise CodeFailed(f"code that calls code is {LEVELS} levels deep; nothing was run")
         async with self.pool.gate(level):
-            outer = _LEVEL.set(level + 1)  # what this code calls, and the code in it, stand one level deeper
+            # What this code calls, and the code in it, stand one level deeper.
+            outer = _LEVEL.set(level + 1)
             try:
                 workers = await self.pool.opened()
                 session = workers.checkout(limits=limits)
@@ -139,7 +140,9 @@ class WorkerShare:
                 _LEVEL.reset(outer)
 
 
-async def turn(function: Callable[..., T], *args: object, stop: Callable[[], None] | None = None) -> T:
+async def turn(
+    function: Callable[..., T], *args: object, stop: Callable[[], None] | None = None
+) -> T:
     """The result of `function(*args)`, in a thread; whoever is cancelled meanwhile calls `stop` and waits for it to end."""
     work = asyncio.get_running_loop().create_task(in_thread(function, *args))
     try:
@@ -221,7 +224,9 @@ class Execution:
 
         self.worker = session.worker_pid
         try:
-            state: State = await self._turn(lambda: session.feed_start(self.code, print_callback=printed))
+            state: State = await self._turn(
+                lambda: session.feed_start(self.code, print_callback=printed)
+            )
             while not isinstance(state, MontyComplete):
                 state = await self._next(state)
             return state.output
@@ -249,7 +254,8 @@ class Execution:
             return await self._turn(state.resume, await self._sleep(state.args[0]))
         if state.function_name == "system.async_sleep":
             return await self._later(state, self._sleep(state.args[0]))
-        return await self._turn(state.resume_not_handled)  # no files, no environment, no modules: it is told so
+        # No files, no environment, no modules: it is told so.
+        return await self._turn(state.resume_not_handled)
 
     async def _answer_call(self, state: State) -> State:
         """A call of a node, answered at once or as something to await."""
@@ -305,4 +311,5 @@ class Execution:
             await asyncio.wait(tasks, timeout=GRACE_S)
         for task in tasks:
             if task.done() and not task.cancelled():
-                task.exception()  # what it says now comes too late; asyncio need not complain that nobody asked
+                # What it says now comes too late; asyncio need not complain that nobody asked.
+                task.exception()

@@ -55,7 +55,8 @@ class SkillArguments(BaseModel):
     model_config = ConfigDict(extra="forbid")
     skill: str = Field(description="The name of the skill.")
     file: str = Field(
-        "", description="A file of the skill, as its list of files has it; without it, the skill's own text."
+        "",
+        description="A file of the skill, as its list of files has it; without it, the skill's own text.",
     )
     start: int = Field(0, ge=0, description="The character to begin at, if a text was cut.")
 
@@ -63,7 +64,9 @@ class SkillArguments(BaseModel):
 class SkillRun(SkillArguments):
     """What a model asks for, or wants to be run."""
 
-    run: bool = Field(False, description="Whether to run that file, a script, instead of reading it.")
+    run: bool = Field(
+        False, description="Whether to run that file, a script, instead of reading it."
+    )
     arguments: list[str] = Field([], description="What the script is given.")
 
 
@@ -109,7 +112,9 @@ class Skills(Tool[Any, str]):
             raise DeclarationError(f"Skills(name={name!r}): give at least one folder")
         is_whole = isinstance(output_limit, int) and not isinstance(output_limit, bool)
         if not is_whole or output_limit < 1:
-            raise DeclarationError(f"skills {name!r}: output_limit={output_limit!r} must be a number of characters")
+            raise DeclarationError(
+                f"skills {name!r}: output_limit={output_limit!r} must be a number of characters"
+            )
         skills = _read_folders(name, [Path(folder) for folder in folders])
         arguments = SkillArguments if runner is None else SkillRun
         self._declare(
@@ -133,7 +138,8 @@ class Skills(Tool[Any, str]):
     @property
     def spec(self) -> ToolSpec:
         """The tool as a model sees it: the skills' names and descriptions."""
-        share = max(80, CATALOGUE // len(self.skills))  # 80 characters still say what a skill is for
+        # 80 characters still say what a skill is for.
+        share = max(80, CATALOGUE // len(self.skills))
         lines = [self.description or ABOUT, "Skills:"]
         for skill in self.skills:
             about = _one_line(skill.description, share)
@@ -201,7 +207,8 @@ class Skills(Tool[Any, str]):
             given["arguments"] = asked.arguments
         elif asked.arguments:
             raise ToolError(f"{asked.file!r} cannot be given arguments: its runner takes none")
-        runner = self.calls[0]  # by its edge, not by what was found above: the walk itself looks for it
+        # By its edge, not by what was found above: the walk itself looks for it.
+        runner = self.calls[0]
         name = runner if isinstance(runner, str) else runner.name
         return await ctx.call(name, given)
 
@@ -229,7 +236,9 @@ def _runner_problems(runner: Callee | None) -> tuple[str, ...]:
     if "code" in fields or "path" in fields:
         return ()
     taken = ", ".join(fields)
-    return (f"its runner {runner.name!r} takes {taken}; it must take `code`, a script's text, or `path`",)
+    return (
+        f"its runner {runner.name!r} takes {taken}; it must take `code`, a script's text, or `path`",
+    )
 
 
 def _one_line(text: str, limit: int) -> str:
@@ -237,7 +246,7 @@ def _one_line(text: str, limit: int) -> str:
     return line if len(line) <= limit else f"{line[: limit - 3]}..."
 
 
-# -- declaring ---------------------------------------------------------------------------------------------------------
+# -- declaring -------------------------------------------------------------------------------------
 def _read_folders(name: str, folders: Sequence[Path]) -> tuple[Skill, ...]:
     """The skills of all folders, by name.
 
@@ -260,7 +269,9 @@ def _read_folders(name: str, folders: Sequence[Path]) -> tuple[Skill, ...]:
                 problems.append(f"two skills are named {skill.name!r}: {places}")
     count = len(skills)
     if count > MOST:
-        problems.append(f"there are {count} skills, and one node lists {MOST} at most; make several")
+        problems.append(
+            f"there are {count} skills, and one node lists {MOST} at most; make several"
+        )
     if problems:
         head = f"skills {name!r}:"
         raise DeclarationError("\n  ".join([head, *problems]))
@@ -291,7 +302,9 @@ def _read_skill(folder: Path, *, nested: bool) -> Skill:
     """
     if nested and folder.is_symlink():
         target = str(folder.resolve())
-        raise ToolError(f"{folder} is a link; give the folder that it leads to, Skills({target!r}, ...)")
+        raise ToolError(
+            f"{folder} is a link; give the folder that it leads to, Skills({target!r}, ...)"
+        )
     root = folder.resolve()
     file = folder / HEAD
     try:
@@ -317,14 +330,18 @@ def _checked_name(name: object, folder: str) -> str:
 
 def _checked_description(description: object) -> str:
     if not isinstance(description, str) or not description.strip():
-        raise ToolError("the front matter has no `description`: what the skill does, and when to use it")
+        raise ToolError(
+            "the front matter has no `description`: what the skill does, and when to use it"
+        )
     size = len(description)
     if size > ABOUT_LIMIT:
         raise ToolError(f"the description has {size} characters, and may have {ABOUT_LIMIT}")
     return description.strip()
 
 
-_FRONT_MATTER = re.compile(r"\ufeff?---[ \t]*\r?\n(.*?)^---[ \t]*(?:\r?\n|\Z)", re.DOTALL | re.MULTILINE)
+_FRONT_MATTER = re.compile(
+    r"\ufeff?---[ \t]*\r?\n(.*?)^---[ \t]*(?:\r?\n|\Z)", re.DOTALL | re.MULTILINE
+)
 
 
 def _parts(text: str) -> tuple[Mapping[str, Any], str]:
@@ -341,7 +358,8 @@ def _parts(text: str) -> tuple[Mapping[str, Any], str]:
     try:
         head = yaml.safe_load(match[1])
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        words = str(error).split()  # on one line: YAML's own text draws the place with an arrow below it
+        # On one line: YAML's own text draws the place with an arrow below it.
+        words = str(error).split()
         reason = " ".join(words)[:200]
         raise ToolError(f"its front matter is not YAML: {reason}") from None
     if not isinstance(head, dict):
@@ -349,7 +367,7 @@ def _parts(text: str) -> tuple[Mapping[str, Any], str]:
     return head, text[match.end() :]
 
 
-# -- files -------------------------------------------------------------------------------------------------------------
+# -- files -----------------------------------------------------------------------------------------
 def _files(root: Path) -> list[str]:
     """The regular files of a skill, relative, in order; links are not followed and not listed."""
     found: list[str] = []
@@ -394,7 +412,8 @@ def _file(skill: Skill, asked: str) -> Path:
     wanted = PurePosixPath(slashed).as_posix()
     files = _files(skill.folder)
     found = skill.folder / wanted
-    is_there = wanted in files and found.resolve() == found  # the folder is what it was when it was walked
+    # The folder is what it was when it was walked.
+    is_there = wanted in files and found.resolve() == found
     if not is_there:
         have = _have(files)
         raise ToolError(f"skill {skill.name!r} has no file {asked!r}; it has {have}")

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterable,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Coroutine,
+    Sequence,
+)
 from dataclasses import dataclass
 from types import FunctionType
 from typing import Any, ClassVar, TypeAlias, TypeVar, Unpack, overload
@@ -72,7 +80,8 @@ class FunctionNode(Node[In, Out]):
 
     def settle(self) -> None:
         """Reads the annotations again: a class that stands below the node is defined by the time of the graph."""
-        signature = read_signature.__wrapped__(self.function, Context)  # past the memo, which knows the unread one
+        # Past the memo, which knows the unread one.
+        signature = read_signature.__wrapped__(self.function, Context)
         direct = self.plain and _is_direct(self.function, signature)
         self._set(
             ports=signature.ports,
@@ -101,9 +110,13 @@ def check_decorated(decorator: str, function: object) -> None:
         DeclarationError: something else stands below the decorator.
     """
     if isinstance(function, str):
-        raise DeclarationError(f"@{decorator}({function!r}): write @{decorator}(name={function!r}) above the function")
+        raise DeclarationError(
+            f"@{decorator}({function!r}): write @{decorator}(name={function!r}) above the function"
+        )
     if isinstance(function, Node):
-        raise DeclarationError(f"@{decorator} stands above {function!r}, which is a node already; leave one out")
+        raise DeclarationError(
+            f"@{decorator} stands above {function!r}, which is a node already; leave one out"
+        )
     if not callable(function) or isinstance(function, type):
         raise DeclarationError(f"@{decorator} goes above a function, not above {function!r}")
 
@@ -143,7 +156,9 @@ def _is_direct(function: AnyFunction, signature: Signature) -> bool:
     return _is_async(function)
 
 
-def call_function(function: AnyFunction, signature: Signature, arguments: Arguments, ctx: Context) -> Awaitable[Any]:
+def call_function(
+    function: AnyFunction, signature: Signature, arguments: Arguments, ctx: Context
+) -> Awaitable[Any]:
     """Calls an async function, runs a plain one in a thread; the parameter for the context gets `ctx`."""
     placed, named = _placed(signature, arguments, ctx)
     if _is_async(function):
@@ -152,7 +167,9 @@ def call_function(function: AnyFunction, signature: Signature, arguments: Argume
     return in_thread(_bound(function, placed, named), on_abandon=_abandoning(ctx))
 
 
-def _placed(signature: Signature, arguments: Arguments, ctx: Context) -> tuple[list[Any], Arguments]:
+def _placed(
+    signature: Signature, arguments: Arguments, ctx: Context
+) -> tuple[list[Any], Arguments]:
     """What a function is given, by name where Python allows it."""
     named = dict(arguments)
     if signature.context is not None:
@@ -164,7 +181,9 @@ def _placed(signature: Signature, arguments: Arguments, ctx: Context) -> tuple[l
     return placed, named
 
 
-def _bound(function: AnyFunction, placed: Sequence[Any], named: Arguments) -> functools.partial[Any]:
+def _bound(
+    function: AnyFunction, placed: Sequence[Any], named: Arguments
+) -> functools.partial[Any]:
     """The function with its arguments, which a thread is named after."""
     bound = functools.partial(function, *placed, **named)
     functools.update_wrapper(bound, function)
@@ -283,9 +302,13 @@ class _Decorator:
     @overload
     def __call__(self, function: Callable[[A, B], Answer[R]], /) -> FunctionNode[A | B, R]: ...
     @overload
-    def __call__(self, function: Callable[[A, B, Context], Answer[R]], /) -> FunctionNode[A | B, R]: ...
+    def __call__(
+        self, function: Callable[[A, B, Context], Answer[R]], /
+    ) -> FunctionNode[A | B, R]: ...
     @overload
-    def __call__(self, function: Callable[[A, B, C], Answer[R]], /) -> FunctionNode[A | B | C, R]: ...
+    def __call__(
+        self, function: Callable[[A, B, C], Answer[R]], /
+    ) -> FunctionNode[A | B | C, R]: ...
     @overload
     def __call__(self, function: Callable[[A], R], /) -> FunctionNode[A, R]: ...
     @overload

@@ -50,7 +50,9 @@ class SubAgent(Node[In, Out]):
     ) -> None:
         _check(target, isolation, background)
         if target.enters == "always":
-            inherited = {key: target.__dict__[key] for key in NodeOptions.__annotations__ if key != "policy"}
+            inherited = {
+                key: target.__dict__[key] for key in NodeOptions.__annotations__ if key != "policy"
+            }
             # A graph's own options hold for the edge to it; its policy it asks itself, within.
             options = {**inherited, **options}  # type: ignore[typeddict-item]  # the options of any node
         self._declare(
@@ -96,11 +98,15 @@ class SubAgent(Node[In, Out]):
 
 def _check(target: object, isolation: str, background: bool) -> None:
     if not isinstance(target, Node) or target.enters == "never":
-        raise DeclarationError(f"SubAgent({target!r}): the target is an agent or a graph; tools go into tools=[...]")
+        raise DeclarationError(
+            f"SubAgent({target!r}): the target is an agent or a graph; tools go into tools=[...]"
+        )
     whose = f"SubAgent({target.name!r})"
     allowed = get_args(Isolation)
     if isolation not in allowed:
         listed = ", ".join(allowed)
         raise DeclarationError(f"{whose}: isolation={isolation!r}; it is {listed}")
     if background and isolation == "shared":
-        raise DeclarationError(f"{whose}: in the background it would talk into its caller's conversation; use 'forked'")
+        raise DeclarationError(
+            f"{whose}: in the background it would talk into its caller's conversation; use 'forked'"
+        )

@@ -45,7 +45,9 @@ LONGEST_WRAPPED = 500_000
 """Characters of a text that is wrapped, which takes quadratic time if it has no spaces."""
 LONGEST_NAME = 1_000
 """Characters that such a codec may be given."""
-_budget: ContextVar[Budget | None] = ContextVar("what the text being written may still use", default=None)
+_budget: ContextVar[Budget | None] = ContextVar(
+    "what the text being written may still use", default=None
+)
 
 
 FilterFunction: TypeAlias = Callable[..., Any]
@@ -115,13 +117,14 @@ def size_of(value: object) -> int:
     return size
 
 
-# -- while a template is compiled ------------------------------------------------------------------------------------------
+# -- while a template is compiled ------------------------------------------------------------------
 class _Counted(NodeTransformer):
     """Puts a count into every body that may be run again and again, and measures `~`."""
 
     def visit_For(self, node: nodes.For) -> nodes.Node:
         self._body(node)
-        if node.test is not None:  # it is asked for every item, whether the body is run for it or not
+        # It is asked for every item, whether the body is run for it or not.
+        if node.test is not None:
             node.test = nodes.And(_count(0), node.test, lineno=node.lineno)
         return node
 
@@ -189,7 +192,7 @@ def _written(value: object) -> str:
     return str(value)
 
 
-# -- what makes much of little ---------------------------------------------------------------------------------------------
+# -- what makes much of little ---------------------------------------------------------------------
 class Bounded(ImmutableSandboxedEnvironment):
     """jinja2's sandbox, with bounds."""
 
@@ -224,7 +227,8 @@ class Bounded(ImmutableSandboxedEnvironment):
     def call(__self, __context: Any, __obj: Any, *args: Any, **kwargs: Any) -> Any:  # as in jinja2
         """Calls a macro, a method of a text, or what a template was given."""
         _step()
-        method = getattr(__obj, "__wrapped__", __obj)  # jinja2 wraps `str.format` to keep it in the sandbox
+        # jinja2 wraps `str.format` to keep it in the sandbox.
+        method = getattr(__obj, "__wrapped__", __obj)
         owner = getattr(method, "__self__", None)
         if isinstance(owner, (str, bytes, int)):
             name = getattr(method, "__name__", "")
@@ -289,7 +293,9 @@ def _check_format(template: str, given: ArgumentList) -> None:
 
 def _too_wide(template: str) -> TooMuch:
     beginning = template[:40]
-    return TooMuch(f"{beginning!r} asks for a width of thousands, or one that is only told later; write a smaller one")
+    return TooMuch(
+        f"{beginning!r} asks for a width of thousands, or one that is only told later; write a smaller one"
+    )
 
 
 def _check_method(owner: object, name: str, given: ArgumentList) -> None:
@@ -321,7 +327,9 @@ def _check_codec(text: Any, given: ArgumentList) -> None:
         return
     for name in given:
         if isinstance(name, str) and name.strip().lower() in _NAMES_OF_HOSTS:
-            raise TooMuch(f"{name!r} is for names, not for texts of thousands of characters; use utf-8")
+            raise TooMuch(
+                f"{name!r} is for names, not for texts of thousands of characters; use utf-8"
+            )
 
 
 def _check_numbers(given: Iterable[object]) -> None:
@@ -348,7 +356,10 @@ CostCheck: TypeAlias = Callable[[Any, ArgumentList], None]
 """Looks at what a method or filter works on, and at what else it is given."""
 
 _METHODS: dict[str, CostCheck] = {
-    **dict.fromkeys(("center", "ljust", "rjust", "zfill", "to_bytes"), lambda owner, given: _check_numbers(given)),
+    **dict.fromkeys(
+        ("center", "ljust", "rjust", "zfill", "to_bytes"),
+        lambda owner, given: _check_numbers(given),
+    ),
     **dict.fromkeys(("format", "format_map"), _check_format),
     **dict.fromkeys(("encode", "decode"), _check_codec),
     "expandtabs": _check_tabs,
@@ -438,7 +449,9 @@ def _check_json(value: object, given: ArgumentList) -> None:
 
 def _check_sum(value: object, given: ArgumentList) -> None:
     if any(isinstance(start, (list, tuple)) for start in given):
-        raise TooMuch("lists cannot be summed up here, as that takes quadratic time; loop over them")
+        raise TooMuch(
+            "lists cannot be summed up here, as that takes quadratic time; loop over them"
+        )
 
 
 def _check_count(value: object, given: ArgumentList) -> None:

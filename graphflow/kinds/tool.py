@@ -35,12 +35,26 @@ from pydantic_core import ErrorDetails, PydanticSerializationError, from_json, t
 from graphflow.declaration.arrows import In, Out
 from graphflow.declaration.node import AnyNode, Callee, Context, Inputs, Node
 from graphflow.declaration.options import NodeOptions
-from graphflow.declaration.ports import MISSING, Port, Signature, name_of, read_hints, read_signature
+from graphflow.declaration.ports import (
+    MISSING,
+    Port,
+    Signature,
+    name_of,
+    read_hints,
+    read_signature,
+)
 from graphflow.errors import ArgumentsInvalid, DeclarationError, ResultInvalid
 from graphflow.events import ToolPartial
 from graphflow.kinds.docstrings import read_docstring
 from graphflow.kinds.numbers import NO_NUMBER, holds_no_number, takes_no_number
-from graphflow.kinds.step import AnyFunction, Arguments, call_function, check_decorated, pieces_of, place_of
+from graphflow.kinds.step import (
+    AnyFunction,
+    Arguments,
+    call_function,
+    check_decorated,
+    pieces_of,
+    place_of,
+)
 from graphflow.limits import Meter
 from graphflow.messages.types import Type, adapter_of, origin_of, type_name
 from graphflow.model.reply import join_surrogates
@@ -107,7 +121,9 @@ class Tool(Node[In, Out]):
         )
         is_whole = isinstance(output_limit, int) and not isinstance(output_limit, bool)
         if not is_whole or output_limit < 1:
-            raise DeclarationError(f"tool {own_name!r}: output_limit={output_limit!r} must be a number of characters")
+            raise DeclarationError(
+                f"tool {own_name!r}: output_limit={output_limit!r} must be a number of characters"
+            )
         declared: Sequence[str] = effects or ()
         if isinstance(declared, str):
             declared = (declared,)
@@ -171,7 +187,8 @@ class Tool(Node[In, Out]):
             if only is None or text.lstrip().startswith(("{", "[")):
                 raise self._not_json(error) from None
             return self._first_fitting([{only: text}])
-        if only is None or isinstance(given, dict):  # a dict is all arguments, even if the only one is a dict
+        # A dict is all arguments, even if the only one is a dict.
+        if only is None or isinstance(given, dict):
             return self._first_fitting([given])
         return self._first_fitting([{only: given}, {only: text}])
 
@@ -189,7 +206,8 @@ class Tool(Node[In, Out]):
                 continue
             if not holds_no_number(made) or takes_no_number(self.arguments):
                 return made
-            problems.append(NO_NUMBER)  # any comparison with NaN is false: no limit that a tool checks would hold
+            # Any comparison with NaN is false: no limit that a tool checks would hold.
+            problems.append(NO_NUMBER)
         raise ArgumentsInvalid(f"arguments of {self.name!r} do not fit: {problems[0]}")
 
     def _describe(self, invalid: ValidationError) -> str:
@@ -229,7 +247,9 @@ class Tool(Node[In, Out]):
             async for piece in given:
                 pieces.append(piece)
                 if observed:
-                    frame.tell(ToolPartial(frame.clock(), frame.number, ctx.activation, self.name, piece))
+                    frame.tell(
+                        ToolPartial(frame.clock(), frame.number, ctx.activation, self.name, piece)
+                    )
         whole: Any = pieces
         if self.output is str:
             whole = "".join(map(str, pieces))
@@ -273,7 +293,9 @@ def _read_function(name: str, function: AnyFunction, signature: Signature) -> di
     answer = _answer_type(function, signature.output)
     streams = answer is not signature.output
     if streams and inspect.iscoroutinefunction(function):
-        problems.append("it is awaited and then iterated; write `yield` in it, or answer with the whole")
+        problems.append(
+            "it is awaited and then iterated; write `yield` in it, or answer with the whole"
+        )
     return {
         "arguments": arguments,
         "ports": (Port("arguments", _port_type(arguments, signature)),),
@@ -301,7 +323,9 @@ def _sole_argument(arguments: ArgumentModel) -> str | None:
     return next(iter(required or fields), None)
 
 
-def _argument_model(name: str, function: AnyFunction, signature: Signature) -> tuple[ArgumentModel, list[str]]:
+def _argument_model(
+    name: str, function: AnyFunction, signature: Signature
+) -> tuple[ArgumentModel, list[str]]:
     """The model of a function's arguments, and what is wrong with it."""
     _, descriptions = read_docstring(function)
     hints, _ = read_hints(function)
@@ -310,10 +334,12 @@ def _argument_model(name: str, function: AnyFunction, signature: Signature) -> t
         hint = hints.get(port.name, port.type)
         kind = _described(hint, descriptions.get(port.name))
         fields[port.name] = kind if port.default is MISSING else (kind, port.default)
-    strict = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)  # what was allowed is what is done
+    # What was allowed is what is done.
+    strict = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # an argument may be called `json` or `schema`
+            # An argument may be called `json` or `schema`
+            warnings.simplefilter("ignore", UserWarning)
             arguments = create_model(f"{name}_arguments", __config__=strict, **fields)
         schema_of(arguments)  # whatever pydantic cannot describe fails here, not in a walk
     except Exception as error:
@@ -323,7 +349,9 @@ def _argument_model(name: str, function: AnyFunction, signature: Signature) -> t
     problems: list[str] = []
     for field in fields:
         if field not in arguments.model_fields:
-            problems.append(f"its parameter {field!r} has a leading underscore, which no schema has")
+            problems.append(
+                f"its parameter {field!r} has a leading underscore, which no schema has"
+            )
     return arguments, problems
 
 
@@ -468,7 +496,9 @@ def result_text(node: str, output: object, limit: int | None = OUTPUT_LIMIT) -> 
     except (PydanticSerializationError, ValueError, RecursionError) as error:
         kind = type(output).__name__
         reason = str(error)[:200]
-        raise ResultInvalid(f"{node!r} answered with {kind}, which cannot be written as JSON: {reason}") from None
+        raise ResultInvalid(
+            f"{node!r} answered with {kind}, which cannot be written as JSON: {reason}"
+        ) from None
     return text if limit is None else truncate(text, limit)
 
 
@@ -487,7 +517,9 @@ def truncate(text: str, limit: int) -> str:
 @overload
 def tool(function: AnyFunction, /) -> AnyTool: ...
 @overload
-def tool(*, calls: Sequence[Callee] = ..., **options: Unpack[ToolOptions]) -> Callable[[AnyFunction], AnyTool]: ...
+def tool(
+    *, calls: Sequence[Callee] = ..., **options: Unpack[ToolOptions]
+) -> Callable[[AnyFunction], AnyTool]: ...
 def tool(function: AnyFunction | None = None, /, **options: Any) -> Any:
     """Makes a function a tool: its parameters become the schema a model is shown, its docstring the description.
 

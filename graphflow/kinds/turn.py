@@ -50,7 +50,9 @@ class Offer:
 
     __slots__ = ("handoffs", "hidden", "nodes", "specs")
 
-    def __init__(self, agent: AnyNode, nodes: Sequence[AnyNode], pairs: Sequence[Any], ctx: Context) -> None:
+    def __init__(
+        self, agent: AnyNode, nodes: Sequence[AnyNode], pairs: Sequence[Any], ctx: Context
+    ) -> None:
         self.nodes = nodes
         self.handoffs: dict[str, tuple[Handoff, AnyNode]] = {}
         self.hidden: set[str] = set()
@@ -111,7 +113,8 @@ async def carry_out(
     if not offer.handoffs and reply.finish not in _BROKEN_OFF:  # nearly every turn
         return await _results(calls, offer, ctx, max_parallel_calls)
     results = _cut_off(reply, ctx)
-    turn_is_whole = not results  # of a turn that was cut nobody knows what else it would have called
+    # Of a turn that was cut nobody knows what else it would have called.
+    turn_is_whole = not results
     handing: list[int] = []
     others: list[int] = []
     for place, call in enumerate(calls):
@@ -129,7 +132,11 @@ async def carry_out(
         if handover is not None:
             return handover
     elif handing:
-        why = "you can hand over to one only" if turn_is_whole else "another call of this turn was cut off"
+        why = (
+            "you can hand over to one only"
+            if turn_is_whole
+            else "another call of this turn was cut off"
+        )
         for place in handing:
             results[place] = _refusal(calls[place], f"{why}; nothing was handed over")
     places = range(len(calls))
@@ -167,7 +174,12 @@ def has_arguments(call: ToolCall) -> bool:
 
 
 def _hand_over(
-    reply: Reply, place: int, offer: Offer, ctx: Context, earlier: Sequence[Turn], results: dict[int, ToolResult]
+    reply: Reply,
+    place: int,
+    offer: Offer,
+    ctx: Context,
+    earlier: Sequence[Turn],
+    results: dict[int, ToolResult],
 ) -> Handover | None:
     """The hand-over that the call at this place is; None if it is not possible, and `results` tell the model why."""
     call = reply.calls[place]
@@ -178,12 +190,16 @@ def _hand_over(
     except Exception as error:
         results[place] = _failure(call, error)
         return None
-    ctx.frame.tell_once(ctx, HandedOver(*ctx.stamp, ctx.node.name, target.name), "hand over", target.name)
+    ctx.frame.tell_once(
+        ctx, HandedOver(*ctx.stamp, ctx.node.name, target.name), "hand over", target.name
+    )
     turns = _conversation(reply, results, earlier) if handoff.conversation else ()
     return Handover(target.name, message, turns)
 
 
-def _conversation(reply: Reply, results: dict[int, ToolResult], earlier: Sequence[Turn]) -> tuple[Turn, ...]:
+def _conversation(
+    reply: Reply, results: dict[int, ToolResult], earlier: Sequence[Turn]
+) -> tuple[Turn, ...]:
     """The conversation that travels: without the call that hands it over, which nobody answers."""
     places = sorted(results)
     calls = tuple([reply.calls[place] for place in places])
@@ -236,7 +252,8 @@ async def _together(jobs: Sequence[CallJob], max_parallel_calls: int) -> list[To
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(work(job)) for job in jobs]
     except BaseExceptionGroup as several:
-        raise _first(several) from None  # results are errors of calls; what is raised is the end of the agent
+        # Results are errors of calls; what is raised is the end of the agent.
+        raise _first(several) from None
     return [task.result() for task in tasks]
 
 
@@ -260,7 +277,8 @@ async def _call(call: ToolCall, offer: Offer, ctx: Context) -> ToolResult:
     except asyncio.CancelledError as error:
         task = asyncio.current_task()
         if task is not None and task.cancelling():
-            raise  # we are to stop; else the tool awaited something that somebody else has cancelled
+            # We are to stop; else the tool awaited something that somebody else has cancelled.
+            raise
         return _refusal(call, f"the tool was cancelled: {error}")
     except Exception as error:
         return _failure(call, error, limit)

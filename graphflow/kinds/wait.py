@@ -62,13 +62,17 @@ class Wait(Node[T, T]):
         if (seconds is None) == (until is None):
             raise DeclarationError(f"{whose}: give seconds=... or until=..., one of them")
         if seconds is not None and not _is_duration(seconds):
-            raise DeclarationError(f"{whose}: seconds={seconds!r} must be a number of seconds, 0 or more")
+            raise DeclarationError(
+                f"{whose}: seconds={seconds!r} must be a number of seconds, 0 or more"
+            )
         if until is not None and not callable(until):
             problem = _problem_of(until)
             if problem:
                 raise DeclarationError(f"{whose}: until={until!r} {problem}")
         ports = (Port("input", input),)
-        self._declare(name, ports=ports, output=bool, description=description, passes_input=True, **options)
+        self._declare(
+            name, ports=ports, output=bool, description=description, passes_input=True, **options
+        )
         self._set(seconds=seconds, until=until)
 
     async def activate(self, inputs: Inputs, ctx: Context) -> Any:
@@ -94,7 +98,9 @@ class Wait(Node[T, T]):
         moment = until(message) if callable(until) else until
         problem = _problem_of(moment)
         if problem:
-            raise OutputInvalid(f"the function until= of wait {self.name!r} returned {moment!r}, which {problem}")
+            raise OutputInvalid(
+                f"the function until= of wait {self.name!r} returned {moment!r}, which {problem}"
+            )
         return moment.timestamp()
 
 
@@ -152,13 +158,21 @@ class Receive(Node[In, Out]):
     ) -> None:
         check_timeout(f"receive {name!r}", timeout)
         sent = type if timeout is None else type | TimedOut
-        self._declare(name, ports=(Port("input", input),), output=sent, description=description, **options)
+        self._declare(
+            name, ports=(Port("input", input),), output=sent, description=description, **options
+        )
         self._set(type=type, timeout=timeout)
 
     async def activate(self, inputs: Inputs, ctx: Context) -> Out:
         """Waits for the message."""
         message = next(iter(inputs.values()))
-        late = None if self.timeout is None else TimedOut(node=self.name, seconds=self.timeout, message=message)
-        inquiry = Inquiry("message", message, self.output, due_after(self.timeout), late, people=self.type)
+        late = (
+            None
+            if self.timeout is None
+            else TimedOut(node=self.name, seconds=self.timeout, message=message)
+        )
+        inquiry = Inquiry(
+            "message", message, self.output, due_after(self.timeout), late, people=self.type
+        )
         received: Out = await ctx.frame.ask(ctx, inquiry)
         return received

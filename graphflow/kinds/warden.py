@@ -58,7 +58,8 @@ class Warden:
 
     def _tell(self, line: str) -> None:
         if self._shell is not None and self._shell.stdin is not None:
-            with suppress(OSError):  # it was killed: then nobody waits any more, and all goes on as before
+            # It was killed: then nobody waits any more, and all goes on as before.
+            with suppress(OSError):
                 self._shell.stdin.write(f"{line}\n".encode())
 
     def close(self) -> None:

@@ -19,7 +19,15 @@ from unicodedata import normalize
 
 from graphflow.model.reply import Reply
 from graphflow.model.seam import Request, ToolSpec
-from graphflow.model.turns import AssistantTurn, Part, ToolCall, ToolResult, ToolTurn, Turn, UserTurn
+from graphflow.model.turns import (
+    AssistantTurn,
+    Part,
+    ToolCall,
+    ToolResult,
+    ToolTurn,
+    Turn,
+    UserTurn,
+)
 
 LONGEST = 64
 """Characters of a name that every model API takes."""
@@ -105,7 +113,7 @@ class WireNames:
         """Whose spelling this is; what nobody has is taken as it is."""
         return self._names.get(spelling, spelling)
 
-    # -- questions and answers -----------------------------------------------------------------------------------------
+    # -- questions and answers ---------------------------------------------------------------------
     def sent(self, request: Request) -> Request:
         """The request as it is sent."""
         if self._all_fit:

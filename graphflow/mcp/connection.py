@@ -89,7 +89,9 @@ class Connection:
             if self._attempts > attempts and self._failure:
                 raise ServerFailed(self._failure)
             self._leave()
-            session = self._session = Session(self.server, self._take, self.ask, can_wait=self.can_wait)
+            session = self._session = Session(
+                self.server, self._take, self.ask, can_wait=self.can_wait
+            )
             self._failure = ""
             try:
                 return await session.opened()
@@ -131,7 +133,9 @@ class Connection:
             _ASK.reset(token)
             self._asks.remove(ask)
 
-    async def _called(self, tool: str, arguments: dict[str, Any], progress: ProgressFnT | None) -> CallToolResult:
+    async def _called(
+        self, tool: str, arguments: dict[str, Any], progress: ProgressFnT | None
+    ) -> CallToolResult:
         for is_last in (False, True):
             client = await self._living_client()
             session = self._session
@@ -141,7 +145,8 @@ class Connection:
                 await self._check_answer(tool, result)
                 return result
             except asyncio.CancelledError:
-                self._is_doubtful = True  # a time limit, perhaps: the next call makes sure that somebody is there
+                # A time limit, perhaps: the next call makes sure that somebody is there.
+                self._is_doubtful = True
                 raise
             except Exception as error:
                 if _has_forgotten(error, session) and not is_last:
@@ -156,7 +161,9 @@ class Connection:
 
         name = f"server {self.server.name!r}"
         match error:
-            case MCPError() if error.code == CLOSED and (session.lost.is_set() or error.message in ENDED):
+            case MCPError() if error.code == CLOSED and (
+                session.lost.is_set() or error.message in ENDED
+            ):
                 return ServerFailed(await self._end_of(session))
             case MCPError():
                 refusal = _refusal(error.message, session)
@@ -214,7 +221,10 @@ class Connection:
 
     def _check(self, tool: str, schema: dict[str, Any], result: CallToolResult) -> None:
         """Checks an answer against the tool's own output schema."""
-        if result.structured_content is None and "structured_content" not in result.model_fields_set:
+        if (
+            result.structured_content is None
+            and "structured_content" not in result.model_fields_set
+        ):
             problems = ["there is none, and its schema promises it"]
         else:
             try:
@@ -223,7 +233,9 @@ class Connection:
                 problems = [f"the schema that it should keep to: {error}"]
         if problems:
             text = "; ".join(problems)[:MAX_PROBLEMS]
-            problem = f"server {self.server.name!r}: Invalid structured content from {tool!r}: {text}"
+            problem = (
+                f"server {self.server.name!r}: Invalid structured content from {tool!r}: {text}"
+            )
             raise ToolError(scrub(problem))
 
     async def close(self) -> None:

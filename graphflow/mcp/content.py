@@ -25,7 +25,14 @@ from graphflow.redaction import scrub
 if TYPE_CHECKING:
     from mcp_types import BlobResourceContents, CallToolResult, ContentBlock, TextResourceContents
 
-MEDIA_OF_MODELS = ("image/png", "image/jpeg", "image/gif", "image/webp", "audio/", "application/pdf")
+MEDIA_OF_MODELS = (
+    "image/png",
+    "image/jpeg",
+    "image/gif",
+    "image/webp",
+    "audio/",
+    "application/pdf",
+)
 """Media types that some models take; anything else is only named to them."""
 MAX_PIECES = 2_000
 """Pieces of content of one answer; for more there is structured content."""
@@ -89,7 +96,11 @@ def _complaint(result: CallToolResult, parts: list[AnswerPart]) -> str:
         return "\n".join(texts)
     known = _Contents(structured)
     if not any(map(known.has, texts)):
-        data = structured if isinstance(structured, str) else json.dumps(structured, ensure_ascii=False)
+        data = (
+            structured
+            if isinstance(structured, str)
+            else json.dumps(structured, ensure_ascii=False)
+        )
         texts.append(data)
     return "\n".join(texts)
 
@@ -187,7 +198,9 @@ def _media(encoded: str, mime: str, name: str, ctx: Context) -> Media | str:
         data = b64decode(encoded, validate=True)
         media = Media(mime=mime, data=data, name=name)
     except (NotBase64, ValueError) as error:
-        raise ResultInvalid(f"{ctx.node.name!r} answered with {mime} content that cannot be read: {error}") from None
+        raise ResultInvalid(
+            f"{ctx.node.name!r} answered with {mime} content that cannot be read: {error}"
+        ) from None
     ctx.keep(name, data, kind=media.kind, mime=mime)
     if mime.startswith(MEDIA_OF_MODELS):
         return media

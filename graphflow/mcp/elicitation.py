@@ -65,7 +65,9 @@ def asker(server: str, ask: Ask) -> ElicitationFnT:
     """What the SDK calls when the server of that name asks; `ask` reaches the person."""
     from mcp_types import INTERNAL_ERROR, ElicitResult, ErrorData
 
-    async def ask_person(context: ClientRequestContext, params: ElicitRequestParams) -> ElicitResult | ErrorData:
+    async def ask_person(
+        context: ClientRequestContext, params: ElicitRequestParams
+    ) -> ElicitResult | ErrorData:
         schema = getattr(params, "requested_schema", None) or {}
         url = getattr(params, "url", "") or ""
         question = Elicitation(server=server, message=params.message, fields=schema, url=url)

@@ -124,7 +124,7 @@ def _matches(pattern: str, text: str) -> bool:
     return engine is None or bool(engine.isinstance_python(text))
 
 
-# -- keywords, as jsonschema calls them --------------------------------------------------------------------------------
+# -- keywords, as jsonschema calls them ------------------------------------------------------------
 def _counted(check: KeywordCheck) -> KeywordCheck:
     def counted(validator: Validator, reference: Json, value: Json, schema: Json) -> Errors:
         left = _left.get()
@@ -143,7 +143,9 @@ def _pattern(validator: Validator, pattern: str, value: Json, schema: Json) -> E
         yield ValidationError(f"{value!r} does not match {pattern!r}")
 
 
-def _pattern_properties(validator: Validator, patterns: Mapping[str, Json], value: Json, schema: Json) -> Errors:
+def _pattern_properties(
+    validator: Validator, patterns: Mapping[str, Json], value: Json, schema: Json
+) -> Errors:
     if not isinstance(value, dict):
         return
     for pattern, inner in patterns.items():

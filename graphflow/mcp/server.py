@@ -104,7 +104,15 @@ class MCP(Node[Any, Any]):
             raise DeclarationError(f"server {name!r}: scope={scope!r}; it is 'run' or 'process'")
         options.setdefault("timeout_s", TIMEOUT_S)
         self._declare(name, ports=(Port("arguments", Any),), output=Any, **options)
-        self._set(command=command, url=url, cwd=cwd, prefix=prefix, scope=scope, trust_hints=trust_hints, ask=ask)
+        self._set(
+            command=command,
+            url=url,
+            cwd=cwd,
+            prefix=prefix,
+            scope=scope,
+            trust_hints=trust_hints,
+            ask=ask,
+        )
         self._set(
             _env=tuple(sorted((env or {}).items())),
             _headers=tuple(sorted(_all_headers(headers, token).items())),
@@ -155,7 +163,9 @@ class MCP(Node[Any, Any]):
             return value
         found = os.environ.get(value[1:])
         if found is None:
-            raise ServerFailed(f"server {self.name!r} needs the variable {value}, and it is not set")
+            raise ServerFailed(
+                f"server {self.name!r} needs the variable {value}, and it is not set"
+            )
         remember(found, value)
         return found
 
@@ -173,7 +183,9 @@ class MCP(Node[Any, Any]):
                     f"server {self.name!r}: its tools {nodes[name].tool!r} and {tool.name!r} would both be named {name!r}; "
                     f"leave one out: exclude=[{tool.name!r}]"
                 )
-            effects = self.declared if self.declared is not None else effects_of(tool, self.trust_hints)
+            effects = (
+                self.declared if self.declared is not None else effects_of(tool, self.trust_hints)
+            )
             nodes[name] = ServerTool(name, tool, connection, effects, **self._given)
         return tuple(nodes.values())
 
@@ -292,7 +304,9 @@ def _check_address(name: str, address: str) -> None:
             f"server {name!r}: {address!r} is not an address; a command is a list of texts: [{first!r}, ...]"
         )
     if parts.username or parts.password:
-        raise DeclarationError(f"server {name!r}: its address holds a password; give token=... or headers=...")
+        raise DeclarationError(
+            f"server {name!r}: its address holds a password; give token=... or headers=..."
+        )
 
 
 def _is_argument(part: object) -> bool:

@@ -57,7 +57,9 @@ class Session:
         lost: set when nobody listens any more at the other end.
     """
 
-    def __init__(self, server: RemoteServer, take_tools: TakeTools, ask: Ask, *, can_wait: bool = False) -> None:
+    def __init__(
+        self, server: RemoteServer, take_tools: TakeTools, ask: Ask, *, can_wait: bool = False
+    ) -> None:
         loop = asyncio.get_running_loop()
         self.server = server
         self.client: Client | None = None
@@ -119,7 +121,7 @@ class Session:
         end = " | ".join(last)
         return f"; it wrote: {end[-500:]}"
 
-    # -- the owner -----------------------------------------------------------------------------------------------------
+    # -- the owner ---------------------------------------------------------------------------------
     async def _own(self) -> None:
         clock = asyncio.timeout(self.server.connect_s)
         try:
@@ -136,7 +138,8 @@ class Session:
             if not self._ready.done():
                 problem = await self._problem(error, clock.expired())
                 self._ready.set_exception(ServerFailed(problem))
-                self._ready.exception()  # looked at, or asyncio would report an error that nobody may wait for
+                # Looked at, or asyncio would report an error that nobody may wait for.
+                self._ready.exception()
         finally:
             self.client = None
             self.lost.set()
@@ -197,7 +200,8 @@ class Session:
         try:
             await self._list(client)
         except (MCPError, ServerFailed, ValidationError, DeclarationError):
-            return  # what was listed before still stands; if the connection is gone, the next call finds out
+            # What was listed before still stands; if the connection is gone, the next call finds out.
+            return
 
     async def _listen(self, client: Client) -> None:
         """Servers of the newer generation announce changes on a stream that one has to ask for."""

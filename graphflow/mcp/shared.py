@@ -130,7 +130,9 @@ class SharedConnection(Connection):
         if progress is not None:
             crossing = _crossing(progress, asyncio.get_running_loop())
         with self._calling():
-            return await SERVERS.run(lambda: super(SharedConnection, self).call(tool, arguments, crossing))
+            return await SERVERS.run(
+                lambda: super(SharedConnection, self).call(tool, arguments, crossing)
+            )
 
     async def close(self) -> None:
         """As `Connection.close`."""

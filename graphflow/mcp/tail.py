@@ -28,7 +28,9 @@ class Tail:
         self._is_over = False
         reading, writing = os.pipe()
         self.file: TextIO = os.fdopen(writing, "w")
-        self._thread = threading.Thread(target=self._read, args=(reading,), name="graphflow:mcp-stderr", daemon=True)
+        self._thread = threading.Thread(
+            target=self._read, args=(reading,), name="graphflow:mcp-stderr", daemon=True
+        )
         self._thread.start()
 
     def _read(self, reading: int) -> None:

@@ -50,13 +50,20 @@ class ServerTool(Node[Any, Any]):
     connection: Connection
 
     def __init__(
-        self, name: str, listed: Tool, connection: Connection, effects: Sequence[Effect], **options: Unpack[NodeOptions]
+        self,
+        name: str,
+        listed: Tool,
+        connection: Connection,
+        effects: Sequence[Effect],
+        **options: Unpack[NodeOptions],
     ) -> None:
         description = listed.description or listed.title
         if not description:
             description = f"{listed.name} of {connection.server.name}"
         description = description[:MAX_DESCRIPTION]
-        self._declare(name, ports=(Port("arguments", Any),), output=Any, description=description, **options)
+        self._declare(
+            name, ports=(Port("arguments", Any),), output=Any, description=description, **options
+        )
         self._set(
             tool=listed.name,
             spec=ToolSpec(name, description, listed.input_schema),
@@ -94,7 +101,9 @@ class ServerTool(Node[Any, Any]):
             try:
                 given = from_json(given or "{}")
             except ValueError as error:
-                raise ArgumentsInvalid(f"arguments of {self.name!r} are not valid JSON: {error}") from None
+                raise ArgumentsInvalid(
+                    f"arguments of {self.name!r} are not valid JSON: {error}"
+                ) from None
         if given is None:
             return {}
         if not isinstance(given, Mapping):
@@ -112,7 +121,8 @@ class ServerTool(Node[Any, Any]):
             frame.tell(event)
 
         arguments = self.read(next(iter(inputs.values())))
-        listener = note if frame.observed else None  # a server that nobody listens to need not report
+        # A server that nobody listens to need not report.
+        listener = note if frame.observed else None
         ask = question_of(ctx) if self.connection.can_wait else None
         result = await self.connection.call(self.tool, arguments, listener, ask)
         return answer_of(result, ctx)

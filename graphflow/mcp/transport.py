@@ -91,7 +91,9 @@ def _brief(record: logging.LogRecord) -> bool:
 
 
 @asynccontextmanager
-async def transport_of(server: RemoteServer, transport: Transport, ended: Callable[[], None]) -> AsyncIterator[Streams]:
+async def transport_of(
+    server: RemoteServer, transport: Transport, ended: Callable[[], None]
+) -> AsyncIterator[Streams]:
     """The two streams of a server."""
     streams = _process(server, transport) if server.command else _http(server, transport)
     async with streams as (reading, writing):
@@ -104,7 +106,9 @@ async def _process(server: RemoteServer, transport: Transport) -> AsyncIterator[
 
     logging.getLogger("mcp.client.stdio").addFilter(_brief)  # the same one again is not added
     program, *arguments = server.command
-    parameters = StdioServerParameters(command=program, args=arguments, env=server.environment(), cwd=server.cwd)
+    parameters = StdioServerParameters(
+        command=program, args=arguments, env=server.environment(), cwd=server.cwd
+    )
     assert transport.tail is not None
     client = stdio_client(parameters, errlog=transport.tail.file)
     async with client as streams:
@@ -121,7 +125,8 @@ async def _http(server: RemoteServer, transport: Transport) -> AsyncIterator[Str
     from mcp.client.streamable_http import streamable_http_client
 
     async def note(response: httpx2.Response) -> None:
-        if response.status_code >= 400 and response.status_code != 405:  # 405: it has no stream of its own to open
+        # 405: it has no stream of its own to open.
+        if response.status_code >= 400 and response.status_code != 405:
             transport.status = response.status_code
 
     async def tune(request: httpx2.Request) -> None:
@@ -132,7 +137,9 @@ async def _http(server: RemoteServer, transport: Transport) -> AsyncIterator[Str
     timeout = httpx2.Timeout(CONNECT_S, read=READ_S)
     hooks: dict[str, list[Any]] = {"request": [tune], "response": [note]}
     async with (
-        httpx2.AsyncClient(headers=server.own_headers(), timeout=timeout, event_hooks=hooks) as client,
+        httpx2.AsyncClient(
+            headers=server.own_headers(), timeout=timeout, event_hooks=hooks
+        ) as client,
         streamable_http_client(server.url, http_client=client) as streams,
     ):
         yield streams

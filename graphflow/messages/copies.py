@@ -29,7 +29,15 @@ from uuid import UUID
 
 from pydantic import BaseModel
 
-from graphflow.messages.types import UNION_ORIGINS, Type, arms, is_typed_dict, origin_of, plain, says_nothing
+from graphflow.messages.types import (
+    UNION_ORIGINS,
+    Type,
+    arms,
+    is_typed_dict,
+    origin_of,
+    plain,
+    says_nothing,
+)
 
 K = TypeVar("K")
 T = TypeVar("T")
@@ -44,7 +52,7 @@ _FIXED_CONTAINERS = (tuple, frozenset)
 _CONTAINERS = (list, dict, set, bytearray, deque)
 
 
-# -- what a type tells -----------------------------------------------------------------------------------------------------
+# -- what a type tells -----------------------------------------------------------------------------
 @lru_cache(maxsize=4096)
 def mutability_of(kind: Type) -> Mutability:
     """Whether the values of a type can be changed, as far as the type says."""
@@ -155,7 +163,7 @@ def unfrozen_in(kind: Type) -> tuple[type, ...]:
     return tuple(found)
 
 
-# -- copies of values ------------------------------------------------------------------------------------------------------
+# -- copies of values ------------------------------------------------------------------------------
 def copy_of(value: T) -> T:
     """A copy that shares nothing that can be changed; the value itself where there is nothing to copy."""
     known: type = type(value)
@@ -188,7 +196,8 @@ def _copier_of(known: type) -> Copier | None:
         return _copier_of_model(known)
     if dataclasses.is_dataclass(known):
         return None if _is_fixed(known, frozenset()) else _copy_dataclass
-    if issubclass(known, (*_CONTAINERS, tuple)):  # a class of the user's own, which may hold more than its items
+    # A class of the user's own, which may hold more than its items.
+    if issubclass(known, (*_CONTAINERS, tuple)):
         return _deeply
     return None
 

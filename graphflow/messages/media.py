@@ -30,7 +30,9 @@ class Media(Message):
         detail: how closely a picture is looked at, where a provider lets one choose ("low", "high").
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_bytes="base64", val_json_bytes="base64")
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", ser_json_bytes="base64", val_json_bytes="base64"
+    )
 
     kind: Kind = "image"
     mime: str = ""
@@ -71,7 +73,8 @@ class Media(Message):
         """
         path = Path(path)
         mime, encoding = mimetypes.guess_type(path.name)
-        if mime is None or encoding is not None:  # a compressed file ("a.svg.gz") is not what its inner name says
+        # A compressed file ("a.svg.gz") is not what its inner name says.
+        if mime is None or encoding is not None:
             raise FileUnreadable(
                 f"{path.name!r} does not show by its name what it is; use Media(kind=..., mime=..., data=...)"
             )

@@ -144,7 +144,8 @@ def _accepts_arguments(port: Type, arm: Type) -> bool:
 def _accepts_tuple(port: Type, arm: Type) -> bool:
     wanted = get_args(port)
     given = get_args(arm)
-    is_record = origin_of(port) is tuple and wanted[-1] is not Ellipsis  # tuple[int, str], place by place
+    # tuple[int, str], place by place.
+    is_record = origin_of(port) is tuple and wanted[-1] is not Ellipsis
     if is_record:
         if len(wanted) != len(given) or given[-1] is Ellipsis:
             return False
@@ -224,14 +225,16 @@ def matcher(kind: Type) -> Callable[[object], bool]:
     kind = plain(kind)
     if says_nothing(kind):
         return lambda value: True
-    if kind is float:  # the numeric tower of PEP 484; but whoever routes by type does not mean True by a number
+    # The numeric tower of PEP 484; but whoever routes by type does not mean True by a number.
+    if kind is float:
         return lambda value: isinstance(value, (float, int)) and not isinstance(value, bool)
     if kind is int:
         return lambda value: isinstance(value, int) and not isinstance(value, bool)
     expected = _plain_class(kind)
     if expected is not None:
         return lambda value: isinstance(value, expected)
-    adapter = adapter_of(kind)  # slow, and right for what isinstance cannot ask: list[int], typed dicts, literals
+    # slow, and right for what isinstance cannot ask: list[int], typed dicts, literals.
+    adapter = adapter_of(kind)
 
     def fits(value: object) -> bool:
         try:

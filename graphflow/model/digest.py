@@ -36,7 +36,11 @@ def digest_of(request: Request) -> str:
 def _digest_of_turn(turn: Turn) -> bytes:
     known = turn.encoded.get(_KEPT)
     if known is None:
-        parts = {field.name: getattr(turn, field.name) for field in fields(turn) if field.name != "encoded"}
+        parts = {
+            field.name: getattr(turn, field.name)
+            for field in fields(turn)
+            if field.name != "encoded"
+        }
         text = f"{type(turn).__name__} {canonical(parts)}"
         known = turn.encoded[_KEPT] = sha256(text.encode(errors="surrogatepass")).digest()
     return known

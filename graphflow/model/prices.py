@@ -58,9 +58,13 @@ class Price:
         for name, rate in rates.items():
             is_rate = isinstance(rate, (int, float)) and rate >= 0  # NaN is not at least 0
             if not is_rate:
-                raise DeclarationError(f"Price({name}={rate!r}) must be at least 0, in dollars per million tokens")
+                raise DeclarationError(
+                    f"Price({name}={rate!r}) must be at least 0, in dollars per million tokens"
+                )
 
-    def cost(self, input_tokens: int, output_tokens: int, cache_read: int = 0, cache_write: int = 0) -> float:
+    def cost(
+        self, input_tokens: int, output_tokens: int, cache_read: int = 0, cache_write: int = 0
+    ) -> float:
         """US dollars for one answer; cached tokens are part of `input_tokens`."""
         tokens = {
             "input": max(0, input_tokens - cache_read - cache_write),
@@ -96,7 +100,9 @@ def set_price(named: str, price: Price | None) -> None:
     """
     provider, _, model = named.partition(":")
     if not provider or not model:
-        raise DeclarationError(f"set_price({named!r}): name the model as 'provider:model'; the model may be a pattern")
+        raise DeclarationError(
+            f"set_price({named!r}): name the model as 'provider:model'; the model may be a pattern"
+        )
     if not isinstance(price, (Price, NoneType)):
         raise DeclarationError(
             f"set_price({named!r}): give Price(input=..., output=...), in dollars per million tokens"
@@ -122,7 +128,11 @@ def price_of(named: str) -> Price | None:
 
 
 def cost_of(
-    named: str, input_tokens: int, output_tokens: int, cache_read: int | None = None, cache_write: int | None = None
+    named: str,
+    input_tokens: int,
+    output_tokens: int,
+    cache_read: int | None = None,
+    cache_write: int | None = None,
 ) -> float | None:
     """US dollars for one answer of a model, or None if its price is unknown."""
     price = price_of(named)

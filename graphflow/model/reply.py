@@ -151,7 +151,8 @@ class ReplyBuilder:
 
     def _part(self, kind: str, index: int) -> _Growing:
         key = (kind, index)
-        if key != self._last_key:  # pieces of one part come in a row: nearly every event finds its part at once
+        # Pieces of one part come in a row: nearly every event finds its part at once.
+        if key != self._last_key:
             part = self.growing.get(key)
             if part is None:
                 part = self.growing[key] = _Growing(kind)
@@ -175,7 +176,8 @@ class ReplyBuilder:
                 part.keep = {**(part.keep or {}), **event.keep}
             case UsageDelta():
                 self.usage = event
-            case _:  # a second function, so that what comes with every token is decided by a few comparisons
+            # A second function, so that what comes with every token is decided by a few comparisons.
+            case _:
                 self._add_rare(event)
 
     def _add_rare(self, event: ModelEvent) -> None:
@@ -200,7 +202,8 @@ class ReplyBuilder:
             case Restarted():
                 self._bank()
                 self.clear()
-            case Retried() | Switched():  # nothing of the answer is void, but what the try has used is spent
+            # Nothing of the answer is void, but what the try has used is spent.
+            case Retried() | Switched():
                 self._bank()
             case _:
                 raise MalformedReply(
@@ -269,7 +272,9 @@ class ReplyBuilder:
             )
         raw = self.reply.finish_raw
         if raw and self.reply.finish == "other":
-            text = f"the model's answer ended in a way that nobody here knows ({raw}); it may be cut"
+            text = (
+                f"the model's answer ended in a way that nobody here knows ({raw}); it may be cut"
+            )
             error = ServerError(text, code=raw)
             error.retryable = False
             raise error
@@ -324,7 +329,14 @@ def _stretch(cited: Cited, part: tuple[int, int] | None) -> tuple[int | None, in
 
 
 _NOTICES = frozenset({Retried, Switched})
-_COUNTS = ("input_tokens", "output_tokens", "usd", "cache_read_tokens", "cache_write_tokens", "reasoning_tokens")
+_COUNTS = (
+    "input_tokens",
+    "output_tokens",
+    "usd",
+    "cache_read_tokens",
+    "cache_write_tokens",
+    "reasoning_tokens",
+)
 
 
 async def gather(
@@ -363,7 +375,8 @@ async def gather(
     finally:
         close = getattr(events, "aclose", None)
         if close is not None:
-            await close()  # a listener that raised must not leave the connection to the garbage collector
+            # A listener that raised must not leave the connection to the garbage collector.
+            await close()
     return builder.whole()
 
 

@@ -25,7 +25,10 @@ _COMMANDS = ("claude-code", "codex", "auggie")
 PROVIDERS = {
     "local": "graphflow.providers.embedded.local_model:open_model",
     **{name: f"graphflow.providers.endpoints:open_{name.replace('-', '_')}" for name in ENDPOINTS},
-    **{name: f"graphflow.providers.commands.table:open_{name.replace('-', '_')}" for name in _COMMANDS},
+    **{
+        name: f"graphflow.providers.commands.table:open_{name.replace('-', '_')}"
+        for name in _COMMANDS
+    },
 }
 """Our own providers by name: where the function is that opens one. Others come by entry point `graphflow.providers`."""
 EMBEDDERS = {"local": "graphflow.providers.embedded.embeddings:open_embedder"}
@@ -61,7 +64,9 @@ def check_model(model: object, whose: str) -> None:
         )
     name = getattr(model, "name", None)
     if not isinstance(name, str):
-        raise DeclarationError(f"{whose}: a model must have a name, and {model!r} has no attribute `name`")
+        raise DeclarationError(
+            f"{whose}: a model must have a name, and {model!r} has no attribute `name`"
+        )
 
 
 def open_embedder(named: str) -> Embedder:

@@ -16,7 +16,9 @@ from graphflow.errors import ModelError
 from graphflow.model.settings import DEFAULTS, SETTINGS, Settings, SettingsOptions
 from graphflow.model.turns import CacheMark, Turn
 
-Finish = Literal["stop", "tool_calls", "length", "refusal", "content_filter", "pause", "error", "other"]
+Finish = Literal[
+    "stop", "tool_calls", "length", "refusal", "content_filter", "pause", "error", "other"
+]
 """Why a reply ended, in one vocabulary for all providers. "pause": the provider wants the turn back to go on; "error":
 the reply is unusable, by the provider's own word; "other": the provider never said. A stream that says "other" with a
 word of the provider's own has broken off: that is an error."""
@@ -113,7 +115,9 @@ class Request:
     @property
     def system_parts(self) -> tuple[str | CacheMark, ...]:
         """The standing instructions, part by part."""
-        return ((self.system,) if self.system else ()) if isinstance(self.system, str) else self.system
+        return (
+            ((self.system,) if self.system else ()) if isinstance(self.system, str) else self.system
+        )
 
 
 @dataclass(slots=True)

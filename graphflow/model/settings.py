@@ -109,7 +109,9 @@ class Settings:
             return f"thinking={thinking!r} must not be negative"
         if isinstance(thinking, str) and thinking not in (*EFFORTS, "none"):
             efforts = ", ".join(EFFORTS)
-            return f"thinking={thinking!r} must be one of {efforts}, a budget in tokens, True or False"
+            return (
+                f"thinking={thinking!r} must be one of {efforts}, a budget in tokens, True or False"
+            )
         return ""
 
     @property

@@ -103,7 +103,9 @@ class QuestionForm:
     async def _answer(self, answer: Data) -> None:
         """Answers one question, and lets the run go on."""
         try:
-            await self.run.answer(str(answer["id"]), answer["value"], arm=str(answer.get("arm", "")))
+            await self.run.answer(
+                str(answer["id"]), answer["value"], arm=str(answer.get("arm", ""))
+            )
             await self._go_on()
         except GraphflowError as error:
             self.widget.problem = scrub(error_text(error))[:MAX_LINE]
@@ -164,7 +166,9 @@ def form_html(run: AnyRun) -> str:
         rows.append([text(question.id), text(question.about), asked, text(due)])
     listed = table(("question", "about", "asked", "due"), rows)
     first = run.pending[0].id
-    typed = f"await run.answer({first!r}, ...)\nrun = await graph.resume({run.id!r}, store=run.store)"
+    typed = (
+        f"await run.answer({first!r}, ...)\nrun = await graph.resume({run.id!r}, store=run.store)"
+    )
     return details("waits for an answer", f"{listed}<pre>{text(typed)}</pre>", is_open=True)
 
 

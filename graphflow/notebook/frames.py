@@ -14,7 +14,19 @@ from graphflow.runtime.steps import Step
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-COLUMNS = ("node", "path", "depth", "caller", "started", "ended", "seconds", "status", "input", "output", "error")
+COLUMNS = (
+    "node",
+    "path",
+    "depth",
+    "caller",
+    "started",
+    "ended",
+    "seconds",
+    "status",
+    "input",
+    "output",
+    "error",
+)
 
 
 def to_frame(run: RunRecord[object], *, events: bool = False) -> DataFrame:

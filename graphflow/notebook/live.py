@@ -148,7 +148,8 @@ class Live(Generic[R]):
     def replay(self, events: EventSource) -> Live[R]:
         """Shows what was recorded: a run that has ended, its events, or a file of `--events`; the slider goes through it."""
         found = read_events(events)
-        Overlay(self.graph).take_all(found)  # what is of another graph is refused before anything is shown
+        # What is of another graph is refused before anything is shown.
+        Overlay(self.graph).take_all(found)
         self._begin()
         for event in found:
             self._take(event)

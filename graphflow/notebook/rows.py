@@ -83,7 +83,7 @@ class Rows:
         self._callees: dict[tuple[int, int], str] = {}
         """The name under which each open call is drawn, by frame and number."""
 
-    # -- where ---------------------------------------------------------------------------------------------------------
+    # -- where -------------------------------------------------------------------------------------
     def spot(self, place: FramePlace, node: str) -> Spot:
         """Where a node is in the picture."""
         key = (place.level, place.named(node))
@@ -105,7 +105,7 @@ class Rows:
         home = "" if around is None else around.id
         return Spot("", home, label)
 
-    # -- taking --------------------------------------------------------------------------------------------------------
+    # -- taking ------------------------------------------------------------------------------------
     def take(self, event: AnyEvent) -> None:
         """Adds what one event has to tell."""
         row = self._row(event)
@@ -137,7 +137,7 @@ class Rows:
         self.text_left -= len(text)
         return text
 
-    # -- rows ----------------------------------------------------------------------------------------------------------
+    # -- rows --------------------------------------------------------------------------------------
     def _row(self, event: AnyEvent) -> PlayRow | None:
         at = round(event.at, 6)
         place = self.places.of(event.frame)
@@ -193,7 +193,8 @@ class Rows:
         spot = self.spot(place, event.node)
         match event.kind:
             case "node.start" | "node.end" | "node.error" | "node.cancel" if place.owns(event.node):
-                return None  # a sub-agent alone in its frame: its call is in the picture, its own activation is not
+                # A sub-agent alone in its frame: its call is in the picture, its own activation is not.
+                return None
             case "node.start":
                 text = self._text(event.input)
                 return [at, "+", *spot, text, _activation(event)]

@@ -13,7 +13,18 @@ from graphflow.events import Event, to_record
 from graphflow.kinds.prompts import Prompt
 from graphflow.limits import Usage
 from graphflow.notebook.form import form_bundle, form_html
-from graphflow.notebook.html import MAX_ROWS, STYLE, cell, details, dim, head, more, table, text, tree
+from graphflow.notebook.html import (
+    MAX_ROWS,
+    STYLE,
+    cell,
+    details,
+    dim,
+    head,
+    more,
+    table,
+    text,
+    tree,
+)
 from graphflow.notebook.live import Bundle, in_notebook
 from graphflow.plain import to_json_value
 from graphflow.proofs.report import counted
@@ -134,7 +145,7 @@ def _anything(value: object) -> str:
     return title + tree(to_json_value(value))
 
 
-# -- messages and events ---------------------------------------------------------------------------------------------------
+# -- messages and events ---------------------------------------------------------------------------
 def _messages(messages: list[BaseModel]) -> str:
     names = dict.fromkeys(type(message).__name__ for message in messages)
     is_mixed = len(names) > 1
@@ -225,7 +236,7 @@ def _event_row(event: Event) -> tuple[str, ...]:
     return at, kind, str(frame), node, what
 
 
-# -- prompts and usages ----------------------------------------------------------------------------------------------------
+# -- prompts and usages ----------------------------------------------------------------------------
 def _usage(usage: Usage) -> str:
     heads: list[str] = []
     cells: list[str] = []
@@ -263,7 +274,7 @@ def _prompt(prompt: Prompt) -> str:
     return "".join(parts)
 
 
-# -- runs ------------------------------------------------------------------------------------------------------------------
+# -- runs ------------------------------------------------------------------------------------------
 def _run(run: AnyRun) -> str:
     name = text(run.graph, 120)
     title = f"run of {name}: {xml(run.status)}"

@@ -23,7 +23,9 @@ Assignments: TypeAlias = Mapping[str, str]
 """What was given as `--set NAME=VALUE`."""
 
 
-def read_message(graph: RunnableGraph, text: str | None, settings: Assignments | None = None) -> object:
+def read_message(
+    graph: RunnableGraph, text: str | None, settings: Assignments | None = None
+) -> object:
     """The message that a command line means: JSON, or text for a graph that takes text or has one field for it.
 
     Raises:
@@ -65,7 +67,7 @@ def _looks_like_object(text: str) -> bool:
     return start.startswith("{")
 
 
-# -- a message without fields ----------------------------------------------------------------------------------------------
+# -- a message without fields ----------------------------------------------------------------------
 def _read_plain(graph: RunnableGraph, text: str | None) -> object:
     """Text for a graph that takes text, JSON for any other."""
     takes = _takes(graph, type_name(graph.input))
@@ -80,7 +82,7 @@ def _read_plain(graph: RunnableGraph, text: str | None) -> object:
         raise InputInvalid(f"{takes} as JSON, and this is not JSON: {error}") from None
 
 
-# -- a message with fields -------------------------------------------------------------------------------------------------
+# -- a message with fields -------------------------------------------------------------------------
 def _read_fields(
     graph: RunnableGraph, model: MessageClass, text: str | None, settings: Assignments
 ) -> dict[str, object]:
@@ -104,7 +106,9 @@ def _read_fields(
     return fields
 
 
-def _read_settings(graph: RunnableGraph, model: MessageClass, settings: Assignments) -> dict[str, object]:
+def _read_settings(
+    graph: RunnableGraph, model: MessageClass, settings: Assignments
+) -> dict[str, object]:
     known = model.model_fields
     for name in settings:
         if name in known:
@@ -134,7 +138,9 @@ def _read_object(graph: RunnableGraph, text: str) -> dict[str, object]:
     try:
         fields: dict[str, object] = json.loads(text)
     except ValueError as error:
-        raise InputInvalid(f"the input of graph {graph.name!r} looks like JSON, and is not: {error}") from None
+        raise InputInvalid(
+            f"the input of graph {graph.name!r} looks like JSON, and is not: {error}"
+        ) from None
     return fields
 
 

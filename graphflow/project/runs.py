@@ -104,11 +104,13 @@ def place_with_runs(address: str | None, start: Path | None = None) -> RunPlace:
             "no runs are kept here: this is no project (a folder with graphs/); say where they are: --store sqlite:FILE"
         )
     if place.is_empty:
-        raise RunUnknown(f"no runs are kept in {place.shown} yet; `graphflow run GRAPH INPUT` keeps them there")
+        raise RunUnknown(
+            f"no runs are kept in {place.shown} yet; `graphflow run GRAPH INPUT` keeps them there"
+        )
     return place
 
 
-# -- the graph of a run ----------------------------------------------------------------------------------------------------
+# -- the graph of a run ----------------------------------------------------------------------------
 def graph_named(name: str, start: Path | None = None) -> RunnableGraph:
     """The graph that calls itself so, among those that can be run by name.
 
@@ -123,7 +125,9 @@ def graph_named(name: str, start: Path | None = None) -> RunnableGraph:
         for graph in graphs:
             if graph.name == name:
                 return graph
-    raise UnknownGraph(f"the graph {name!r} is not among those of the project; say where it is: --graph FILE.py")
+    raise UnknownGraph(
+        f"the graph {name!r} is not among those of the project; say where it is: --graph FILE.py"
+    )
 
 
 def _likely(name: str, start: Path | None) -> Iterator[Found]:

@@ -67,7 +67,9 @@ class _Counter:
     # lap leaves the loop. So the message that entered the loop and those of its laps are counted apart, and whoever
     # leaves is counted once for each that entered. The laps are a factor only for what stays inside.
 
-    def __init__(self, proof: Proof, start: int, loop: int | None = None, around: _Counter | None = None) -> None:
+    def __init__(
+        self, proof: Proof, start: int, loop: int | None = None, around: _Counter | None = None
+    ) -> None:
         self.proof = proof
         self.wiring = proof.wiring
         self.top = proof.topology
@@ -197,7 +199,9 @@ class _Counter:
             sent[laps] = count * items
         return sent
 
-    def _moved(self, source: int, counts: LapCounts, around: Loops, edges: Sequence[GraphEdge]) -> LapCounts:
+    def _moved(
+        self, source: int, counts: LapCounts, around: Loops, edges: Sequence[GraphEdge]
+    ) -> LapCounts:
         """Counts at a node as counts where its edges lead: without the laps of loops that are left, with those entered."""
         before = self.top.loops_around(source)
         kept = [loop for loop in before if loop in around]

@@ -98,7 +98,8 @@ def _steps(graph: AnyGraph, activations: Iterable[Count]) -> int | None:
     """Steps at most: the limit, or the sum of all activations where it is known and lower."""
     limit = graph.proof.limits.steps
     entering = any(node.enters != "never" for node in graph.nodes)
-    if entering or graph.program.callees:  # then there are steps in other frames, or by a model's own choice
+    # Then there are steps in other frames, or by a model's own choice.
+    if entering or graph.program.callees:
         return limit
     total = 0
     for count in activations:

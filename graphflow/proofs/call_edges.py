@@ -117,7 +117,9 @@ def _check_clashes(node: AnyNode, callees: Iterable[AnyNode], problems: Problems
     counts = Counter(callee.name for callee in callees)
     for name in sorted(counts):
         if counts[name] > 1:
-            problems.add(f"{caller} has two call edges to nodes named {name!r}; rename one with .named(...)")
+            problems.add(
+                f"{caller} has two call edges to nodes named {name!r}; rename one with .named(...)"
+            )
     for handoff in node.handoffs:
         if handoff.tool not in counts:
             continue

@@ -15,7 +15,15 @@ from graphflow.declaration.handoffs import HandTo
 from graphflow.declaration.node import AnyNode
 from graphflow.messages.copies import copier_of, mutability_of
 from graphflow.messages.message import LimitReached
-from graphflow.messages.types import Type, accepts, arms, by_specificity, item_type, matcher, output_check
+from graphflow.messages.types import (
+    Type,
+    accepts,
+    arms,
+    by_specificity,
+    item_type,
+    matcher,
+    output_check,
+)
 from graphflow.proofs.arms import Label, is_label
 from graphflow.proofs.edge_types import Arms, TypedEdge
 from graphflow.proofs.program import JoinSpec, Link, Matcher, Program, Slot
@@ -92,16 +100,19 @@ class _Compiler:
                 loops_of[number] = tuple(self._top.loops_around(number))
         return loops_of
 
-    # -- links ---------------------------------------------------------------------------------------------------------
+    # -- links -------------------------------------------------------------------------------------
     def _link(self, edge: TypedEdge) -> Link:
         origin = edge.edge.origin
-        link = Link(edge.index, edge.source, edge.target, edge.port, edge.each, edge.limit, edge.exits)
+        link = Link(
+            edge.index, edge.source, edge.target, edge.port, edge.each, edge.limit, edge.exits
+        )
         link.origin = origin.text(laps=False)
         link.guard = origin.guard
         if not edge.whole and not edge.exceptional:
             self._say_what_goes(edge, link)
         if origin.arm is not None:
             link.group = repr(origin.arm)
+        # Most edges stay in the loop that they start in, or outside of all: no lap is counted then.
         before = self._top.loop_of[edge.source]
         after = self._top.loop_of[edge.target]
         if edge.lap_of is not None or before != after:
@@ -164,7 +175,7 @@ class _Compiler:
     def _loop(self, number: int) -> Loop:
         return self._top.loops[number]
 
-    # -- slots ---------------------------------------------------------------------------------------------------------
+    # -- slots -------------------------------------------------------------------------------------
     def _slot(self, number: int, name: str, node: AnyNode | None) -> Slot:
         slot = Slot(number, name, node)
         self._attach_links(slot, self._wiring.by_source[number])
@@ -220,7 +231,8 @@ class _Compiler:
                 limits.append(link)
             else:
                 failures.append(link)
-        answers.sort(key=lambda link: link.guard == "otherwise")  # it holds where no other guard does
+        # It holds where no other guard does.
+        answers.sort(key=lambda link: link.guard == "otherwise")
         # The walk asks a slot for one of four lists, by how its node has ended: it answered, it failed, its laps are used
         # up, or it handed over. So no link is looked at that its kind of end cannot take.
         slot.links = tuple(answers)
@@ -257,7 +269,7 @@ class _Compiler:
         if types.firm_collected if collects else types.firm:
             slot.direct = node.direct
 
-    # -- joins ---------------------------------------------------------------------------------------------------------
+    # -- joins -------------------------------------------------------------------------------------
     def _join_spec(self, join: Join) -> JoinSpec:
         node = self._wiring.nodes[join.node]
         arriving = self._wiring.by_target[join.node]
@@ -303,7 +315,7 @@ class _Compiler:
             for slot in self._forking:
                 slot.gated = True
 
-    # -- whose a message is --------------------------------------------------------------------------------------------
+    # -- whose a message is ------------------------------------------------------------------------
     def _copy_shared_messages(self) -> None:
         """Has those nodes copy their message that are called directly, and given what others are given, too."""
         # A fork sends one message to several. A router hands on what it was given, so it shares what was shared:

@@ -44,13 +44,17 @@ def _takes_everything(leaving: TypedEdges) -> bool:
     return only.whole and only.guard is None
 
 
-# -- arms ------------------------------------------------------------------------------------------------------------------
-def _check_arms(wiring: Wiring, number: int, leaving: Iterable[TypedEdge], problems: Problems) -> None:
+# -- arms ------------------------------------------------------------------------------------------
+def _check_arms(
+    wiring: Wiring, number: int, leaving: Iterable[TypedEdge], problems: Problems
+) -> None:
     """Each arm of an output has a taker, whatever the guards say."""
     name = wiring.name(number)
     answering = [edge for edge in leaving if not edge.exceptional]
     if not answering:
-        problems.add(f"{name!r} sends its message nowhere; write {name} >> END, or to the node that comes next")
+        problems.add(
+            f"{name!r} sends its message nowhere; write {name} >> END, or to the node that comes next"
+        )
         return
     takers = _Takers(answering, wiring.passes_input(number))
     sent = wiring.sent(number)
@@ -116,7 +120,7 @@ class _Takers:
         return sorted(takers, key=lambda edge: edge.index)
 
 
-# -- ports -----------------------------------------------------------------------------------------------------------------
+# -- ports -----------------------------------------------------------------------------------------
 def _check_ports(node: AnyNode, arriving: Iterable[TypedEdge], problems: Problems) -> None:
     """Each port that cannot stay empty has a writer, and gets either single messages or whole lists."""
     writers: Writers = {}
@@ -171,14 +175,16 @@ def _edges_text(edges: Iterable[TypedEdge]) -> str:
     return " and ".join(map(repr, edges))
 
 
-# -- reach -----------------------------------------------------------------------------------------------------------------
+# -- reach -----------------------------------------------------------------------------------------
 def _check_reach(wiring: Wiring, problems: Problems) -> None:
     unreached = _missed(wiring.start, wiring.by_source, forward=True)
     for number in unreached:
         if number >= wiring.start:
             continue
         name = wiring.name(number)
-        problems.add(f"{name!r} cannot be reached from START; write ... >> {name}, or leave its edges out")
+        problems.add(
+            f"{name!r} cannot be reached from START; write ... >> {name}, or leave its edges out"
+        )
     endless = _missed(wiring.end, wiring.by_target, forward=False)
     for number in endless:
         leaving = wiring.by_source[number]

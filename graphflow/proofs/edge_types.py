@@ -105,7 +105,7 @@ EdgeKey: TypeAlias = tuple[object, ...]
 """What the types of an edge depend on: the signatures of its ends, and the port that it names."""
 
 
-# -- one edge alone --------------------------------------------------------------------------------------------------------
+# -- one edge alone --------------------------------------------------------------------------------
 class EdgeTyper:
     """Says what edges carry. What depends on types alone is found once for each pair of signatures."""
 
@@ -113,7 +113,9 @@ class EdgeTyper:
         self._known: dict[EdgeKey, EdgeTypes] = {}
         self._labels: dict[int, frozenset[Label]] = {}
 
-    def types_of(self, edge: Edge, sent: Type, ports: tuple[Port, ...], key: EdgeKey) -> EdgeTypes | Problem:
+    def types_of(
+        self, edge: Edge, sent: Type, ports: tuple[Port, ...], key: EdgeKey
+    ) -> EdgeTypes | Problem:
         """What types say of an edge whose source sends `sent` and whose target has these ports."""
         origin = edge.origin
         if origin.arm is not None or origin.each:
@@ -165,7 +167,8 @@ class EdgeTyper:
                 return Problem(f"{node.name!r} sends {shown}; {picked.text}")
             kinds = picked
         if isinstance(node, Node) and node.passes_input:
-            kinds = arms(input_of(node))  # the label has said where; the router's own input goes there
+            # The label has said where; the router's own input goes there.
+            kinds = arms(input_of(node))
         if origin.each:
             items = _items_of(kinds)
             if items is None:
@@ -181,7 +184,8 @@ class EdgeTyper:
         if not is_label(arm):
             return pick_arms(arm, kinds) or no_such_arm(arm, kinds)
         have = self._labels.get(id(sent))
-        if have is None:  # a router may have thousands, and an edge for each: they are not listed for every edge
+        # A router may have thousands, and an edge for each: they are not listed for every edge.
+        if have is None:
             have = frozenset(labels_of(kinds))
             self._labels[id(sent)] = have
         if arm in have:
@@ -217,7 +221,7 @@ def _handoff_types(ports: Sequence[Port]) -> EdgeTypes:
     return EdgeTypes((kind,), number, exceptional=True)
 
 
-# -- at a port -------------------------------------------------------------------------------------------------------------
+# -- at a port -------------------------------------------------------------------------------------
 def _takes_all(port: Port, kinds: Arms) -> bool:
     return all(port.takes(kind) for kind in kinds)
 
@@ -312,7 +316,7 @@ def _take_an_item(candidates: Sequence[Port], kinds: Arms) -> bool:
     return False
 
 
-# -- all edges that leave a node -------------------------------------------------------------------------------------------
+# -- all edges that leave a node -------------------------------------------------------------------
 def share_arms(leaving: Sequence[TypedEdge], kinds: Sequence[Type], passes_input: bool) -> None:
     """Says of each edge which arms go along it."""
     # An arm that one edge names goes along no edge that names a wider type, or none:
@@ -348,7 +352,9 @@ def _named_arms(edge: TypedEdge, kinds: Sequence[Type]) -> list[Type]:
     return [kind for kind in arms(arm) if kind in kinds]
 
 
-def _arm_numbers(edge: TypedEdge, kinds: Sequence[Type], named: Sequence[Type]) -> frozenset[int] | None:
+def _arm_numbers(
+    edge: TypedEdge, kinds: Sequence[Type], named: Sequence[Type]
+) -> frozenset[int] | None:
     """Which of a source's arms go along an edge whole; None where that is not what tells."""
     arm = edge.arm
     if edge.exceptional or is_label(arm) or Any in kinds:

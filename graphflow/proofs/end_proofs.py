@@ -26,7 +26,8 @@ def check_end(wiring: Wiring, top: Topology, exclusive: Exclusion, problems: Pro
         shown = f"{first!r} and {second!r} may both bring a message"
     hint = _hint(wiring, top, *pair)
     problems.add(
-        f"{shown} to END in one run{hint}; or say what is meant: Graph(..., ends='first') or ends='all'", first.where
+        f"{shown} to END in one run{hint}; or say what is meant: Graph(..., ends='first') or ends='all'",
+        first.where,
     )
 
 

@@ -61,7 +61,9 @@ def _add_double(target: str, first: Edge, second: Edge, problems: Problems) -> N
 class JoinProofs:
     """Places the joins of a graph, and proves what each of them gets."""
 
-    def __init__(self, wiring: Wiring, top: Topology, exclusive: Exclusion, problems: Problems) -> None:
+    def __init__(
+        self, wiring: Wiring, top: Topology, exclusive: Exclusion, problems: Problems
+    ) -> None:
         self._wiring = wiring
         self._top = top
         self._exclusive = exclusive
@@ -94,7 +96,7 @@ class JoinProofs:
                 joins.append(Join(number, collects))
         return joins
 
-    # -- joins without a fork ------------------------------------------------------------------------------------------
+    # -- joins without a fork ----------------------------------------------------------------------
     def _add_unplaced(self, number: int, reason: str) -> None:
         name = self._wiring.name(number)
         arriving = self._wiring.by_target[number]
@@ -132,7 +134,7 @@ class JoinProofs:
             f"fan out from there to what {name!r} joins"
         )
 
-    # -- joins with a fork ---------------------------------------------------------------------------------------------
+    # -- joins with a fork -------------------------------------------------------------------------
     def _check_takes(self, join: Join) -> None:
         numbers = self._wired_ports(join)
         if len(numbers) < 2:

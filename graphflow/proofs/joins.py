@@ -26,7 +26,16 @@ import heapq
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
-from graphflow.proofs.topology import Exclusive, GraphEdge, Group, Join, NodeSet, Topology, maps, splits
+from graphflow.proofs.topology import (
+    Exclusive,
+    GraphEdge,
+    Group,
+    Join,
+    NodeSet,
+    Topology,
+    maps,
+    splits,
+)
 
 
 def place_joins(top: Topology, joins: Iterable[Join], exclusive: Exclusive) -> dict[int, str]:

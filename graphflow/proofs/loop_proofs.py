@@ -150,7 +150,9 @@ def _is_taken_always(
     takers = [edge for edge in leading if covers(edge, unit, passes_input)]
     if any(edge.guard is None for edge in takers):
         return True
-    guarded = [edge for edge in leaving if edge.guard is not None and covers(edge, unit, passes_input)]
+    guarded = [
+        edge for edge in leaving if edge.guard is not None and covers(edge, unit, passes_input)
+    ]
     if not guarded:
         return False
     return all(edge in takers for edge in guarded)

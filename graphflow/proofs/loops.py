@@ -31,7 +31,8 @@ def order_acyclic(top: Topology) -> bool:
     for node, count in enumerate(waiting):
         if not count:
             ready.append(node)
-    for rank, node in enumerate(ready):  # grows while it is read: a queue that keeps what has left it
+    # Grows while it is read: a queue that keeps what has left it.
+    for rank, node in enumerate(ready):
         ranks[node] = rank
         for edge in out[node]:
             target = edge.target
@@ -50,7 +51,7 @@ def order_looped(top: Topology) -> None:
     top.order = _nested_ranks(top)
 
 
-# -- loops -----------------------------------------------------------------------------------------------------------------
+# -- loops -----------------------------------------------------------------------------------------
 @dataclass(frozen=True, slots=True)
 class _Knot:
     """A strongly connected part, and the loop that it lies in."""
@@ -174,7 +175,9 @@ def _round(top: Topology, members: NodeSet, lap: GraphEdge, laps: EdgeSet) -> No
     return ahead & behind
 
 
-def _in_one_lap(top: Topology, origin: int, members: NodeSet, laps: EdgeSet, *, forward: bool) -> NodeSet:
+def _in_one_lap(
+    top: Topology, origin: int, members: NodeSet, laps: EdgeSet, *, forward: bool
+) -> NodeSet:
     """The members that one lap leads to from a node or, backward, from which it leads to that."""
     table = top.out if forward else top.into
     seen = {origin}
@@ -221,7 +224,8 @@ def _knots(top: Topology, members: Iterable[int], laps: EdgeSet) -> list[NodeSet
     inside = set(members)
     graph: networkx.DiGraph[int] = networkx.DiGraph()
     graph.add_nodes_from(sorted(inside))
-    own_rounds: NodeSet = set()  # a node alone is strongly connected, too, and goes round only by an edge to itself
+    # A node alone is strongly connected, too, and goes round only by an edge to itself.
+    own_rounds: NodeSet = set()
     for node in sorted(inside):
         for edge in top.out[node]:
             target = edge.target
@@ -237,7 +241,7 @@ def _knots(top: Topology, members: Iterable[int], laps: EdgeSet) -> list[NodeSet
     return sorted(knots, key=min)
 
 
-# -- the order of a graph with loops ---------------------------------------------------------------------------------------
+# -- the order of a graph with loops ---------------------------------------------------------------
 def _nested_ranks(top: Topology) -> list[int]:
     """Topological positions without lap edges, the members of a loop side by side."""
     listed: UnitLists = {}
@@ -256,7 +260,9 @@ UnitLists: TypeAlias = dict[int, list[int]]
 """A list of numbers for each unit: a node, or a loop that counts as one (`Topology.unit_of`)."""
 
 
-def _sorted_members(top: Topology, members: Iterable[int], level: int | None, listed: UnitLists) -> list[int]:
+def _sorted_members(
+    top: Topology, members: Iterable[int], level: int | None, listed: UnitLists
+) -> list[int]:
     """The members in order, where each loop directly inside `level` stands as a whole, its own members `listed`."""
     unit_of: dict[int, int] = {}
     for node in members:

@@ -75,7 +75,7 @@ class Membership:
         if all(edge.target is not END for edge in self.edges):
             self._problems.add("nothing reaches END; write the node that answers >> END")
 
-    # -- hand-overs ----------------------------------------------------------------------------------------------------
+    # -- hand-overs --------------------------------------------------------------------------------
     def _add_handoffs(self) -> None:
         """Adds the hand-over edges, and `target >> END` for targets without arrows of their own."""
         todo = deque(node for node in self.nodes if node.handoffs)
@@ -137,10 +137,12 @@ class Membership:
             if known is None or known == target:
                 return known or target
             self._problems.add(
-                f"{node.name!r} hands over to {target!r}, and {known!r} has the same name; rename one", node.where
+                f"{node.name!r} hands over to {target!r}, and {known!r} has the same name; rename one",
+                node.where,
             )
             return None
-        if known is None and not self.alone:  # alone in a frame, an agent hands over only to what it names as a node
+        # Alone in a frame, an agent hands over only to what it names as a node.
+        if known is None and not self.alone:
             near = nearest(handoff.name, self.index)
             self._problems.add(
                 f"{node.name!r} hands over to {handoff.name!r}, and no node in the graph has that name{near}",

@@ -79,7 +79,14 @@ class Link:
     """What a fork adds to the scope of a token on this link; set only where its source forks."""
 
     def __init__(
-        self, index: int, source: int, target: int, port: int, each: bool, limit: int | None, exits: frozenset[int]
+        self,
+        index: int,
+        source: int,
+        target: int,
+        port: int,
+        each: bool,
+        limit: int | None,
+        exits: frozenset[int],
     ) -> None:
         self.index = index
         self.source = source
@@ -116,7 +123,17 @@ class Link:
 class JoinSpec:
     """How a node waits: for all of a fork (`collects`), or for one message on each of its other ports."""
 
-    __slots__ = ("branches", "collects", "element", "fork", "leaves", "node", "ports", "region", "take")
+    __slots__ = (
+        "branches",
+        "collects",
+        "element",
+        "fork",
+        "leaves",
+        "node",
+        "ports",
+        "region",
+        "take",
+    )
 
     def __init__(
         self,
@@ -299,7 +316,9 @@ class Program:
         forked = any(slot.forks and slot.index in loops_of for slot in slots)
         self.reordered = forked or any(join.element is not None for join in joins)
         """Whether scopes do not sort as they are (`scope.order_of`)."""
-        self.tracks = any(slot.gated for slot in slots) or any(join.take is not None for join in joins)
+        self.tracks = any(slot.gated for slot in slots) or any(
+            join.take is not None for join in joins
+        )
         """Whether parts of a walk may be cancelled, so that it has to be known who is in them."""
         self._for_record: Program | None = None
         self._nodes_by_name: dict[str, AnyNode] = {}
@@ -399,7 +418,9 @@ def spread(slot: Slot, links: Sequence[Link], message: Any) -> Sequence[Any] | N
         return message
     if isinstance(message, Iterable) and not isinstance(message, (str, bytes, bytearray, Mapping)):
         return list(message)
-    problem = f"mapped with .each, and {type(message).__name__} has no items to map: {shortened(message)}"
+    problem = (
+        f"mapped with .each, and {type(message).__name__} has no items to map: {shortened(message)}"
+    )
     if slot.node is None:
         raise InputInvalid(f"the message at START is {problem}; give a list")
     raise OutputInvalid(f"what node {slot.name!r} returned is {problem}; return a list")

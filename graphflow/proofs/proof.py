@@ -23,7 +23,13 @@ from graphflow.proofs.edge_types import TypedEdge
 from graphflow.proofs.end_proofs import check_end
 from graphflow.proofs.exclusion import Exclusion
 from graphflow.proofs.join_proofs import JoinProofs, check_doubles
-from graphflow.proofs.loop_proofs import LoopExits, check_lap_limits, check_limit_edges, lap_limit, loop_fact
+from graphflow.proofs.loop_proofs import (
+    LoopExits,
+    check_lap_limits,
+    check_limit_edges,
+    lap_limit,
+    loop_fact,
+)
 from graphflow.proofs.loops import order_acyclic, order_looped
 from graphflow.proofs.membership import Membership
 from graphflow.proofs.problems import Problems
@@ -63,7 +69,9 @@ class Proof:
         self.wiring = Wiring(self.members, input, self._problems)
         self.exclusive = Exclusion(self.wiring)
         wiring = self.wiring
-        self.topology = Topology(wiring.start, wiring.end, wiring.edges, wiring.by_source, wiring.by_target)
+        self.topology = Topology(
+            wiring.start, wiring.end, wiring.edges, wiring.by_source, wiring.by_target
+        )
         self._prove()
 
     @property
@@ -116,7 +124,12 @@ class Proof:
         self._infer_output()
 
     def _prove_shape(self) -> None:
-        wiring, top, exclusive, problems = self.wiring, self.topology, self.exclusive, self._problems
+        wiring, top, exclusive, problems = (
+            self.wiring,
+            self.topology,
+            self.exclusive,
+            self._problems,
+        )
         check_lap_limits(wiring, problems)
         check_limit_edges(wiring, exclusive, problems)
         check_doubles(wiring, exclusive, problems)
@@ -129,12 +142,18 @@ class Proof:
                 exits.check(loop)
             self.facts.append(loop_fact(loop, wiring, top, self.limits))
 
-    # -- nodes by themselves -------------------------------------------------------------------------------------------
+    # -- nodes by themselves -----------------------------------------------------------------------
     def _check_nodes(self, alone: bool) -> None:
         nodes = self.members.nodes
         calling = False
         for node in nodes:
-            if node.problems or node.unanswered or node.in_background or node.source or not node.ports:
+            if (
+                node.problems
+                or node.unanswered
+                or node.in_background
+                or node.source
+                or not node.ports
+            ):
                 self._check_node(node)
             if node.calls or type(node).within is not Node.within:
                 calling = True
@@ -155,10 +174,13 @@ class Proof:
             )
         if node.source:
             self._problems.add(
-                f"node {name!r} is a server and stands on an arrow; give it to an agent: mcp=[...]", node.where
+                f"node {name!r} is a server and stands on an arrow; give it to an agent: mcp=[...]",
+                node.where,
             )
         if not node.ports and not node.problems:
-            self._problems.add(f"node {name!r} takes no message; give it a parameter with the type of what it takes")
+            self._problems.add(
+                f"node {name!r} takes no message; give it a parameter with the type of what it takes"
+            )
 
     def _check_prompts(self) -> None:
         for number, node in enumerate(self.members.nodes):
@@ -182,11 +204,13 @@ class Proof:
                 f"limit is {bound}; raise it with Limits(depth={self.nesting}), or nest less"
             )
 
-    # -- the graph as a whole ------------------------------------------------------------------------------------------
+    # -- the graph as a whole ----------------------------------------------------------------------
     def _check_policies(self) -> None:
         for number in self.wiring.branching:
             leaving = self.wiring.by_source[number]
-            stated = {str(edge.edge.origin.fork) for edge in leaving if edge.edge.origin.fork is not None}
+            stated = {
+                str(edge.edge.origin.fork) for edge in leaving if edge.edge.origin.fork is not None
+            }
             if len(stated) > 1:
                 named = ", ".join(sorted(stated))
                 self._problems.add(

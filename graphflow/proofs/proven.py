@@ -95,7 +95,9 @@ class ProvenGraph(Node[In, Out], Generic[In, Out]):
         for entry in _flat(name, paths):
             written += edges_of(entry)
         with _without_collecting(len(written)):
-            proof = Proof(name, written, input=input, ends=ends, limits=limits, deps=deps, alone=alone)
+            proof = Proof(
+                name, written, input=input, ends=ends, limits=limits, deps=deps, alone=alone
+            )
             if proof.problems:
                 raise GraphError(name, proof.problems, place)
             program = compile_program(proof)
@@ -125,7 +127,7 @@ class ProvenGraph(Node[In, Out], Generic[In, Out]):
         output: Out = await ctx.frame.enter(ctx.activation, self, message, None)
         return output
 
-    # -- what was declared ---------------------------------------------------------------------------------------------
+    # -- what was declared -------------------------------------------------------------------------
     @property
     def edges(self) -> Sequence[TypedEdge]:
         """Every edge, with the types that travel on it, in the order they were written."""
@@ -154,7 +156,7 @@ class ProvenGraph(Node[In, Out], Generic[In, Out]):
         """How many laps an edge allows, if it closes a loop."""
         return self.proof.lap_limit(typed)
 
-    # -- what it reaches -----------------------------------------------------------------------------------------------
+    # -- what it reaches ---------------------------------------------------------------------------
     def reach(self) -> Sequence[AnyNode]:
         """The graph's nodes and all that they can call, each once."""
         found: dict[str, AnyNode] = {node.name: node for node in self.nodes}
@@ -185,7 +187,7 @@ class ProvenGraph(Node[In, Out], Generic[In, Out]):
         """The graphs that it reaches, which know what is needed below them."""
         return tuple(node for node in self.reach() if isinstance(node, ProvenGraph))
 
-    # -- what a run of it needs ----------------------------------------------------------------------------------------
+    # -- what a run of it needs --------------------------------------------------------------------
     @cached_property
     def needs_nothing(self) -> bool:
         """Whether a run can begin at once: no models or servers to open, nothing to prepare."""
@@ -304,7 +306,9 @@ def _flat(name: str, paths: Iterable[object]) -> list[AnyEntry]:
         elif isinstance(path, Entry):
             flat.append(path)
         else:
-            raise DeclarationError(f"graph {name!r}: {path!r} is not an arrow; write START >> a >> END")
+            raise DeclarationError(
+                f"graph {name!r}: {path!r} is not an arrow; write START >> a >> END"
+            )
     return flat
 
 

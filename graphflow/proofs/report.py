@@ -95,7 +95,9 @@ def _warnings(graph: AnyGraph) -> list[str]:
     warnings += _mutable_messages(graph)
     for node in graph.nodes:
         if type_name(node.output) == "Any":
-            warnings.append(f"{node.name!r} returns Any, so its arrows are only checked when messages arrive")
+            warnings.append(
+                f"{node.name!r} returns Any, so its arrows are only checked when messages arrive"
+            )
     return warnings
 
 

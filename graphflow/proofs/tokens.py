@@ -70,7 +70,9 @@ def _leaks(top: Topology, node: int, groups: Sequence[Group], exclusive: Exclusi
     return False
 
 
-def _crowding_inside(top: Topology, gates: Sequence[int], search: BackwardSearch, exclusive: Exclusive) -> int | None:
+def _crowding_inside(
+    top: Topology, gates: Sequence[int], search: BackwardSearch, exclusive: Exclusive
+) -> int | None:
     """A node of an inner loop that makes several tokens of one, more than one of which may leave the loop."""
     by_loop: dict[int, list[int]] = {}
     for gate in gates:
@@ -164,7 +166,9 @@ def _ways_to(
                 ways.append((source, group))
 
 
-def dead_ports(top: Topology, join: Join, ports: Sequence[int], exclusive: Exclusive) -> tuple[int, int] | None:
+def dead_ports(
+    top: Topology, join: Join, ports: Sequence[int], exclusive: Exclusive
+) -> tuple[int, int] | None:
     """Two ports of a join that never both get a message, because the fork sends only one of their ways; or None."""
     ways = {port: _ways_from_fork(top, join, port) for port in ports}
     for port, other in combinations(ports, 2):
@@ -188,7 +192,9 @@ def _ways_from_fork(top: Topology, join: Join, port: int) -> list[GraphEdge]:
     return edges
 
 
-def _all_exclusive(edges: Sequence[GraphEdge], others: Sequence[GraphEdge], exclusive: Exclusive) -> bool:
+def _all_exclusive(
+    edges: Sequence[GraphEdge], others: Sequence[GraphEdge], exclusive: Exclusive
+) -> bool:
     for one, other in product(edges, others):
         if one is other or not exclusive(one, other):
             return False

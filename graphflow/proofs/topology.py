@@ -26,7 +26,13 @@ class GraphEdge:
     __slots__ = ("each", "exits", "index", "lap_of", "limit", "port", "source", "target")
 
     def __init__(
-        self, index: int, source: int, target: int, port: int = 0, each: bool = False, limit: int | None = None
+        self,
+        index: int,
+        source: int,
+        target: int,
+        port: int = 0,
+        each: bool = False,
+        limit: int | None = None,
     ) -> None:
         self.index = index
         self.source = source

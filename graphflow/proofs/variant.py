@@ -76,7 +76,9 @@ class _Swap:
             name = key if isinstance(key, str) else key.name
             near = get_close_matches(name, self._names, n=3)
             listed = ", ".join(map(repr, near or self._names))
-            raise DeclarationError(f"{self._whose}: {name!r} does not stand in it; there are {listed}")
+            raise DeclarationError(
+                f"{self._whose}: {name!r} does not stand in it; there are {listed}"
+            )
 
     def graph(self, graph: G, path: FramePath) -> G:
         """A graph with its nodes replaced; itself, if none of them is."""
@@ -153,7 +155,9 @@ class _Swap:
     def _checked(self, node: AnyNode, other: AnyNode) -> AnyNode:
         """Refuses what takes or answers something else."""
         if not isinstance(other, Node):
-            raise DeclarationError(f"{self._whose}: {other!r} in the place of {node.name!r} is no node")
+            raise DeclarationError(
+                f"{self._whose}: {other!r} in the place of {node.name!r} is no node"
+            )
         wanted, found = _signature(node), _signature(other)
         if wanted != found:
             raise DeclarationError(

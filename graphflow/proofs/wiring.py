@@ -26,7 +26,9 @@ END_SIGNATURE = -2
 class Wiring:
     """The nodes of a graph by number, START and END behind them, and the edges between them."""
 
-    def __init__(self, members: Membership, declared_input: Type | None, problems: Problems) -> None:
+    def __init__(
+        self, members: Membership, declared_input: Type | None, problems: Problems
+    ) -> None:
         self.nodes: Sequence[AnyNode] = members.nodes
         self.start = len(self.nodes)
         self.end = len(self.nodes) + 1
@@ -50,7 +52,7 @@ class Wiring:
                 self.branching.append(number)
                 self._share_arms(number)
 
-    # -- what is asked of it -------------------------------------------------------------------------------------------
+    # -- what is asked of it -----------------------------------------------------------------------
     def node(self, number: int) -> AnyNode | None:
         """The node of that number; None for START and END."""
         return self.nodes[number] if number < self.start else None
@@ -73,12 +75,13 @@ class Wiring:
         """Whether what a node puts out only says where, and its input goes on (a router by labels)."""
         return number < self.start and self.nodes[number].passes_input
 
-    # -- the input -----------------------------------------------------------------------------------------------------
+    # -- the input ---------------------------------------------------------------------------------
     def _inferred_input(self, edges: Iterable[Edge]) -> Type:
         """The type of message that the graph takes, from the ports behind START."""
         leaving = [edge for edge in edges if edge.origin.node is START]
         wanted: list[Type] = []
-        unsure: list[Type] = []  # where several ports could be meant, it is the input that tells which
+        # Where several ports could be meant, it is the input that tells which.
+        unsure: list[Type] = []
         for edge in leaving:
             kinds = _wanted_types(edge)
             if len(kinds) == 1:
@@ -105,7 +108,7 @@ class Wiring:
         self._problems.add(f"START feeds ports of different types ({shown}){hint}")
         return Any
 
-    # -- the edges -----------------------------------------------------------------------------------------------------
+    # -- the edges ---------------------------------------------------------------------------------
     def _type_edges(self, members: Membership) -> None:
         types_of = EdgeTyper().types_of
         signatures = self.signatures

@@ -48,7 +48,8 @@ def _bytes_of(wire: Wire, dialect: Dialect, turn: Turn, before: Turn | None) -> 
     """The messages of a turn, with commas between them; kept beside it from the first time on."""
     key = dialect.name
     if dialect.bridge and isinstance(turn, UserTurn) and isinstance(before, ToolTurn):
-        key += " after tools"  # the one place where what stands before a turn changes how it is written
+        # The one place where what stands before a turn changes how it is written.
+        key += " after tools"
     encoded = turn.encoded.get(key)
     if encoded is None:
         messages = wire.render_turn(turn, before, dialect)

@@ -8,7 +8,9 @@ from graphflow.errors import ModelError
 from graphflow.providers.faults import CUT
 from graphflow.redaction import SHORTEST, SHORTEST_WORD
 
-PLACEHOLDERS = frozenset(["ollama", "none", "empty", "dummy", "test", "local", "token", "secret", "apikey", "lmstudio"])
+PLACEHOLDERS = frozenset(
+    ["ollama", "none", "empty", "dummy", "test", "local", "token", "secret", "apikey", "lmstudio"]
+)
 """What people give to a server that wants any key: no secret, and a word of its messages."""
 _QUOTED = ("provider_message", "code", "type", "request_id")
 """What an error holds of a server's own words, beside its text."""
@@ -27,7 +29,8 @@ def hide(error: ModelError, secret: str, label: str) -> None:
     mark = f"[{label}]"
 
     def clean(text: str) -> str:
-        text = re.sub(pattern, lambda _: mark, text)  # a function: in a text `\1` would mean a group
+        # A function: in a text `\1` would mean a group.
+        text = re.sub(pattern, lambda _: mark, text)
         for start in _starts(secret):
             text = text.replace(start + CUT, mark + CUT)
         return text

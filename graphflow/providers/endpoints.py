@@ -144,10 +144,14 @@ def _check(named: str, given: Mapping[str, object], unknown: Mapping[str, object
             continue
         expected = " or ".join(kind.__name__ for kind in kinds)
         actual = type(value).__name__
-        raise DeclarationError(f"connect({named!r}, {name}=...) takes {expected}, and was given {actual}")
+        raise DeclarationError(
+            f"connect({named!r}, {name}=...) takes {expected}, and was given {actual}"
+        )
     output = given["output"]
     if output not in _OUTPUTS:
-        raise DeclarationError(f'connect({named!r}, output={output!r}): give "schema", "tool" or "text"')
+        raise DeclarationError(
+            f'connect({named!r}, output={output!r}): give "schema", "tool" or "text"'
+        )
     if given["keys"] and given["key"] is not None:
         raise DeclarationError(f"connect({named!r}): give key= or keys=, not both")
 
@@ -159,7 +163,9 @@ def _address(text: str, provider: str) -> str:
     scheme, _, rest = text.partition("://")
     host, slash, path = rest.partition("/")
     if "@" in host or "?" in text:
-        raise DeclarationError(f"the base_url of {provider} holds a user, a password or a query; pass key= instead")
+        raise DeclarationError(
+            f"the base_url of {provider} holds a user, a password or a query; pass key= instead"
+        )
     if provider == "ollama":  # its own variable may be what the server listens on, without a port
         host = host.replace("0.0.0.0", "127.0.0.1")
         if ":" not in host:
@@ -245,7 +251,9 @@ _ALL = (
         headers={"anthropic-version": anthropic.VERSION},
         flavour="narrow",
         # platform.claude.com/docs/en/build-with-claude/structured-outputs: from 4.5 on, and Opus 4.1
-        way=_unless(r"claude-(2|instant|v1|3|(opus|sonnet|haiku)-3|sonnet-4(-0|-2025|$)|opus-4(-0|-2025|$))"),
+        way=_unless(
+            r"claude-(2|instant|v1|3|(opus|sonnet|haiku)-3|sonnet-4(-0|-2025|$)|opus-4(-0|-2025|$))"
+        ),
         thinking_excludes_tools=True,
     ),
     Endpoint(

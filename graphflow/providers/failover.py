@@ -125,7 +125,8 @@ class Failover:
         for passed, error in self._passed_over(queue[0]):
             yield Switched(passed.name, queue[0].name, error)
         failed: list[tuple[_Member, ModelError]] = []
-        is_void = False  # whether a model that failed has delivered something, which the next one begins again
+        # Whether a model that failed has delivered something, which the next one begins again.
+        is_void = False
         while True:
             member = queue.pop(0)
             delivered = False
@@ -136,7 +137,9 @@ class Failover:
                         if is_void and not isinstance(event, (Retried, Switched)):
                             is_void = False
                             yield Restarted()
-                        delivered = delivered or not isinstance(event, (Opened, UsageDelta, Retried, Switched))
+                        delivered = delivered or not isinstance(
+                            event, (Opened, UsageDelta, Retried, Switched)
+                        )
                         yield event
                 return
             except ModelError as error:
@@ -260,10 +263,14 @@ def _check_options(
 ) -> None:
     for model in models:
         if not isinstance(model, str) and not hasattr(model, "stream"):
-            raise DeclarationError(f"a Failover takes models one by one, Failover(first, second), and not {model!r}")
+            raise DeclarationError(
+                f"a Failover takes models one by one, Failover(first, second), and not {model!r}"
+            )
     is_number = isinstance(cooldown_s, (int, float)) and not isinstance(cooldown_s, bool)
     if not is_number or not cooldown_s >= 0:  # NaN is not at least 0
-        raise DeclarationError(f"Failover(cooldown_s={cooldown_s!r}) must be a number of seconds, at least 0")
+        raise DeclarationError(
+            f"Failover(cooldown_s={cooldown_s!r}) must be a number of seconds, at least 0"
+        )
     count = len(models) + len(route)
     if not models or count < 2:
         raise DeclarationError("a Failover needs at least two models")

@@ -113,7 +113,9 @@ ASKED_WRONG: dict[str, type[ModelError]] = {
     "bad_request": BadRequest,
 }
 """Words for a request that cannot be answered. They are general: what else is known of it goes first."""
-_WRONG_IMAGE = re.compile(r"(invalid|unsupported|empty)_.*image|image_(too|parse|file)|failed_to_download_image")
+_WRONG_IMAGE = re.compile(
+    r"(invalid|unsupported|empty)_.*image|image_(too|parse|file)|failed_to_download_image"
+)
 """The codes of Responses for pictures that it cannot read."""
 _OVERFLOW = re.compile(
     r"prompt (is )?too long|maximum (context|prompt) length|context (length|window|size|limit)|too many tokens|"
@@ -121,10 +123,14 @@ _OVERFLOW = re.compile(
     r"prompt token count .{0,40}exceeds",
     re.IGNORECASE,
 )
-_KEY = re.compile(r"api[ _-]?key (is )?(not valid|invalid|expired|missing)|invalid api[ _-]?key|unauthori[sz]ed", re.I)
+_KEY = re.compile(
+    r"api[ _-]?key (is )?(not valid|invalid|expired|missing)|invalid api[ _-]?key|unauthori[sz]ed",
+    re.I,
+)
 _MISSING = re.compile(r"model .{0,120}not found|no such model", re.IGNORECASE)
 _FLAGGED = re.compile(
-    r"flagged (by moderation|as potentially violating)|content (policy|management policy)|usage policy", re.IGNORECASE
+    r"flagged (by moderation|as potentially violating)|content (policy|management policy)|usage policy",
+    re.IGNORECASE,
 )
 _SPENT = re.compile(
     r"enforced_spend_limit|credit balance is too low|insufficient (credits|balance|quota)|"
@@ -133,15 +139,20 @@ _SPENT = re.compile(
 )
 
 
-def fault(provider: str, status: int | None, body: Any, headers: Mapping[str, str] | None = None) -> ModelError:
+def fault(
+    provider: str, status: int | None, body: Any, headers: Mapping[str, str] | None = None
+) -> ModelError:
     """The typed error for a failure, read from its body (parsed JSON or text), status and headers."""
     try:
         return _fault(provider, status, body, headers)
-    except (KeyError, TypeError, AttributeError, IndexError, ValueError, OverflowError):  # a body like no other
+    # A body like no other.
+    except (KeyError, TypeError, AttributeError, IndexError, ValueError, OverflowError):
         return _fault(provider, status, str(body)[:LONGEST], headers)
 
 
-def _fault(provider: str, status: int | None, body: Any, headers: Mapping[str, str] | None = None) -> ModelError:
+def _fault(
+    provider: str, status: int | None, body: Any, headers: Mapping[str, str] | None = None
+) -> ModelError:
     """The same, for a body that is like those that vendors send."""
     if isinstance(body, list):  # Gemini's stream that is not asked for as server-sent events
         body = next((item for item in body if isinstance(item, dict)), body)
@@ -362,11 +373,21 @@ def _request_id(headers: Mapping[str, str], body: Any) -> str:
     return id if isinstance(id, str) else ""
 
 
-_REQUEST_IDS = ("x-request-id", "request-id", "mistral-correlation-id", "x-goog-request-id", "cf-ray")
-_DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+)m(?!s))?(?:(\d+(?:\.\d+)?)s)?(?:(\d+(?:\.\d+)?)ms)?$")
+_REQUEST_IDS = (
+    "x-request-id",
+    "request-id",
+    "mistral-correlation-id",
+    "x-goog-request-id",
+    "cf-ray",
+)
+_DURATION = re.compile(
+    r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+)m(?!s))?(?:(\d+(?:\.\d+)?)s)?(?:(\d+(?:\.\d+)?)ms)?$"
+)
 
 
-def retry_after(headers: Mapping[str, str], body: Any = None, now: datetime | None = None) -> float | None:
+def retry_after(
+    headers: Mapping[str, str], body: Any = None, now: datetime | None = None
+) -> float | None:
     """Seconds that the provider asks to wait, or None.
 
     `retry-after-ms` (OpenAI) goes before `Retry-After` in seconds or as a date (RFC 9110, 10.2.3), that before Gemini's

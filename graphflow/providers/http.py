@@ -14,7 +14,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from weakref import ReferenceType, ref
 
-from graphflow.errors import BadRequest, ConnectionFailed, DeclarationError, MalformedReply, ModelError, ModelTimeout
+from graphflow.errors import (
+    BadRequest,
+    ConnectionFailed,
+    DeclarationError,
+    MalformedReply,
+    ModelError,
+    ModelTimeout,
+)
 from graphflow.keepalive import Idle, keep_alive, set_late
 from graphflow.keywords import strict_keywords
 from graphflow.model.seam import ModelEvent, Opened
@@ -55,7 +62,9 @@ class Timeouts:
                 continue
             is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
             if not is_number or not value > 0:  # NaN is not more than 0
-                raise DeclarationError(f"Timeouts({name}={value!r}) must be a positive number of seconds, or None")
+                raise DeclarationError(
+                    f"Timeouts({name}={value!r}) must be a positive number of seconds, or None"
+                )
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +79,7 @@ class HttpRequest:
         return f"<request to {self.url}, {len(self.body)} bytes>"
 
 
-# -- clients ---------------------------------------------------------------------------------------------------------------
+# -- clients ---------------------------------------------------------------------------------------
 EXPIRY_S = 60
 """Seconds after which an idle connection is closed."""
 MAX_IDLE_CONNECTIONS = 100
@@ -171,10 +180,14 @@ async def get(
     try:
         sender = await client()
     except (ImportError, OSError, TypeError, ValueError) as error:
-        raise _send_error(provider, url, Unsendable(type(error).__name__, str(error)), timeouts) from None
+        raise _send_error(
+            provider, url, Unsendable(type(error).__name__, str(error)), timeouts
+        ) from None
     try:
         trace = {"trace": keep_alive}
-        async with sender.stream("GET", url, headers=dict(headers), timeout=limit, extensions=trace) as response:
+        async with sender.stream(
+            "GET", url, headers=dict(headers), timeout=limit, extensions=trace
+        ) as response:
             async for piece in response.aiter_bytes():
                 body += piece
                 if len(body) > MAX_LIST_BYTES:
@@ -187,7 +200,7 @@ async def get(
     raise failure
 
 
-# -- the timer -------------------------------------------------------------------------------------------------------------
+# -- the timer -------------------------------------------------------------------------------------
 class Watch:
     """One moving timer for a reply: a piece that comes moves the deadline, and only the timer itself looks at the clock."""
 
@@ -240,7 +253,8 @@ class Watch:
 
     def _fire(self) -> None:
         self._handle = None
-        if self.deadline is None:  # the task computes, or its consumer does: nobody waits for the network
+        # The task computes, or its consumer does: nobody waits for the network.
+        if self.deadline is None:
             return
         if self._loop.time() < self.deadline:
             self._arm(self.deadline)
@@ -266,7 +280,7 @@ class Unsendable(Exception):
     """A request that cannot even be built here: a proxy, a certificate file, a header. Its text names no header."""
 
 
-# -- one exchange ----------------------------------------------------------------------------------------------------------
+# -- one exchange ----------------------------------------------------------------------------------
 async def exchange(
     call: HttpRequest, reader: ReplyReader, timeouts: Timeouts
 ) -> AsyncGenerator[list[ModelEvent], None]:
@@ -286,7 +300,9 @@ async def exchange(
         reader.begin(status, headers)
         while not is_complete and (piece := await pieces.next()) is not None:
             if events := reader.feed(piece):
-                pieces.answer_began = pieces.answer_began or any(type(event) is not Opened for event in events)
+                pieces.answer_began = pieces.answer_began or any(
+                    type(event) is not Opened for event in events
+                )
                 yield events
             is_complete = reader.complete
         yield reader.end()
@@ -347,7 +363,9 @@ class _Pieces:
         self.stream = pieces.__aiter__()
         return response.headers, response.status_code
 
-    def _built(self, sender: httpx.AsyncClient, connect: httpx.Timeout, extensions: dict[str, Any]) -> httpx.Request:
+    def _built(
+        self, sender: httpx.AsyncClient, connect: httpx.Timeout, extensions: dict[str, Any]
+    ) -> httpx.Request:
         return sender.build_request(
             "POST",
             self.call.url,
@@ -414,7 +432,9 @@ def _send_error(provider: str, url: str, error: Exception, timeouts: Timeouts) -
         case Unsendable():
             why = _why_unsendable(error)
             return BadRequest(
-                f"the request to {where} cannot be sent from here: {why}", source=provider, provider=provider
+                f"the request to {where} cannot be sent from here: {why}",
+                source=provider,
+                provider=provider,
             )
         case httpx.ConnectTimeout():
             text = f"no connection to {where} within {timeouts.connect_s:g} s"
@@ -422,13 +442,18 @@ def _send_error(provider: str, url: str, error: Exception, timeouts: Timeouts) -
             late.phase = "connect"
             return late
         case httpx.DecodingError():
-            return MalformedReply("the reply cannot be decompressed", source=provider, provider=provider)
+            return MalformedReply(
+                "the reply cannot be decompressed", source=provider, provider=provider
+            )
         case httpx.InvalidURL() | httpx.UnsupportedProtocol():
             return BadRequest(
-                f"{where!r} is not the address of a server; give base_url='https://host/v1'", source=provider
+                f"{where!r} is not the address of a server; give base_url='https://host/v1'",
+                source=provider,
             )
         case httpx.LocalProtocolError():  # its text quotes the header, and so the key
-            return BadRequest("a header of the request contains what HTTP does not allow", source=provider)
+            return BadRequest(
+                "a header of the request contains what HTTP does not allow", source=provider
+            )
         case httpx.ConnectError():
             text = f"no connection to {where}: {_reason(error)}"
         case httpx.RemoteProtocolError():

@@ -9,8 +9,18 @@ from typing import Any
 
 from graphflow.errors import AuthError, ModelError, NotFound
 from graphflow.model.prices import cost_of, price_of
-from graphflow.model.seam import Finished, ModelEvent, Opened, Request, Restarted, Retried, UsageDelta
-from graphflow.providers.body import encode as encode  # where it was before; this name goes with 0.3
+from graphflow.model.seam import (
+    Finished,
+    ModelEvent,
+    Opened,
+    Request,
+    Restarted,
+    Retried,
+    UsageDelta,
+)
+
+# Where it was before; this name goes with 0.3.
+from graphflow.providers.body import encode as encode
 from graphflow.providers.body import estimated_tokens, render_body
 from graphflow.providers.echoes import hide
 from graphflow.providers.endpoint import Endpoint
@@ -20,7 +30,14 @@ from graphflow.providers.pace import Pace
 from graphflow.providers.reply_reader import ReplyReader
 from graphflow.providers.retry import RetryPolicy
 from graphflow.providers.streams import aclosing
-from graphflow.providers.structured_output import AnswerReader, Way, answer_name, as_tool, as_words, fit
+from graphflow.providers.structured_output import (
+    AnswerReader,
+    Way,
+    answer_name,
+    as_tool,
+    as_words,
+    fit,
+)
 from graphflow.providers.tries import Tries
 from graphflow.providers.wires.demands import cannot
 from graphflow.providers.wires.json_object import Json, merge
@@ -62,7 +79,9 @@ class HttpModel:
         keys: the keys it may use.
     """
 
-    def __init__(self, endpoint: Endpoint, model: str, base_url: str, keys: Keyring, options: ConnectOptions) -> None:
+    def __init__(
+        self, endpoint: Endpoint, model: str, base_url: str, keys: Keyring, options: ConnectOptions
+    ) -> None:
         self.name = f"{endpoint.name}:{model}"
         self.endpoint = endpoint
         self.model = model
@@ -71,7 +90,8 @@ class HttpModel:
         self.options = options
         self._fitted: dict[int, tuple[Json, Json, bool]] = {}
         if not endpoint.free:
-            price_of(self.name)  # a table of prices that cannot be read is reported now, not when tokens are spent
+            # A table of prices that cannot be read is reported now, not when tokens are spent.
+            price_of(self.name)
 
     @property
     def top_logprobs(self) -> int:
@@ -106,7 +126,8 @@ class HttpModel:
                         for event in events:
                             kind = type(event)
                             if kind is Opened:
-                                if tries.void:  # pieces of an earlier try were shown: they are void from here on
+                                # Pieces of an earlier try were shown: they are void from here on.
+                                if tries.void:
                                     yield Restarted()
                                     tries.void = False
                             elif type(event) is Finished:
@@ -138,8 +159,10 @@ class HttpModel:
                 hide(error, value, f"header {name}")
         return error
 
-    # -- one try -------------------------------------------------------------------------------------------------------
-    async def _try(self, body: bytes, key: Key | None, request: Request) -> AsyncGenerator[list[ModelEvent], None]:
+    # -- one try -----------------------------------------------------------------------------------
+    async def _try(
+        self, body: bytes, key: Key | None, request: Request
+    ) -> AsyncGenerator[list[ModelEvent], None]:
         """Yields what one request brings, with its price, and keeps to the pace."""
         endpoint, options = self.endpoint, self.options
         pace = options.pace
@@ -148,7 +171,9 @@ class HttpModel:
         estimate = estimated_tokens(body, request)
         if pace is not None:
             await pace.admit(estimate)
-        reader = ReplyReader(endpoint.wire, endpoint.dialect, endpoint.name, whole=not options.stream)
+        reader = ReplyReader(
+            endpoint.wire, endpoint.dialect, endpoint.name, whole=not options.stream
+        )
         used = 0
         batches = exchange(self.call(body, key), reader, options.timeouts)
         try:
@@ -189,7 +214,7 @@ class HttpModel:
             usage.cache_write_tokens,
         )
 
-    # -- rendering -----------------------------------------------------------------------------------------------------
+    # -- rendering ---------------------------------------------------------------------------------
     def _with_schema_form(self, request: Request) -> tuple[Request, bool]:
         """The request with its schema as this model takes it, and whether a tool stands in for the schema."""
         if self.options.extra:
@@ -246,8 +271,12 @@ class HttpModel:
         endpoint = self.endpoint
         most = endpoint.top_logprobs
         if request.top_logprobs > most:
-            raise cannot(endpoint.name, f"top_logprobs={request.top_logprobs}", f"it gives {most or 'none'}")
-        return render_body(endpoint.wire, endpoint.dialect, request, self.model, self.options.stream)
+            raise cannot(
+                endpoint.name, f"top_logprobs={request.top_logprobs}", f"it gives {most or 'none'}"
+            )
+        return render_body(
+            endpoint.wire, endpoint.dialect, request, self.model, self.options.stream
+        )
 
     def __repr__(self) -> str:
         return f"<model {self.name} at {self.base_url}>"

@@ -46,7 +46,9 @@ def _clean(value: str, label: str) -> str:
     value = value.strip()
     is_header_value = value.isascii() and value.isprintable() and " " not in value
     if not value or not is_header_value:
-        raise AuthError(f"{label} cannot be a key: it is empty, or has spaces, line breaks or non-ASCII letters")
+        raise AuthError(
+            f"{label} cannot be a key: it is empty, or has spaces, line breaks or non-ASCII letters"
+        )
     return value
 
 
@@ -109,7 +111,8 @@ class Keyring:
         seconds = max(seconds, SHORTEST_REST_S)
         seconds = min(seconds, LONGEST_REST_S)
         until = self.clock() + seconds
-        earlier = self._until.get(key.label, 0.0)  # two requests may be refused at once: the longer rest counts
+        # Two requests may be refused at once: the longer rest counts.
+        earlier = self._until.get(key.label, 0.0)
         self._until[key.label] = max(until, earlier)
 
     def refuse(self, key: Key) -> None:
@@ -135,7 +138,12 @@ class Keyring:
 
 
 def keys_for(
-    provider: str, variables: Sequence[str], page: str, given: str | None, several: Sequence[str], needed: bool
+    provider: str,
+    variables: Sequence[str],
+    page: str,
+    given: str | None,
+    several: Sequence[str],
+    needed: bool,
 ) -> Keyring:
     """The keys of a provider: those passed in, else those of the environment.
 

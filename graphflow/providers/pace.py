@@ -15,7 +15,9 @@ class Bucket:
 
     def __init__(self, per_minute: float, clock: Callable[[], float] = time.monotonic) -> None:
         if not per_minute > 0:
-            raise DeclarationError(f"a pace of {per_minute:g} per minute lets nothing through; it must be more than 0")
+            raise DeclarationError(
+                f"a pace of {per_minute:g} per minute lets nothing through; it must be more than 0"
+            )
         self.size = float(per_minute)
         self.level = self.size
         self.clock = clock
@@ -37,7 +39,8 @@ class Bucket:
 
     def give(self, amount: float) -> None:
         """Puts back what was not used (or takes what was used beyond it, if negative)."""
-        if not isfinite(amount):  # what a server counts is untrusted: one NaN would close the bucket for good
+        # What a server counts is untrusted: one NaN would close the bucket for good.
+        if not isfinite(amount):
             return
         level = min(self.size, self.level + amount)
         self.level = max(-self.size, level)
@@ -52,7 +55,11 @@ class Pace:
     """
 
     def __init__(
-        self, rpm: float | None = None, tpm: float | None = None, *, clock: Callable[[], float] = time.monotonic
+        self,
+        rpm: float | None = None,
+        tpm: float | None = None,
+        *,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.requests: Bucket | None = None
         self.tokens: Bucket | None = None

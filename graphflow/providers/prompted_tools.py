@@ -40,7 +40,7 @@ def render_call(name: str, arguments: str) -> str:
     return json.dumps({"tool": name, "arguments": value})
 
 
-# -- the schema of an answer -----------------------------------------------------------------------------------------------
+# -- the schema of an answer -----------------------------------------------------------------------
 def schema_of(request: Request, longest: int | None = None) -> Json | None:
     """The schema that the answer must fit: the output's, or one call of a tool or an answer.
 
@@ -120,7 +120,7 @@ def _object(properties: Json) -> Json:
     }
 
 
-# -- reading it back -------------------------------------------------------------------------------------------------------
+# -- reading it back -------------------------------------------------------------------------------
 def read_call_or_answer(text: str, id: str = "call_0") -> ModelEvent:
     """The call that the text spells, or the answer. What is neither is the answer itself."""
     try:
@@ -157,7 +157,7 @@ def _answer(value: object) -> TextDelta:
     return TextDelta(value if isinstance(value, str) else json.dumps(value))
 
 
-# -- the conversation in words ---------------------------------------------------------------------------------------------
+# -- the conversation in words ---------------------------------------------------------------------
 def transcript(turns: tuple[Turn, ...], wire: str) -> str:
     """A conversation as one text, for a model that takes no turns. A single question is just its text."""
     only = turns[0] if len(turns) == 1 else None
@@ -188,7 +188,8 @@ def _result_line(result: ToolResult) -> str:
 
 def _user_text(turn: UserTurn, wire: str) -> str:
     for part in turn.parts:
-        is_media = not isinstance(part, str) and hasattr(part, "kind")  # a cache mark has none, and says nothing here
+        # A cache mark has none, and says nothing here.
+        is_media = not isinstance(part, str) and hasattr(part, "kind")
         if is_media:
             raise cannot(wire, "pictures or files", "use a provider that takes them")
     return turn.text

@@ -71,7 +71,7 @@ MAX_DIFF_LINES = 60
 """Lines of a difference that are shown."""
 
 
-# -- plain data ------------------------------------------------------------------------------------------------------------
+# -- plain data ------------------------------------------------------------------------------------
 def request_record(request: Request) -> Json:
     """A request as plain data, without what is the default: what recordings are found by."""
     text = json.dumps(scrubbed(_plain(request)), sort_keys=True)
@@ -114,7 +114,7 @@ def _is_default(value: object, field: Field[Any]) -> bool:
     return default is not MISSING and getattr(value, field.name) == default
 
 
-# -- recording -------------------------------------------------------------------------------------------------------------
+# -- recording -------------------------------------------------------------------------------------
 class Recorder:
     """A model that writes down what another one answers."""
 
@@ -160,13 +160,17 @@ class Recorder:
             line = (json.dumps(row) + "\n").encode()
             _append(self.path, line, keep=append)
         except OSError as problem:  # an answer that was given is not taken away by it
-            warnings.warn(f"the answer could not be written to {self.path}: {problem}", stacklevel=2)
+            warnings.warn(
+                f"the answer could not be written to {self.path}: {problem}", stacklevel=2
+            )
 
     def __repr__(self) -> str:
         return f"<recorder of {self.name} into {self.path}>"
 
 
-def _answer_record(model: str, request: Request, events: list[ModelEvent], error: ModelError | None) -> Json:
+def _answer_record(
+    model: str, request: Request, events: list[ModelEvent], error: ModelError | None
+) -> Json:
     """One line of a recording: the request and what came of it."""
     record: Json = {"model": model, "request": request_record(request)}
     recorded: list[Json] = []
@@ -228,7 +232,10 @@ def _end_of_whole_lines(path: Path, sink: IO[bytes]) -> int:
         sink.seek(size)
         sink.write(b"\n")
         return size + 1
-    warnings.warn(f"the last line of {path} was torn, and is left out: the answer in it was not whole", stacklevel=5)
+    warnings.warn(
+        f"the last line of {path} was torn, and is left out: the answer in it was not whole",
+        stacklevel=5,
+    )
     return whole
 
 
@@ -323,7 +330,7 @@ def _with_text(event: Any, text: str) -> ModelEvent:
     return changed
 
 
-# -- replaying -------------------------------------------------------------------------------------------------------------
+# -- replaying -------------------------------------------------------------------------------------
 class Replayer:
     """A model that answers from a recording.
 
@@ -378,7 +385,9 @@ class Replayer:
         request = unasked[0]["request"]
         first = "\n".join(_pretty(request)[:MAX_DIFF_LINES])
         count = len(unasked)
-        raise ReplayMiss(f"{count} answers of {self.path} were never asked for; the first one answers:\n{first}")
+        raise ReplayMiss(
+            f"{count} answers of {self.path} were never asked for; the first one answers:\n{first}"
+        )
 
     def _miss(self, record: Json) -> str:
         """The text of a miss: how the nearest recorded request differs."""
@@ -430,15 +439,20 @@ def _error(record: Json) -> ModelError:
     return error
 
 
-# -- the file --------------------------------------------------------------------------------------------------------------
+# -- the file --------------------------------------------------------------------------------------
 def _read(path: Path) -> list[Json]:
     try:
         text = read_regular(path)
     except FileUnreadable as error:
-        raise FileUnreadable(f"the recording cannot be read: {error}; make it with record(...)") from None
+        raise FileUnreadable(
+            f"the recording cannot be read: {error}; make it with record(...)"
+        ) from None
     rows = text.split("\n")
     if rows[-1].strip() and not _is_whole(rows[-1].encode()):
-        warnings.warn(f"the last line of {path} is torn, and is left out: the answer in it was not whole", stacklevel=4)
+        warnings.warn(
+            f"the last line of {path} is torn, and is left out: the answer in it was not whole",
+            stacklevel=4,
+        )
         del rows[-1]
     lines: list[Json] = []
     for number, row in enumerate(rows, 1):
@@ -446,7 +460,9 @@ def _read(path: Path) -> list[Json]:
             continue
         line = _parse_line(row)
         if line is None:
-            raise FileUnreadable(f"{path}, line {number}, is not a recorded answer; remove it or record again")
+            raise FileUnreadable(
+                f"{path}, line {number}, is not a recorded answer; remove it or record again"
+            )
         lines.append(line)
     return lines
 

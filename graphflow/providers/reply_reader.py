@@ -122,7 +122,8 @@ class ReplyReader:
             if not piece:
                 return []
         if self.rest:
-            if b"\n" not in piece:  # joined once, not at every piece: an event may come in thousands
+            # Joined once, not at every piece: an event may come in thousands.
+            if b"\n" not in piece:
                 self._keep(piece)
                 return []
             piece = b"".join((*self.rest, piece))
@@ -156,7 +157,7 @@ class ReplyReader:
         except ModelError as error:
             raise self._with_place(error) from None
 
-    # -- framing -------------------------------------------------------------------------------------------------------
+    # -- framing -----------------------------------------------------------------------------------
     def _sniff(self, piece: bytes) -> bytes:
         """Finds out what it is that comes; bytes to go on with, or none while they are only collected."""
         if self.mode == "fault":
@@ -308,8 +309,11 @@ class ReplyReader:
         try:
             data = load(body)
         except MalformedReply:
-            raise MalformedReply(f"the reply is neither a stream nor JSON ({kind}): {_shown(body)}") from None
-        may_be_list = self.wire.name == "gemini"  # a stream that was not asked for as server-sent events
+            raise MalformedReply(
+                f"the reply is neither a stream nor JSON ({kind}): {_shown(body)}"
+            ) from None
+        # A stream that was not asked for as server-sent events.
+        may_be_list = self.wire.name == "gemini"
         if not isinstance(data, (dict, list) if may_be_list else dict):
             raise MalformedReply(f"the reply is not a JSON object ({kind}): {_shown(body)}")
         try:
@@ -324,7 +328,9 @@ class ReplyReader:
         return self._malformed_reply(f"one event is larger than {self.max_event_bytes} bytes")
 
     def _malformed_reply(self, text: str) -> MalformedReply:
-        return MalformedReply(text, source=self.provider, provider=self.provider, status=self.status)
+        return MalformedReply(
+            text, source=self.provider, provider=self.provider, status=self.status
+        )
 
     def _with_place(self, error: ModelError) -> ModelError:
         """The error with what only the reply as a whole knows."""
@@ -345,7 +351,9 @@ ODD = (KeyError, TypeError, AttributeError, IndexError, ValueError, OverflowErro
 
 def _odd(error: Exception, payload: bytes) -> MalformedReply:
     kind = type(error).__name__
-    return MalformedReply(f"an event does not fit the wire format ({kind}: {error}): {_shown(payload)}")
+    return MalformedReply(
+        f"an event does not fit the wire format ({kind}: {error}): {_shown(payload)}"
+    )
 
 
 def check_events(events: list[ModelEvent]) -> list[ModelEvent]:

@@ -38,9 +38,12 @@ class RetryPolicy:
     def __post_init__(self) -> None:
         waits = (self.wait_s, self.max_wait_s, self.total_s)
         counts = (self.attempts, self.factor)
-        is_valid = all(wait >= 0 for wait in waits) and all(count >= 1 for count in counts)  # NaN is neither
+        # NaN is neither.
+        is_valid = all(wait >= 0 for wait in waits) and all(count >= 1 for count in counts)
         if not is_valid:
-            raise DeclarationError(f"{self!r}: attempts and factor must be at least 1, waits at least 0 s")
+            raise DeclarationError(
+                f"{self!r}: attempts and factor must be at least 1, waits at least 0 s"
+            )
 
     def wait_before(self, attempt: int, error: ModelError, waited_s: float) -> float | None:
         """Seconds to wait before try number `attempt` (2, 3, ...), or None if there is none.

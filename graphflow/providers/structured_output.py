@@ -40,12 +40,35 @@ ASIDE = 10_000
 # platform.openai.com/docs/guides/structured-outputs and platform.claude.com/docs/en/build-with-claude/structured-outputs
 _BEYOND: dict[Flavour, frozenset[str]] = {
     "strict": frozenset(
-        ("default", "examples", "maxLength", "maxProperties", "minLength", "minProperties", "uniqueItems"),
+        (
+            "default",
+            "examples",
+            "maxLength",
+            "maxProperties",
+            "minLength",
+            "minProperties",
+            "uniqueItems",
+        ),
     ),
     "narrow": frozenset(
         (
-            *("default", "examples", "maxLength", "maxProperties", "minLength", "minProperties", "uniqueItems"),
-            *("exclusiveMaximum", "exclusiveMinimum", "maximum", "minimum", "multipleOf", "pattern"),
+            *(
+                "default",
+                "examples",
+                "maxLength",
+                "maxProperties",
+                "minLength",
+                "minProperties",
+                "uniqueItems",
+            ),
+            *(
+                "exclusiveMaximum",
+                "exclusiveMinimum",
+                "maximum",
+                "minimum",
+                "multipleOf",
+                "pattern",
+            ),
             *("maxItems", "minItems"),
         )
     ),
@@ -60,7 +83,7 @@ _VALUES = frozenset(("enum", "const", "required", "default", "examples"))
 """Keywords whose values are not schemas."""
 
 
-# -- schemas ---------------------------------------------------------------------------------------------------------------
+# -- schemas ---------------------------------------------------------------------------------------
 def fit(schema: Json, flavour: Flavour) -> tuple[Json, bool]:
     """The schema in a flavour, and whether the API can hold the model to it strictly."""
     if flavour == "plain":
@@ -147,7 +170,7 @@ def _narrow(part: Json, flavour: Flavour) -> Json:
     return shape
 
 
-# -- requests --------------------------------------------------------------------------------------------------------------
+# -- requests --------------------------------------------------------------------------------------
 def answer_name(request: Request) -> str:
     """A name for the answer tool that no tool of the user's has."""
     used = {tool.name for tool in request.tools}
@@ -163,7 +186,11 @@ def as_tool(request: Request) -> Request:
     """The request with a tool that takes the answer, in place of a schema for the text."""
     assert request.output_schema is not None
     name = answer_name(request)
-    answer = ToolSpec(name, "Give the final answer. Call it alone, and only when you are done.", request.output_schema)
+    answer = ToolSpec(
+        name,
+        "Give the final answer. Call it alone, and only when you are done.",
+        request.output_schema,
+    )
     # The provider's own tools are among the others: a model that has any is to be able to use them first.
     has_others = request.tools or request.settings.extra.get("tools")
     choice = request.settings.tool_choice
@@ -192,7 +219,7 @@ def schema_instruction(schema: Json | None) -> str:
     return f"Answer with nothing but JSON that fits this JSON schema:\n{text}"
 
 
-# -- answers ---------------------------------------------------------------------------------------------------------------
+# -- answers ---------------------------------------------------------------------------------------
 class AnswerReader:
     """Turns the call of the answer tool back into text.
 

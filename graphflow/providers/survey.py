@@ -81,7 +81,8 @@ def _endpoint(endpoint: Endpoint) -> Provider:
     address = os.environ.get(endpoint.base_variable, "") or endpoint.base_url
     is_ready, state = _readiness(endpoint, address)
     where = address or "any server"
-    without_password = where.split("@")[-1]  # an address of a variable may hold one: it is not shown
+    # An address of a variable may hold one: it is not shown.
+    without_password = where.split("@")[-1]
     return Provider(endpoint.name, is_ready, state, without_password, endpoint.wire.name)
 
 

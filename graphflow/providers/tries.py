@@ -63,7 +63,8 @@ class Tries:
                 )
             self.waited_s += wait_s
             await asyncio.sleep(wait_s)
-            key = self.keys.take()  # other requests take keys, too: this one may have found another limit meanwhile
+            # Other requests take keys, too: this one may have found another limit meanwhile.
+            key = self.keys.take()
         return key
 
     @property
@@ -84,7 +85,9 @@ class Tries:
         may_restart = restart or self.policy.restart
         if self.delivered and not may_restart:
             if error.retryable:
-                error.add_note("it broke off half way; RetryPolicy(restart=True) begins such an answer again")
+                error.add_note(
+                    "it broke off half way; RetryPolicy(restart=True) begins such an answer again"
+                )
             raise error
         self.void = self.void or self.delivered
         self.delivered = False

@@ -78,7 +78,9 @@ class Facts:
                 at = seconds_text(event.at)
                 self.warnings.append(f"{event.limit}: {used} after {at}")
             case "cost.unknown":
-                self.warnings.append(f"usd: the price of {event.model} is unknown; its answers are counted as free")
+                self.warnings.append(
+                    f"usd: the price of {event.model} is unknown; its answers are counted as free"
+                )
             case "node.retry" | "model.retry":
                 self.retries += 1
             case "node.skip":

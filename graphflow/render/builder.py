@@ -12,7 +12,17 @@ from graphflow.proofs.proven import AnyGraph
 from graphflow.render.folding import fold_rows
 from graphflow.render.labels import join_words, label_parts, option_words
 from graphflow.render.members import NodeWay, callees_of, graph_within, members_of, ways_of
-from graphflow.render.picture import FOLDED, Area, Direction, Level, Line, Open, Picture, Shape, find_back
+from graphflow.render.picture import (
+    FOLDED,
+    Area,
+    Direction,
+    Level,
+    Line,
+    Open,
+    Picture,
+    Shape,
+    find_back,
+)
 
 ROOM = 70
 """Shapes that a picture holds before what lies deeper stays folded by itself, and long rows are folded."""
@@ -167,7 +177,9 @@ class _Builder:
         for node in level.nodes.values():
             self._add_calls(level, node)
 
-    def _level(self, graph: AnyGraph, path: Level, home: Picture | Area, depth: int) -> _LevelBuilder:
+    def _level(
+        self, graph: AnyGraph, path: Level, home: Picture | Area, depth: int
+    ) -> _LevelBuilder:
         nodes = members_of(graph)
         ways = ways_of(graph, nodes)
         drawn_ways = ways
@@ -192,7 +204,7 @@ class _Builder:
         self.picture.places[path, name] = shape
         return shape
 
-    # -- nodes ---------------------------------------------------------------------------------------------------------
+    # -- nodes -------------------------------------------------------------------------------------
     def _add_node(self, level: _LevelBuilder, node: AnyNode) -> _LineEnds:
         """Draws a node: as an area with what lies within it, if it is within the levels to open, else as a shape."""
         way = level.drawn_ways[node.name]
@@ -223,7 +235,9 @@ class _Builder:
         shape.opened = True
         return _LineEnds(shape, shape, area)
 
-    def _add_area(self, level: _LevelBuilder, node: AnyNode, home: Picture | Area, depth: int) -> Area:
+    def _add_area(
+        self, level: _LevelBuilder, node: AnyNode, home: Picture | Area, depth: int
+    ) -> Area:
         name = node.name
         path = (*level.path, *level.drawn_ways[name], name)
         key = self._key("a")
@@ -245,7 +259,7 @@ class _Builder:
         self.picture.places[level.path, name] = shape
         return shape
 
-    # -- lines ---------------------------------------------------------------------------------------------------------
+    # -- lines -------------------------------------------------------------------------------------
     def _add_edge(self, level: _LevelBuilder, declared: TypedEdge) -> None:
         edge = declared.edge
         origin = edge.origin

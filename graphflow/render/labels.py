@@ -35,7 +35,7 @@ LIMIT_WORDS = {
 _WORD_ENDS = re.compile(r"(?<=[_\-.,/ ])")
 
 
-# -- edges -----------------------------------------------------------------------------------------------------------------
+# -- edges -----------------------------------------------------------------------------------------
 def label_parts(declared: TypedEdge, graph: AnyGraph) -> tuple[str, ...]:
     """What an edge carries, part by part: `each`, its arm or label, guard, laps, `collect`."""
     origin = declared.edge.origin
@@ -101,7 +101,7 @@ def edge_tooltip(names: tuple[str, str], parts: tuple[str, ...], style: str) -> 
     return clip(f"{source} \u2192 {target}: {message}", MAX_TOOLTIP)
 
 
-# -- nodes -----------------------------------------------------------------------------------------------------------------
+# -- nodes -----------------------------------------------------------------------------------------
 def join_words(join: JoinSpec | None) -> str:
     """What a node waits for before it begins; nothing where every message begins it."""
     if join is None:
@@ -179,7 +179,7 @@ def node_tooltip(node: AnyNode) -> str:
     return clip("\n".join(lines), MAX_TOOLTIP)
 
 
-# -- names -----------------------------------------------------------------------------------------------------------------
+# -- names -----------------------------------------------------------------------------------------
 def printable(text: str) -> str:
     """A text without what no picture can show: control characters, halves of characters; and without secrets."""
     text = current().name(text)

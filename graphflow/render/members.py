@@ -106,7 +106,9 @@ def _callers(graph: AnyGraph, nodes: dict[str, AnyNode]) -> dict[str, list[str]]
     return callers
 
 
-def _common_way(name: str, callers: list[str], ways: dict[str, NodeWay], areas: set[str]) -> NodeWay:
+def _common_way(
+    name: str, callers: list[str], ways: dict[str, NodeWay], areas: set[str]
+) -> NodeWay:
     """The beginning that all known ways to a node share."""
     found: list[NodeWay] = []
     for caller in callers:

@@ -103,7 +103,8 @@ def _with_policy(page: str) -> str:
         name = b64encode(digest).decode()
         hashes[f"'sha256-{name}'"] = None
     allowed = " ".join(hashes)
-    return page.replace(POLICY_PLACE, allowed, 1)  # the first is ours: nothing of the run stands before it
+    # The first is ours: nothing of the run stands before it.
+    return page.replace(POLICY_PLACE, allowed, 1)
 
 
 def write_report(source: EventSource, path: str | Path, graph: AnyGraph | None = None) -> str:
@@ -128,7 +129,11 @@ def _template() -> Template:
 
     file = Path(__file__).parent / "page.html.j2"
     environment = Environment(
-        autoescape=True, undefined=StrictUndefined, finalize=_text_of, trim_blocks=True, lstrip_blocks=True
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=_text_of,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
     return environment.from_string(file.read_text(encoding="utf-8"))
 
@@ -150,7 +155,9 @@ def _markup(svg: str) -> Markup:
     return Markup(svg)  # ours: every text in it was escaped when it was drawn
 
 
-def walked_picture(source: EventSource, graph: AnyGraph | None, events: list[AnyEvent]) -> str | None:
+def walked_picture(
+    source: EventSource, graph: AnyGraph | None, events: list[AnyEvent]
+) -> str | None:
     """SVG of the graph with the walk on it; None where it cannot be drawn."""
     if graph is None or dot_binary() is None:
         return None

@@ -98,7 +98,9 @@ def read_records(path: str | Path) -> list[Record]:
             ) from None
         records.append(record)
     if not records:
-        raise FileUnreadable(f"{path} holds no events; write them with `graphflow run --events FILE`")
+        raise FileUnreadable(
+            f"{path} holds no events; write them with `graphflow run --events FILE`"
+        )
     return records
 
 
@@ -147,7 +149,7 @@ def _event_classes() -> Iterator[type[Event]]:
             yield value
 
 
-# -- what a field may hold -------------------------------------------------------------------------------------------------
+# -- what a field may hold -------------------------------------------------------------------------
 FieldTest = Callable[[object], bool]
 
 

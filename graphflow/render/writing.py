@@ -45,7 +45,11 @@ def to_dot(graph: AnyGraph, *, theme: Theme = "light", **options: Unpack[LevelOp
 
 
 def to_svg(
-    graph: AnyGraph, *, theme: Theme = "auto", prefix: str | None = None, **options: Unpack[LevelOptions]
+    graph: AnyGraph,
+    *,
+    theme: Theme = "auto",
+    prefix: str | None = None,
+    **options: Unpack[LevelOptions],
 ) -> str:
     """The graph as one `<svg>` element; options as for `draw`, and the prefix of its ids.
 
@@ -56,7 +60,9 @@ def to_svg(
     return write_svg(drawn, theme, prefix=prefix)
 
 
-def to_mermaid(graph: AnyGraph, *, open: Open = "flat", theme: Theme = "auto", **options: Unpack[LabelOptions]) -> str:
+def to_mermaid(
+    graph: AnyGraph, *, open: Open = "flat", theme: Theme = "auto", **options: Unpack[LabelOptions]
+) -> str:
     """The graph as a Mermaid flowchart; options as for `draw`."""
     drawn = _drawn(graph, theme, open=open, **options)
     return write_mermaid(drawn, theme)
@@ -120,7 +126,7 @@ def mimebundle(graph: AnyGraph) -> dict[str, str]:
     return bundle(picture(graph), repr(graph))
 
 
-# -- walks -----------------------------------------------------------------------------------------------------------------
+# -- walks -----------------------------------------------------------------------------------------
 def draw_run(
     run: EventSource,
     path: str | Path,
@@ -164,7 +170,10 @@ def run_bundle(run: RunRecord[object]) -> dict[str, str]:
 
 
 def walked(
-    run: EventSource, graph: AnyGraph | None = None, theme: Theme = "auto", **options: Unpack[LevelOptions]
+    run: EventSource,
+    graph: AnyGraph | None = None,
+    theme: Theme = "auto",
+    **options: Unpack[LevelOptions],
 ) -> Picture:
     """The picture of a graph with a walk on it.
 
@@ -202,9 +211,13 @@ def check_options(
     if more:
         refuse("draw(...)", more, OPTIONS)
     if not _is_open(open):
-        raise DeclarationError(f"draw(open={open!r}): must be a number of levels, 'all', 'auto' or 'flat'")
+        raise DeclarationError(
+            f"draw(open={open!r}): must be a number of levels, 'all', 'auto' or 'flat'"
+        )
     if direction not in ("TB", "LR"):
-        raise DeclarationError(f"draw(direction={direction!r}): must be 'TB' (top to bottom) or 'LR' (left to right)")
+        raise DeclarationError(
+            f"draw(direction={direction!r}): must be 'TB' (top to bottom) or 'LR' (left to right)"
+        )
     if theme not in ("auto", "light", "dark"):
         raise DeclarationError(f"draw(theme={theme!r}): must be 'auto', 'light' or 'dark'")
     for name, value in (("legend", legend), ("labels", labels)):

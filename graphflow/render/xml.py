@@ -11,7 +11,9 @@ from graphflow.errors import DeclarationError, WalkCancelled
 from graphflow.messages.message import error_text
 from graphflow.redaction import current
 
-_FORBIDDEN = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufdcf\ufdf0-\ufffd\U00010000-\U0010ffff]")
+_FORBIDDEN = re.compile(
+    "[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufdcf\ufdf0-\ufffd\U00010000-\U0010ffff]"
+)
 """Everything outside of XML 1.0's `Char`, the C1 controls it discourages, and what is not a character at all."""
 REPLACEMENT = "\ufffd"
 ELLIPSIS = "\u2026"

@@ -79,7 +79,9 @@ def _only_arm(id: str, data: dict[str, Any], kind: Type) -> Type:
         return best[0]
     names = [type_name(model) for model in best]
     alike = " and ".join(names)
-    raise AnswerInvalid(id, type_name(kind), f"it fits {alike} alike; say which is meant: arm={names[0]!r}")
+    raise AnswerInvalid(
+        id, type_name(kind), f"it fits {alike} alike; say which is meant: arm={names[0]!r}"
+    )
 
 
 def _models_for(data: dict[str, Any], kind: Type) -> list[type[BaseModel]]:

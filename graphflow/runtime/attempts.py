@@ -137,7 +137,7 @@ def _acts(node: AnyNode) -> bool:
     return bool(node.effects) or node.meter is not None
 
 
-# -- the cache ---------------------------------------------------------------------------------------------------------
+# -- the cache -------------------------------------------------------------------------------------
 async def _from_cache(invocation: Invocation) -> Any:
     """The answer that the node has given to the same before; else its answer, kept for those who ask the same."""
     frame, node = invocation.frame, invocation.node
@@ -181,7 +181,10 @@ def _keep_answer(invocation: Invocation, output: object) -> None:
 
     types = _port_types(node)
     try:
-        question = {port: codec_of(types[port]).encode(message) for port, message in invocation.inputs.items()}
+        question = {
+            port: codec_of(types[port]).encode(message)
+            for port, message in invocation.inputs.items()
+        }
         answer = codec_of(node.output).encode(output)
     except Unstorable:
         return
@@ -201,7 +204,9 @@ def _take_up_answers(invocation: Invocation, cache: Cache, around: tuple[Any, ..
         inputs = {port: codec_of(types[port]).decode(data) for port, data in event.question.items()}
         key = cache.key(node, inputs, around)
         if key is not None and cache.get(key) is None:
-            cache.begin(key, float(node.cache)).set_result(codec_of(node.output).decode(event.answer))
+            cache.begin(key, float(node.cache)).set_result(
+                codec_of(node.output).decode(event.answer)
+            )
 
 
 _NONE = object()
@@ -239,7 +244,7 @@ def _surroundings(invocation: Invocation) -> tuple[Any, ...]:
     return frame.deps, frame.session, frame.default, invocation.policies
 
 
-# -- attempts ----------------------------------------------------------------------------------------------------------
+# -- attempts --------------------------------------------------------------------------------------
 async def _in_turn(invocation: Invocation) -> Any:
     """The output of a node, which waits for its turn if it must not run twice at a time."""
     node = invocation.node
@@ -260,7 +265,9 @@ async def _in_turn(invocation: Invocation) -> Any:
         turn.release()
 
 
-async def _retried(invocation: Invocation, attempt: int = 1, initial: Variables | None = None) -> Any:
+async def _retried(
+    invocation: Invocation, attempt: int = 1, initial: Variables | None = None
+) -> Any:
     """The output of the first attempt that succeeds.
 
     Args:
@@ -291,13 +298,19 @@ async def _retried(invocation: Invocation, attempt: int = 1, initial: Variables 
         await _pause(invocation, attempt, retry, problem)
 
 
-def _next_retry(invocation: Invocation, attempt: int, error: Exception, requests: int) -> Retry | None:
+def _next_retry(
+    invocation: Invocation, attempt: int, error: Exception, requests: int
+) -> Retry | None:
     """How attempt number so much is followed by another one; None if its error is final.
 
     `requests` to stop there were before the first attempt: if there are more by now, nothing is tried again.
     """
     retry = _retry_for(invocation.node, error)
-    if retry is None or attempt >= retry.attempts or may_be_told_to_stop(invocation.frame, requests, error):
+    if (
+        retry is None
+        or attempt >= retry.attempts
+        or may_be_told_to_stop(invocation.frame, requests, error)
+    ):
         return None
     return retry
 
@@ -325,7 +338,9 @@ async def _pause(invocation: Invocation, attempt: int, retry: Retry, problem: Ex
     frame.tell(NodeRetried(*invocation.stamp, name, attempt, why, wait_s, number))
     past = frame.shared.past
     if past is not None:
-        past.give_up((frame.number, invocation.activation), None if call is None else call.place.name)
+        past.give_up(
+            (frame.number, invocation.activation), None if call is None else call.place.name
+        )
     await asyncio.sleep(wait_s)
 
 

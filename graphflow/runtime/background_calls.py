@@ -117,7 +117,9 @@ class Ending:
     error: BaseException | None = None
 
 
-async def _in_background(invocation: Invocation, work: BackgroundWork, background: Background) -> Any:
+async def _in_background(
+    invocation: Invocation, work: BackgroundWork, background: Background
+) -> Any:
     started = invocation.frame.clock()
     ending = Ending("cancelled")
     sitting = invocation.frame.shared.sitting
@@ -136,7 +138,9 @@ async def _in_background(invocation: Invocation, work: BackgroundWork, backgroun
         _tell_ended(invocation, background, ending, started)
 
 
-def _tell_ended(invocation: Invocation, background: Background, ending: Ending, started: float) -> None:
+def _tell_ended(
+    invocation: Invocation, background: Background, ending: Ending, started: float
+) -> None:
     background.note_end()
     if background.was_cut_off and ending.status == "cancelled":
         ending = Ending("cancelled", None, cut_off(background))

@@ -20,7 +20,9 @@ Named = Model | str | None
 """A model, or the name of one; None: nobody names any."""
 
 
-def check_prices(graph: AnyGraph, limits: Limits, default: Named, opened: Callable[[Model | str], Model]) -> None:
+def check_prices(
+    graph: AnyGraph, limits: Limits, default: Named, opened: Callable[[Model | str], Model]
+) -> None:
     """Refuses a limit in dollars over a model whose price is known to be missing.
 
     Args:

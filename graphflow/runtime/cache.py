@@ -44,13 +44,16 @@ class Cache:
     def __init__(self) -> None:
         self._known: OrderedDict[CacheKey, CacheEntry] = OrderedDict()
 
-    def key(self, node: AnyNode, inputs: Mapping[str, object], around: tuple[object, ...] = ()) -> CacheKey | None:
+    def key(
+        self, node: AnyNode, inputs: Mapping[str, object], around: tuple[object, ...] = ()
+    ) -> CacheKey | None:
         """What an activation is known by; None if its messages cannot be compared."""
         try:
             messages = _frozen(list(inputs.values()))
             key = node, messages, _of_run(around)
             hash(key)
-        except Exception:  # RecursionError of what holds itself, TypeError, whatever a message of the user's raises
+        # RecursionError of what holds itself, TypeError, whatever a message of the user's raises.
+        except Exception:
             return None
         return key
 
@@ -132,7 +135,8 @@ def _frozen(value: Any) -> object:
 def _frozen_scalar(kind: type, value: object) -> object:
     if getattr(kind, "__eq__", None) is object.__eq__:
         raise TypeError(f"{kind.__name__} cannot be compared")
-    return kind, value, repr(value)  # 10:00 UTC equals 12:00 in Rome, and 1.0 equals 1.00, and yet they read otherwise
+    # 10:00 UTC equals 12:00 in Rome, and 1.0 equals 1.00, and yet they read otherwise.
+    return kind, value, repr(value)
 
 
 def _frozen_items(items: Mapping[Any, Any]) -> tuple[object, ...]:

@@ -42,8 +42,10 @@ UNFIT = "[arguments that do not fit]"
 """What stands in the journal for arguments that could not be read: nobody knows which of them is a secret."""
 
 
-# -- calls -------------------------------------------------------------------------------------------------------------
-async def call(frame: Frame, ctx: Context, callee: AnyNode | str, message: object, read: Read) -> Any:
+# -- calls -----------------------------------------------------------------------------------------
+async def call(
+    frame: Frame, ctx: Context, callee: AnyNode | str, message: object, read: Read
+) -> Any:
     """The answer of a node that another one calls."""
     await let_timers_stop()
     caller, activation = ctx.node, ctx.activation
@@ -71,7 +73,12 @@ async def call(frame: Frame, ctx: Context, callee: AnyNode | str, message: objec
     under_way = Call(number, caller, place, (), ctx.conversation)
     number_of_frame = frame.number
     started = clock()
-    tell(CallStarted(started, number_of_frame, activation, number, caller.name, node.name, copy_of(given)), detail)
+    tell(
+        CallStarted(
+            started, number_of_frame, activation, number, caller.name, node.name, copy_of(given)
+        ),
+        detail,
+    )
     try:
         if unfit is not None:
             raise unfit
@@ -90,7 +97,9 @@ async def call(frame: Frame, ctx: Context, callee: AnyNode | str, message: objec
             detail_of_end(under_way, detail),
         )
         raise
-    finished = CallFinished(clock(), number_of_frame, activation, number, node.name, copy_of(output), started)
+    finished = CallFinished(
+        clock(), number_of_frame, activation, number, node.name, copy_of(output), started
+    )
     tell(finished, detail_of_end(under_way, detail))
     return output
 
@@ -136,7 +145,11 @@ def _go_on_with(frame: Frame, record: BackgroundRecord) -> None:
         if node.name == event.node and node.in_background:
             place = place_at(frame.within, record.place)
             under_way = Call(started.call, node, place, _policies_for(frame, started.caller), None)
-            take_up(Invocation(frame, node, {"": started.input}, event.activation, under_way), _entered, record)
+            take_up(
+                Invocation(frame, node, {"": started.input}, event.activation, under_way),
+                _entered,
+                record,
+            )
             return
 
 
@@ -220,7 +233,7 @@ def _entered(invocation: Invocation) -> Answer:
     return perform(invocation)
 
 
-# -- frames ------------------------------------------------------------------------------------------------------------
+# -- frames ----------------------------------------------------------------------------------------
 async def enter(invocation: Invocation, message: object, limits: Limits | None) -> Any:
     """Pushes a frame for a graph or agent and walks it to its end."""
     node, call = invocation.node, invocation.call
@@ -253,7 +266,12 @@ async def _pushed_and_walked(invocation: Invocation, message: object, limits: Li
     clock, number, record = frame.clock, frame.number, frame.record
     if record is None:
         detail = NO_DETAIL if outer.shared.recorder is None else Detail(frame.within.name)
-        tell(FrameEntered(clock(), number, outer.number, invocation.activation, ledger.path, message), detail)
+        tell(
+            FrameEntered(
+                clock(), number, outer.number, invocation.activation, ledger.path, message
+            ),
+            detail,
+        )
     sitting = outer.shared.sitting
     try:
         if sitting is None:
@@ -271,7 +289,11 @@ async def _pushed_and_walked(invocation: Invocation, message: object, limits: Li
 
 
 def _frame_of(
-    outer: Frame, node: AnyNode, invocation: Invocation | None, limits: Limits | None, left: LeftFrame | None = None
+    outer: Frame,
+    node: AnyNode,
+    invocation: Invocation | None,
+    limits: Limits | None,
+    left: LeftFrame | None = None,
 ) -> Frame:
     """The frame that entering a node pushes; or one that was left in an earlier sitting."""
     target, edge_limits = node.entry()
@@ -289,7 +311,9 @@ def _frame_of(
         outer.ledger.enter(node.name, tightest(graph.limits, edge_limits, limits)),
         graph.model if graph.model is not None else outer.default,
         deps,
-        also(outer.policies if invocation is None else invocation.policies, node.policy, graph.policy),
+        also(
+            outer.policies if invocation is None else invocation.policies, node.policy, graph.policy
+        ),
         callees,
         None if invocation is None else _conversation_for(invocation),
         invocation,

@@ -36,7 +36,9 @@ def unasked(node: str, cancelled: asyncio.CancelledError) -> Exception:
     return stray(node, cancelled)
 
 
-def asked_to_stop(frame: Frame, task: asyncio.Task[Any], before: int, error: BaseException | None) -> bool:
+def asked_to_stop(
+    frame: Frame, task: asyncio.Task[Any], before: int, error: BaseException | None
+) -> bool:
     """Whether somebody wants the task to end: after a node answered, or raised `error`, and the requests have become more."""
     if task.cancelling() <= before:
         return False

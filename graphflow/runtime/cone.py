@@ -127,7 +127,7 @@ class ConeFinder:
         for change in changes:
             self._note(change)
 
-    # -- what is changed -----------------------------------------------------------------------------------------------
+    # -- what is changed ---------------------------------------------------------------------------
     def _note(self, change: RecordChange) -> None:
         span = change.span
         if span.kind == "activation":
@@ -247,7 +247,7 @@ class ConeFinder:
         for inner in self._by_parent.get(frame, ()):
             self._drop_frame(inner)
 
-    # -- what is taken over --------------------------------------------------------------------------------------------
+    # -- what is taken over ------------------------------------------------------------------------
     def find(self) -> Cone:
         """What may be taken over, and what may not."""
         for number in self._entries_of[0]:
@@ -302,7 +302,9 @@ class ConeFinder:
         key = (event.frame, event.activation)
         return self._index.ends[key] == number
 
-    def _offers(self, frame: int, facts: Sequence[int], acts: Mapping[int, Activation]) -> list[RecordedEnd]:
+    def _offers(
+        self, frame: int, facts: Sequence[int], acts: Mapping[int, Activation]
+    ) -> list[RecordedEnd]:
         """What the fresh walk of a frame is offered, in order: how each activation has ended, if it has."""
         offers: dict[int, RecordedEnd] = {}
         for number in facts:
@@ -367,7 +369,9 @@ class ConeFinder:
             event = self._entries[number].event
             if isinstance(event, Moving) and not self._is_end(number):
                 found.add(number)
-            elif isinstance(event, Stopped) or (isinstance(event, FrameExited) and event.status not in OVER):
+            elif isinstance(event, Stopped) or (
+                isinstance(event, FrameExited) and event.status not in OVER
+            ):
                 stops.add(number)
             elif isinstance(event, NodeFinished):  # it has gone on
                 found |= stops
@@ -379,7 +383,7 @@ class ConeFinder:
         position = max((number, 0), behind)
         self._taken[number] = Taken(number, entry, position)
 
-    # -- the new record ------------------------------------------------------------------------------------------------
+    # -- the new record ----------------------------------------------------------------------------
     def _ordered(self) -> tuple[list[RecordEntry], dict[int, FrameForm]]:
         """The entries in their new order, with new numbers of frames and times that do not go back."""
         found = sorted(self._taken.values(), key=_order)

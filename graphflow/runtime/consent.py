@@ -44,7 +44,9 @@ async def approve(invocation: Invocation) -> Invocation:
     decision = consent.decision
     if decision.consent == "deny":
         why = f": {decision.reason}" if decision.reason else "; nothing was done"
-        raise ApprovalRefused(f"{node.name!r} needs approval, and it was not given{why}") from consent.failure
+        raise ApprovalRefused(
+            f"{node.name!r} needs approval, and it was not given{why}"
+        ) from consent.failure
     if decision.consent == "always":
         shared.allowed |= {node.name}
     if decision.consent == "edit":
@@ -98,12 +100,19 @@ def is_asked(invocation: Invocation) -> bool:
 
 async def _answered(invocation: Invocation, use: Use) -> Approval:
     """What somebody answers, here or anywhere, now or after however many sittings."""
-    shown = {"node": use.node, "arguments": use.arguments, "effects": sorted(use.effects), "target": use.target}
+    shown = {
+        "node": use.node,
+        "arguments": use.arguments,
+        "effects": sorted(use.effects),
+        "target": use.target,
+    }
     place = place_in(invocation.place, "approval")
     seconds = invocation.node.approval_timeout_s
     nobody = None if seconds is None else deny(f"nobody answered within {seconds:g} s")
     inquiry = Inquiry("approval", shown, Approval, due_after(seconds), nobody)
-    decision: Approval = await ask_outside(invocation.frame, invocation.node, invocation.activation, place, inquiry)
+    decision: Approval = await ask_outside(
+        invocation.frame, invocation.node, invocation.activation, place, inquiry
+    )
     return decision
 
 

@@ -35,7 +35,9 @@ _MOVES = (NodeFinished, NodeFailed, NodeCancelled, NodeRefused, Stopped)
 
 
 def derived(
-    facts: Sequence[Event], frames: Sequence[FrameInfo], beginnings: Mapping[int, Stretch | Snapshot]
+    facts: Sequence[Event],
+    frames: Sequence[FrameInfo],
+    beginnings: Mapping[int, Stretch | Snapshot],
 ) -> list[Event]:
     """The facts with what follows from them, in order.
 
@@ -87,7 +89,8 @@ def _refused(facts: Sequence[Event]) -> set[tuple[int, int]]:
         if isinstance(fact, NodeRefused):
             refused.add((fact.frame, fact.activation))
         elif refused and isinstance(fact, (NodeFinished, NodeFailed)):
-            refused.discard((fact.frame, fact.activation))  # it was refused in an earlier sitting only
+            # It was refused in an earlier sitting only.
+            refused.discard((fact.frame, fact.activation))
     return refused
 
 

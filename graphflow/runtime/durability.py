@@ -24,7 +24,14 @@ from graphflow.events import ArtifactKept, Event, RunEnded, RunStarted
 from graphflow.journal.codec.value_codec import codec_of
 from graphflow.journal.detail import Detail, KeptForm
 from graphflow.journal.entries import Given
-from graphflow.journal.record import StoredRecord, entered_form, large_of, outermost_form, read_as, read_record
+from graphflow.journal.record import (
+    StoredRecord,
+    entered_form,
+    large_of,
+    outermost_form,
+    read_as,
+    read_record,
+)
 from graphflow.journal.rows import RowReader
 from graphflow.journal.storable import check_storable
 from graphflow.journal.store import LEASE_S, Ownership, Store
@@ -109,7 +116,9 @@ class Durability:
 
         def watch() -> None:
             if self._watching is None or self._watching.done():
-                self._watching = asyncio.get_running_loop().create_task(self._watch(run.id, sitting))
+                self._watching = asyncio.get_running_loop().create_task(
+                    self._watch(run.id, sitting)
+                )
 
         sitting = shared.sitting = run.sitting = Sitting(end, watch)
         sitting.answers = {name: Given(value) for name, value in answers.items()}
@@ -141,7 +150,9 @@ class Durability:
         self.recorder.muted = True
         task.cancel()
 
-    async def open(self, run: RunRecord[Any], frame: Frame, message: object, limits: Limits | None) -> bool:
+    async def open(
+        self, run: RunRecord[Any], frame: Frame, message: object, limits: Limits | None
+    ) -> bool:
         """Acquires the run, and takes up what is recorded of it.
 
         Args:
@@ -166,7 +177,9 @@ class Durability:
                 assert run.declared is not None
                 header = self._new_header(run, limits, frame.shared.model)
                 detail = Detail(form=form_to_keep(run.declared))
-                await recorder.begin(header, self.lease_s, RunStarted(0.0, 0, run.graph, message), detail)
+                await recorder.begin(
+                    header, self.lease_s, RunStarted(0.0, 0, run.graph, message), detail
+                )
             except RunExists:
                 header = await self.store.header(run.id)
             else:
@@ -189,7 +202,8 @@ class Durability:
                 await self.store.note(ownership, run.status)  # its process has died before it could
                 await recorder.close()
                 return True
-            recorder.best_effort = False  # what earlier sittings have done is not removed because this one fails
+            # What earlier sittings have done is not removed because this one fails.
+            recorder.best_effort = False
             if header.status != "running":
                 recorder.former = header.status
                 await self.store.note(ownership, "running")
@@ -204,7 +218,9 @@ class Durability:
             raise
         return False
 
-    async def _note_limits(self, ownership: Ownership, header: RunHeader, limits: Limits | None) -> None:
+    async def _note_limits(
+        self, ownership: Ownership, header: RunHeader, limits: Limits | None
+    ) -> None:
         """Notes under which limits a run goes on, if these are others: whoever replays it has to know."""
         about = {name: value for name, value in header.about.items() if name != "limits"}
         if limits is not None:
@@ -212,7 +228,9 @@ class Durability:
         if about != header.about and (about.get("limits") or header.about.get("limits")):
             await self.store.note(ownership, "running", about=about)
 
-    def _new_header(self, run: RunRecord[Any], limits: Limits | None, model: Model | str | None) -> RunHeader:
+    def _new_header(
+        self, run: RunRecord[Any], limits: Limits | None, model: Model | str | None
+    ) -> RunHeader:
         graph = run.declared
         assert graph is not None
         about: dict[str, Json] = {"digest": form_digest(graph)}
@@ -222,7 +240,9 @@ class Durability:
         if limits is not None:
             about["limits"] = limits_data(limits)
         now = time.time()
-        return RunHeader(run.id, graph.name, "running", now, now, about=about, metadata=self.metadata)
+        return RunHeader(
+            run.id, graph.name, "running", now, now, about=about, metadata=self.metadata
+        )
 
 
 def check_answers(frame: Frame) -> None:
@@ -235,7 +255,11 @@ def check_answers(frame: Frame) -> None:
     if past is None or sitting is None:
         return
     for name in sitting.answers:
-        ids = [id for id, record in past.asked.items() if record.answered is None and record.asked.node == name]
+        ids = [
+            id
+            for id, record in past.asked.items()
+            if record.answered is None and record.asked.node == name
+        ]
         if len(ids) > 1 and name not in ids:
             listed = ", ".join(map(repr, ids))
             raise QuestionUnknown(
@@ -388,11 +412,13 @@ def _take_artifacts(run: RunRecord[Any], record: StoredRecord) -> None:
             run.kept[entry.event.artifact.digest] = content
 
 
-# -- what is asked for -----------------------------------------------------------------------------------------------------
+# -- what is asked for -----------------------------------------------------------------------------
 _SYNCS = ("effects", "each", "end")
 
 
-def take_durability(graph: AnyGraph, options: dict[str, Any], *, resumes: bool = False) -> Durability | None:
+def take_durability(
+    graph: AnyGraph, options: dict[str, Any], *, resumes: bool = False
+) -> Durability | None:
     """Takes what says how a run is kept out of its options; None if it is not.
 
     A graph that may have to wait for an answer is kept in memory at least: when it goes on, it goes on from its record.
@@ -410,7 +436,9 @@ def take_durability(graph: AnyGraph, options: dict[str, Any], *, resumes: bool =
             raise DeclarationError(f"{whose}: resume needs store=..., where the run is kept")
         if given:
             named = ", ".join(f"{name}=" for name in given)
-            raise DeclarationError(f"{whose}: {named} says how a run is kept, and there is no store; give store=...")
+            raise DeclarationError(
+                f"{whose}: {named} says how a run is kept, and there is no store; give store=..."
+            )
         return None
     owned = isinstance(store, str)
     store = opened(store, whose)

@@ -46,7 +46,9 @@ def answered_once(invocation: Invocation, ask: Callable[[Invocation], Answer]) -
     return effect.first(ask, invocation)
 
 
-async def _known_or_asked(invocation: Invocation, effect: EffectState, ask: Callable[[Invocation], Answer]) -> Any:
+async def _known_or_asked(
+    invocation: Invocation, effect: EffectState, ask: Callable[[Invocation], Answer]
+) -> Any:
     _forget_what_failed(effect)
     was_known = await effect.once(ask, invocation)
     if not was_known:

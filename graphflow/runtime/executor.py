@@ -12,7 +12,13 @@ import time
 from collections.abc import Callable, Coroutine, Mapping
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from graphflow.errors import DeclarationError, GraphflowError, ModelUnset, QuestionUnknown, WalkCancelled
+from graphflow.errors import (
+    DeclarationError,
+    GraphflowError,
+    ModelUnset,
+    QuestionUnknown,
+    WalkCancelled,
+)
 from graphflow.events import Resumed, RunEnded, RunStarted, Status
 from graphflow.journal.detail import NO_DETAIL, Detail
 from graphflow.journal.question import names_of
@@ -135,9 +141,13 @@ def check_id(graph: AnyGraph, id: object) -> None:
     if not isinstance(id, str) or not id:
         raise DeclarationError(f"{whose}: id={id!r}; give a text, or leave it out")
     if len(id) > LONGEST_ID:
-        raise DeclarationError(f"{whose}: id= has {len(id):,} characters; {LONGEST_ID} are the most")
+        raise DeclarationError(
+            f"{whose}: id= has {len(id):,} characters; {LONGEST_ID} are the most"
+        )
     if "\0" in id or not _is_unicode(id):
-        raise DeclarationError(f"{whose}: id={id!r}; it must not have a NUL, or half a character, in it")
+        raise DeclarationError(
+            f"{whose}: id={id!r}; it must not have a NUL, or half a character, in it"
+        )
 
 
 def _is_unicode(text: str) -> bool:
@@ -157,7 +167,9 @@ def _check_scope(graph: AnyGraph, limits: Limits | None, session: str | None) ->
         raise DeclarationError(f"{whose}: session={session!r}; give a text")
 
 
-def _check_options(graph: AnyGraph, policy: Policy | None, approve: Approve | None, keep_steps: int | None) -> None:
+def _check_options(
+    graph: AnyGraph, policy: Policy | None, approve: Approve | None, keep_steps: int | None
+) -> None:
     whose = f"the run of {graph.name!r}"
     if policy is not None and not isinstance(policy, Policy):
         raise DeclarationError(f"{whose}: policy={policy!r}; give a Policy(...)")
@@ -167,10 +179,14 @@ def _check_options(graph: AnyGraph, policy: Policy | None, approve: Approve | No
         return
     if isinstance(keep_steps, int) and keep_steps >= 0:
         return
-    raise DeclarationError(f"{whose}: keep_steps={keep_steps!r}; it must be a number of activations, 0 or more")
+    raise DeclarationError(
+        f"{whose}: keep_steps={keep_steps!r}; it must be a number of activations, 0 or more"
+    )
 
 
-async def drive_durably(run: R, frame: Frame, message: object, durability: Durability, limits: Limits | None) -> R:
+async def drive_durably(
+    run: R, frame: Frame, message: object, durability: Durability, limits: Limits | None
+) -> R:
     """The same for a run that a store keeps: it begins, or goes on, or has ended already."""
     run._task = asyncio.current_task()
     recorder = durability.recorder
@@ -232,7 +248,9 @@ async def _finished(recorder: RunRecorder, run: RunRecord[Any]) -> None:
         raise asyncio.CancelledError
 
 
-def _beginning(recorder: RunRecorder, run: RunRecord[Any], message: object) -> tuple[RunStarted, Detail]:
+def _beginning(
+    recorder: RunRecorder, run: RunRecord[Any], message: object
+) -> tuple[RunStarted, Detail]:
     """What a run that is kept begins with: as its store has it already, if it does."""
     if recorder.started is not None:
         return recorder.started, NO_DETAIL
@@ -277,7 +295,8 @@ async def drive(run: R, frame: Frame, message: object) -> R:
         return _stopped(run, frame, cancelled)
     except BaseException as raised:
         if shared.is_over and isinstance(raised, Exception):
-            uncancel()  # a node has failed because it was told to stop: it begins again with the next sitting
+            # A node has failed because it was told to stop: it begins again with the next sitting.
+            uncancel()
             return _waiting(run, frame)
         _end(run, frame, status_of(raised), raised)
         raise
@@ -351,7 +370,13 @@ async def _close(shared: RunScope) -> None:
         raise asyncio.CancelledError
 
 
-def _end(run: RunRecord[Any], frame: Frame, status: Status, error: BaseException | None, output: object = None) -> None:
+def _end(
+    run: RunRecord[Any],
+    frame: Frame,
+    status: Status,
+    error: BaseException | None,
+    output: object = None,
+) -> None:
     run.status = status
     run.error = error
     run.ended = time.perf_counter()
@@ -402,7 +427,9 @@ class Executor(Generic[R]):
         if options or graph.may_wait:
             durability = _durability_of(graph, options)
             if durability is not None:
-                run, frame, message = begin(graph, message, self.make, durability=durability, **options)
+                run, frame, message = begin(
+                    graph, message, self.make, durability=durability, **options
+                )
                 return drive_durably(run, frame, message, durability, options.get("limits"))
         run, frame, message = begin(graph, message, self.make, **options)
         return drive(run, frame, message)
@@ -417,16 +444,22 @@ class Executor(Generic[R]):
         try:
             message, limits = await begun_with(durability.store, id, graph)
             options.setdefault("limits", limits)
-            run, frame, message = begin(graph, message, self.make, id=id, durability=durability, **options)
+            run, frame, message = begin(
+                graph, message, self.make, id=id, durability=durability, **options
+            )
         except BaseException:
             await durability.close()
             raise
         return await drive_durably(run, frame, message, durability, options["limits"])
 
-    def start(self, graph: AnyGraph, message: object, *, observed: bool = True, **options: Any) -> R:
+    def start(
+        self, graph: AnyGraph, message: object, *, observed: bool = True, **options: Any
+    ) -> R:
         """`Graph.start`: the run goes on by itself; whoever iterates it sees every event."""
         durability = _durability_of(graph, options)
-        run, frame, message = begin(graph, message, self.make, observed=observed, durability=durability, **options)
+        run, frame, message = begin(
+            graph, message, self.make, observed=observed, durability=durability, **options
+        )
         loop = asyncio.get_running_loop()
         if durability is None:
             work = drive(run, frame, message)
@@ -436,7 +469,8 @@ class Executor(Generic[R]):
 
         def retrieve(task: asyncio.Task[Any]) -> None:
             if not task.cancelled():
-                task.exception()  # it stays on `run.error`; asyncio need not complain that nobody asked
+                # It stays on `run.error`; asyncio need not complain that nobody asked.
+                task.exception()
             elif run.status == "running":  # cancelled from outside before its first turn
                 run.tell(RunStarted(0.0, 0, run.graph, message))
                 _end(run, frame, "cancelled", _task_was_cancelled(run))

@@ -95,7 +95,9 @@ def explain(run: Telling, name: str) -> Explanation:
         PlaceUnknown: the graph is not here, or has no such node.
     """
     if not run.frames:
-        raise PlaceUnknown(f"nobody knows the graph of this run; load it with its graph: store.load(id, {run.graph})")
+        raise PlaceUnknown(
+            f"nobody knows the graph of this run; load it with its graph: store.load(id, {run.graph})"
+        )
     *prefix, node = name.split(" > ")
     lines: list[str] = []
     ran = 0
@@ -151,7 +153,9 @@ class _FrameStory:
         self.program: Program = self._frame[0]
         self._begun = run.beginnings.get(number)
         self._walk: Walk | None = None
-        self._slots: dict[str, Slot] = {slot.name: slot for slot in self.program.slots if slot.node is not None}
+        self._slots: dict[str, Slot] = {
+            slot.name: slot for slot in self.program.slots if slot.node is not None
+        }
         self._started: dict[int, NodeStarted] = {}
         self._sent: list[EdgeSent] = []
         self._skipped_edges: list[tuple[EdgeSkipped, Event]] = []
@@ -180,7 +184,7 @@ class _FrameStory:
             names += [callee.name for callee in callees]
         return list(dict.fromkeys(names))
 
-    # -- reading -------------------------------------------------------------------------------------------------------
+    # -- reading -----------------------------------------------------------------------------------
     def _take(self, event: Event) -> None:
         if isinstance(event, (RunStarted, FrameEntered)):
             self._walk = beginning_walk(event, self._frame, self._begun)
@@ -233,7 +237,7 @@ class _FrameStory:
                 self._skips.append(follows)
         outbox.clear()
 
-    # -- telling -------------------------------------------------------------------------------------------------------
+    # -- telling -----------------------------------------------------------------------------------
     def ran(self, node: str) -> int:
         """How often a node was activated or called."""
         activations = list(self._activations(node))
@@ -326,7 +330,7 @@ class _FrameStory:
             came = f"it failed: {_line(end.error)}"
         return f"{call.node!r} was called by {call.caller!r} with {shortened(call.input)}; {came}"
 
-    # -- why not -------------------------------------------------------------------------------------------------------
+    # -- why not -----------------------------------------------------------------------------------
     def _why_not(self, node: str, depth: int) -> list[str]:
         """Why a node did not run: the reasons of each edge that leads to it."""
         self._asked.add(node)

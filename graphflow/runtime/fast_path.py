@@ -109,7 +109,8 @@ class _Straight:
         metered, attempted = self.metered, self.attempted
         cancelling, cancelled = self.task.cancelling, self.cancelled
         count = self.count
-        stretch = self.stretch(count + 1, slot, message)  # facts are put in the order of time when they are read
+        # Facts are put in the order of time when they are read.
+        stretch = self.stretch(count + 1, slot, message)
         note = stretch.hops.extend
         started = perf_counter()
         try:
@@ -124,7 +125,11 @@ class _Straight:
                 direct = slot.direct
                 if direct is not None:
                     output = await direct(message)
-                    if type(output) is not slot.expected and slot.fits is not None and not slot.fits(output):
+                    if (
+                        type(output) is not slot.expected
+                        and slot.fits is not None
+                        and not slot.fits(output)
+                    ):
                         raise wrong_output(slot.node, output)
                 else:
                     self.flush(count)
@@ -220,7 +225,9 @@ class _Straight:
         unit = arm_of(slot, output) if slot.arms else -1
         # Nothing forks here, so the first link that fits is the only one.
         for link in slot.links:
-            if (link.units is None or unit in link.units) and (link.matches is None or link.matches(output)):
+            if (link.units is None or unit in link.units) and (
+                link.matches is None or link.matches(output)
+            ):
                 guard = link.guard
                 if guard is None or guard == "otherwise" or guard(message):
                     break
@@ -310,7 +317,8 @@ class _Straight:
             if isinstance(error, Exception):
                 raise asyncio.CancelledError
             raise error
-        if isinstance(error, asyncio.CancelledError):  # nobody asked this walk to stop: it is the node's own failure
+        # Nobody asked this walk to stop: it is the node's own failure.
+        if isinstance(error, asyncio.CancelledError):
             error = stray(name, error)
         if not answered:
             frame.tell(NodeFailed(at, number, count, name, error, started))

@@ -134,9 +134,13 @@ def _attach(run: Any, report: ForkReport) -> None:
     run._fork_report = replace(report, ran=tuple(ran))
 
 
-# -- what is kept of the fork ----------------------------------------------------------------------------------------------
+# -- what is kept of the fork ----------------------------------------------------------------------
 def _header_of(
-    header: RunHeader, id: str, graph: AnyGraph, at: Sequence[str], metadata: Mapping[str, Json] | None
+    header: RunHeader,
+    id: str,
+    graph: AnyGraph,
+    at: Sequence[str],
+    metadata: Mapping[str, Json] | None,
 ) -> RunHeader:
     about: dict[str, Json] = dict(header.about)
     about["digest"] = form_digest(graph)
@@ -155,7 +159,9 @@ async def _keep(store: Store, header: RunHeader, cone: Cone, graph: AnyGraph) ->
         large.update(draft.large)
     ownership = await store.create(header, holder())
     try:
-        await store.append(ownership, [draft.numbered(number) for number, draft in enumerate(drafts)], large)
+        await store.append(
+            ownership, [draft.numbered(number) for number, draft in enumerate(drafts)], large
+        )
     finally:
         await store.release(ownership)
 
@@ -172,8 +178,15 @@ def _drafts(writer: RowWriter, entries: Sequence[RecordEntry], graph: AnyGraph) 
 
     for entry in entries:
         event = entry.event
-        if entry.detail is NO_DETAIL and isinstance(event, NodeFinished) and type(event.output) is not Handover:
-            if hops and (event.frame, event.activation) != (hops[-1].frame, hops[-1].activation + 1):
+        if (
+            entry.detail is NO_DETAIL
+            and isinstance(event, NodeFinished)
+            and type(event.output) is not Handover
+        ):
+            if hops and (event.frame, event.activation) != (
+                hops[-1].frame,
+                hops[-1].activation + 1,
+            ):
                 write_hops()
             hops.append(event)
             continue
@@ -195,7 +208,7 @@ def _hops_row(writer: RowWriter, events: Sequence[NodeFinished]) -> RowDraft:
     return writer.hops(first.frame, first.activation, hops, 0.0)
 
 
-# -- what is told of it ----------------------------------------------------------------------------------------------------
+# -- what is told of it ----------------------------------------------------------------------------
 class StepNames:
     """What the activations and calls of a run are called that have ended.
 
@@ -251,7 +264,7 @@ def _check_met(cone: Cone, names: Mapping[int, str]) -> None:
         )
 
 
-# -- edits -----------------------------------------------------------------------------------------------------------------
+# -- edits -----------------------------------------------------------------------------------------
 class _Editor:
     """Makes changes of what somebody names.
 
@@ -295,7 +308,9 @@ class _Editor:
             return
         edit = getattr(self, f"_edited_{span.kind}", None)
         if edit is None:
-            raise PlaceUnknown(f"fork: what stands at {name!r} has no answer that could be another one")
+            raise PlaceUnknown(
+                f"fork: what stands at {name!r} has no answer that could be another one"
+            )
         self._add(name, span, edit(name, span, value))
 
     def _add(self, name: str, span: RecordSpan, entry: RecordEntry | None) -> None:
@@ -320,9 +335,13 @@ class _Editor:
             at = ended.at
             started = getattr(ended, "started", at)
         if isinstance(value, BaseException):
-            return RecordEntry(0, NodeFailed(at, frame, activation, node.name, value, started), NO_DETAIL)
+            return RecordEntry(
+                0, NodeFailed(at, frame, activation, node.name, value, started), NO_DETAIL
+            )
         output = fitting(name, node.output, value)
-        return RecordEntry(0, NodeFinished(at, frame, activation, node.name, output, started), NO_DETAIL)
+        return RecordEntry(
+            0, NodeFinished(at, frame, activation, node.name, output, started), NO_DETAIL
+        )
 
     def _edited_call(self, name: str, span: RecordSpan, value: Any) -> RecordEntry:
         entry = self._index.record.entries[span.begin]
@@ -352,7 +371,9 @@ class _Editor:
         at = self._now() if ended is None else ended.at
         head = (at, asked.frame, asked.activation, asked.node, asked.model)
         if isinstance(value, BaseException):
-            return RecordEntry(0, ModelFailed(*head, value, asked.at, asked.question), Detail(span.place))
+            return RecordEntry(
+                0, ModelFailed(*head, value, asked.at, asked.question), Detail(span.place)
+            )
         reply = value
         if not isinstance(value, Reply):
             text = value if isinstance(value, str) else to_text(value)
@@ -389,4 +410,6 @@ def fitting(name: str, kind: Type, value: Any) -> Any:
     try:
         return adapter_of(kind).validate_python(value)
     except ValueError as error:
-        raise OutputInvalid(f"fork: what {name!r} is to answer must be {type_name(kind)}: {error}") from None
+        raise OutputInvalid(
+            f"fork: what {name!r} is to answer must be {type_name(kind)}: {error}"
+        ) from None

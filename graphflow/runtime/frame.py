@@ -246,10 +246,12 @@ class Frame:
             name, around = origin.node.name, recorder.form_of(origin.frame.number)
             if origin.call is not None:
                 call = origin.call.number
-        form = FrameForm(place, self.program, self.callees, self.path, self.ledger.limits, name, call, around)
+        form = FrameForm(
+            place, self.program, self.callees, self.path, self.ledger.limits, name, call, around
+        )
         recorder.enter(self.number, form)
 
-    # -- what a context asks -------------------------------------------------------------------------------------------
+    # -- what a context asks -----------------------------------------------------------------------
     @property
     def path(self) -> tuple[str, ...]:
         """Names of the frames from the outermost to this one."""
@@ -339,7 +341,9 @@ class Frame:
         place = ctx.asking.ask(inquiry.about, inquiry.message, lasting=False)
         return await self.shell.ask(self, ctx.node, ctx.activation, place, inquiry)
 
-    def keep_value(self, ctx: Context, place: str, name: str, value: object, *, lasting: bool = False) -> None:
+    def keep_value(
+        self, ctx: Context, place: str, name: str, value: object, *, lasting: bool = False
+    ) -> None:
         """Keeps what the code of a node has got from the outside.
 
         Args:
@@ -349,12 +353,15 @@ class Frame:
             Unstorable: it would not come back as it is.
         """
         if self.is_recorded:
-            from graphflow.journal.codec.value_codec import codec_of  # who keeps nothing never loads it
+            # Who keeps nothing never loads it.
+            from graphflow.journal.codec.value_codec import codec_of
 
             codec_of(Any).encode(value)
         self.tell(ValueKept(*ctx.stamp, ctx.node.name, name, value), Detail(place, lasting=lasting))
 
-    def tell_once(self, ctx: Context, event: Event, way: str, content: object, payload: bytes | None = None) -> None:
+    def tell_once(
+        self, ctx: Context, event: Event, way: str, content: object, payload: bytes | None = None
+    ) -> None:
         """Tells something that the code of a node says, unless it has said so at this place before a crash.
 
         Args:
@@ -416,15 +423,19 @@ class Frame:
         self.tell_once(ctx, event, "keep", [name, artifact.digest], content if is_new else None)
         return artifact
 
-    def call(self, ctx: Context, callee: AnyNode | str, message: object, read: Read = read_message) -> Answer:
+    def call(
+        self, ctx: Context, callee: AnyNode | str, message: object, read: Read = read_message
+    ) -> Answer:
         """Calls a node along a call edge."""
         return self.shell.call(self, ctx, callee, message, read)
 
-    def enter(self, activation: int, node: AnyNode, message: object, limits: Limits | None) -> Answer:
+    def enter(
+        self, activation: int, node: AnyNode, message: object, limits: Limits | None
+    ) -> Answer:
         """Enters a graph or an agent as a frame of its own, and walks it to its end."""
         return self.shell.enter(Invocation(self, node, {"": message}, activation), message, limits)
 
-    # -- edges and policies --------------------------------------------------------------------------------------------
+    # -- edges and policies ------------------------------------------------------------------------
     def edges_of(self, caller: AnyNode) -> tuple[AnyNode, ...]:
         """What a node has call edges to, the tools of servers that are open now included."""
         callees = self.callees.get(caller.name, ())
@@ -455,7 +466,9 @@ class Frame:
                 allowed.append((handoff, target))
         return allowed
 
-    def policies_of(self, caller: AnyNode, around: tuple[Policy, ...] | None = None) -> tuple[Policy, ...]:
+    def policies_of(
+        self, caller: AnyNode, around: tuple[Policy, ...] | None = None
+    ) -> tuple[Policy, ...]:
         """What the calls of a node need the consent of; `around`: of who has called it, where that was a call."""
         if around is None:
             around = self.policies
@@ -496,7 +509,7 @@ class Frame:
             names=node.names,
         )
 
-    # -- places --------------------------------------------------------------------------------------------------------
+    # -- places ------------------------------------------------------------------------------------
     def scope_of(self, activation: int) -> Scope:
         """The forks and laps that led to an activation under way; empty where only one can be under way at a time."""
         if self.walk is None or self.program.straight:
@@ -532,7 +545,9 @@ class Frame:
         program = self.program
         return self.origin is not None and program.straight and program.laps > 0
 
-    def count_activation(self, node: AnyNode, inputs: Mapping[str, object], activation: int) -> None:
+    def count_activation(
+        self, node: AnyNode, inputs: Mapping[str, object], activation: int
+    ) -> None:
         """Counts an activation that begins, where its place depends on those before it."""
         if self.counts_places:
             self.place_of(node, inputs, activation)
@@ -558,7 +573,9 @@ class Frame:
         return place_in(self.within, f"{node.name} {way}")
 
 
-def denied_on_arrows(program: Program, policies: Sequence[Policy], entered: AnyNode | None) -> dict[str, str] | None:
+def denied_on_arrows(
+    program: Program, policies: Sequence[Policy], entered: AnyNode | None
+) -> dict[str, str] | None:
     """The nodes on a graph's arrows that a policy denies, with the reason; None if there are none.
 
     What was entered itself (an agent that was called stands alone on the arrows of its frame) was judged by its caller's

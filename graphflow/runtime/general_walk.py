@@ -193,7 +193,7 @@ class GeneralWalk:
             except asyncio.CancelledError:
                 continue  # cancelled again while cleaning up: the clean-up still has to end
 
-    # -- facts and commands --------------------------------------------------------------------------------------------
+    # -- facts and commands ------------------------------------------------------------------------
     def _take(self, fact: Event, context: Context | None = None) -> Activation | None:
         """Journals a fact, applies it, performs what follows; returns the first activation for the caller to go on with."""
         self.tell(fact)
@@ -289,7 +289,7 @@ class GeneralWalk:
             if more is not None:
                 self._spawn(more)
 
-    # -- branches ------------------------------------------------------------------------------------------------------
+    # -- branches ----------------------------------------------------------------------------------
     async def _branch(self, first: Activation, context: Context) -> None:
         """Activates, reports, and goes on with what follows, until nothing does."""
         act: Activation | None = first
@@ -302,7 +302,8 @@ class GeneralWalk:
                 if id not in self.walk.running:
                     return  # it was abandoned meanwhile
                 self.tasks.pop(id, None)
-                left = context.copy() if act.slot.forks else context  # its other branches go on from it
+                # Its other branches go on from it.
+                left = context.copy() if act.slot.forks else context
                 act = self._take(fact, left)
                 self.started.pop(id, None)
                 if act is None:
@@ -353,7 +354,11 @@ class GeneralWalk:
             if direct is not None and self.denied is None:
                 message = act.message if slot.entry is None else slot.entry(act.message)
                 output = await direct(message)
-                if type(output) is not slot.expected and slot.fits is not None and not slot.fits(output):
+                if (
+                    type(output) is not slot.expected
+                    and slot.fits is not None
+                    and not slot.fits(output)
+                ):
                     raise wrong_output(slot.node, output)
             else:
                 inputs = {slot.port: act.message} if act.inputs is None else act.inputs
@@ -365,7 +370,9 @@ class GeneralWalk:
                 sitting.drop()
         if act.id in self.walk.cancelling:  # it has swallowed the request to stop
             return self._stopped(act)
-        return NodeFinished(perf_counter() - self.began, self.number, act.id, slot.name, output, started)
+        return NodeFinished(
+            perf_counter() - self.began, self.number, act.id, slot.name, output, started
+        )
 
     def _begin(self, act: Activation, started: float) -> Event | None:
         """Charges the step that an activation is; the fact that ends it at once, if it must not begin."""

@@ -132,8 +132,10 @@ def _gone(event: RunStarted | FrameEntered) -> Diverged:
     return Diverged(around, f"that {node!r} was entered", "nothing of that name to enter", node)
 
 
-# -- arms ------------------------------------------------------------------------------------------------------------------
-def _reordered(old: Mapping[str, Any], new: Mapping[str, Any], path: tuple[str, ...]) -> list[Misplacement]:
+# -- arms ------------------------------------------------------------------------------------------
+def _reordered(
+    old: Mapping[str, Any], new: Mapping[str, Any], path: tuple[str, ...]
+) -> list[Misplacement]:
     """The nodes whose answers are kept by the number of an arm that is another one now."""
     now = {node["name"]: node for node in new.get("nodes", ())}
     found: list[Misplacement] = []
@@ -144,7 +146,9 @@ def _reordered(old: Mapping[str, Any], new: Mapping[str, Any], path: tuple[str, 
             continue
         before, after = node["output"], other["output"]
         if not _keeps_numbers(before, after):
-            found.append(Misplacement(path, name, f"answers of {before}", f"{after}: add arms at the end"))
+            found.append(
+                Misplacement(path, name, f"answers of {before}", f"{after}: add arms at the end")
+            )
         if "form" in node and "form" in other:
             found += _reordered(node["form"], other["form"], (*path, name))
     return found

@@ -49,7 +49,9 @@ def limits_of(header: RunHeader, graph: AnyGraph | None) -> Limits:
     return tightest(own, limits_from(about.get("limits")))
 
 
-def made_run(store: Store, record: StoredRecord, graph: AnyGraph | None, ledger: Ledger, make: Make[R]) -> R:
+def made_run(
+    store: Store, record: StoredRecord, graph: AnyGraph | None, ledger: Ledger, make: Make[R]
+) -> R:
     """A run of what is recorded of it."""
     header = record.header
     run = make(header.graph, ledger)

@@ -66,7 +66,7 @@ class PlaceNames:
         [span] = candidates.values()
         return span
 
-    # -- by place ------------------------------------------------------------------------------------------------------
+    # -- by place ----------------------------------------------------------------------------------
     def _at_place(self, name: str) -> RecordSpan | None:
         """What stands at a place as rows name it, of several attempts the last; or the question of that id."""
         found: RecordSpan | None = None
@@ -92,7 +92,7 @@ class PlaceNames:
                 return self._activation(key)
         return None
 
-    # -- by node -------------------------------------------------------------------------------------------------------
+    # -- by node -----------------------------------------------------------------------------------
     def _activations_of(self, prefix: Sequence[str], node: str) -> Mapping[str, RecordSpan]:
         """The activations of a node, by what they are called: in the outermost frames that the prefix fits."""
         found: dict[int, dict[str, RecordSpan]] = {}
@@ -150,7 +150,7 @@ class PlaceNames:
             begin = len(self._entries)
         return RecordSpan("activation", node, key, "", begin, end)
 
-    # -- what is said --------------------------------------------------------------------------------------------------
+    # -- what is said ------------------------------------------------------------------------------
     def _unknown(self, name: str) -> PlaceUnknown:
         known = self._known()
         near = get_close_matches(name, known, n=3, cutoff=0.4)

@@ -84,7 +84,10 @@ class Past:
     """
 
     def __init__(
-        self, run: str, entries: Sequence[RecordEntry], forms: Mapping[int, FrameForm | None] | None = None
+        self,
+        run: str,
+        entries: Sequence[RecordEntry],
+        forms: Mapping[int, FrameForm | None] | None = None,
     ) -> None:
         self.run = run
         self._forms = forms or {}
@@ -138,7 +141,7 @@ class Past:
         for entry in entries:
             self._take(entry.event, entry.detail)
 
-    # -- what is asked of it -------------------------------------------------------------------------------------------
+    # -- what is asked of it -----------------------------------------------------------------------
     def frame(self, place: str) -> FrameRecord | None:
         """What is recorded of the frame that is entered at a place, once."""
         return self.frames.pop(place, None)
@@ -232,7 +235,8 @@ class Past:
         waiting = {record.place for record in self.asked.values() if record.answered is None}
         places: list[str] = []
         for call in self._calls.values():
-            is_asked_for = f"{call.place}/approval" in waiting  # it waits for consent: nothing was done
+            # It waits for consent: nothing was done.
+            is_asked_for = f"{call.place}/approval" in waiting
             if call.lasting and call.end is None and not is_asked_for:
                 places.append(call.place)
         return tuple(places)
@@ -269,7 +273,7 @@ class Past:
         frame, activation = key
         self._turns.get(frame, {}).pop(activation, None)
 
-    # -- reading -------------------------------------------------------------------------------------------------------
+    # -- reading -----------------------------------------------------------------------------------
     def _take(self, event: Event, detail: Detail) -> None:
         self.seconds = max(self.seconds, event.at)
         take = _TAKES.get(type(event))
@@ -279,7 +283,9 @@ class Past:
     def _moved(self, event: Fact, detail: Detail) -> None:
         frame = self._frames_by_number[event.frame]
         frame.facts.append(event)
-        if isinstance(event, NodeFinished) or (isinstance(event, NodeFailed) and not is_stopped(event.error)):
+        if isinstance(event, NodeFinished) or (
+            isinstance(event, NodeFailed) and not is_stopped(event.error)
+        ):
             self._books.own(event.frame).steps += 1
             # What it has asked, it will not ask again.
             self._drop_activation((event.frame, event.activation))
@@ -300,7 +306,8 @@ class Past:
         self.calls = max(self.calls, event.call)
         record = CallRecord(event.call, detail.place, detail.lasting)
         if detail.node is not None and detail.node.in_background:
-            self._started[detail.place] = event  # what it was given, in case that the record alone has to begin it
+            # What it was given, in case that the record alone has to begin it.
+            self._started[detail.place] = event
         self._calls[detail.place] = record
         self._by_number[event.call] = record
         self._note((event.frame, event.activation), detail.place)
@@ -313,7 +320,9 @@ class Past:
         record = self._by_number.pop(event.call, None)
         if record is None:
             return
-        if isinstance(event, CallFailed) and comes_of_a_stop(event.error, event.frame, self._books.depth(event.frame)):
+        if isinstance(event, CallFailed) and comes_of_a_stop(
+            event.error, event.frame, self._books.depth(event.frame)
+        ):
             return
         own = self._books.own(event.frame)
         own.steps += 1
@@ -346,7 +355,9 @@ class Past:
             self._books.own(event.frame).model_calls += 1
         self._keep_reply(event.frame, event.activation, detail.place, event.error)
 
-    def _keep_reply(self, frame: int, activation: int, place: str, reply: Reply | BaseException) -> None:
+    def _keep_reply(
+        self, frame: int, activation: int, place: str, reply: Reply | BaseException
+    ) -> None:
         self._replies[place] = reply
         self._note((frame, activation), place)
 
@@ -367,7 +378,9 @@ class Past:
         self._going_on.add(detail.place)
 
     def _background_finished(self, event: BackgroundFinished, detail: Detail) -> None:
-        if event.error is not None and comes_of_a_stop(event.error, event.frame, self._books.depth(event.frame)):
+        if event.error is not None and comes_of_a_stop(
+            event.error, event.frame, self._books.depth(event.frame)
+        ):
             return
         # Cancelled by its caller, it has ended; with its run, or cut off at the end of that, it is begun again.
         if event.status == "cancelled" and (self._is_stopping or event.error is not None):
@@ -426,7 +439,7 @@ class Past:
     def _warned(self, event: LimitWarning, detail: Detail) -> None:
         self.warned.add(event.limit)
 
-    # -- what is given up ----------------------------------------------------------------------------------------------
+    # -- what is given up --------------------------------------------------------------------------
     def _note(self, key: ActivationKey, place: str) -> None:
         below = self._below.get(key)
         if below is None:
@@ -528,15 +541,24 @@ def check_fits(fact: Fact, walk: Walk) -> Activation:
     """
     act = walk.running.get(fact.activation) or walk.waiting.get(fact.activation)
     if act is None:
-        running = ", ".join(f"{act.slot.name!r} as {act.id}" for act in walk.running.values()) or "nothing"
-        raise Diverged(walk.path, f"activation {fact.activation} of {fact.node!r}", running, fact.node)
+        running = (
+            ", ".join(f"{act.slot.name!r} as {act.id}" for act in walk.running.values())
+            or "nothing"
+        )
+        raise Diverged(
+            walk.path, f"activation {fact.activation} of {fact.node!r}", running, fact.node
+        )
     if act.slot.name != fact.node:
         found = f"{act.slot.name!r} in its place"
-        raise Diverged(walk.path, f"activation {fact.activation} of {fact.node!r}", found, fact.node)
+        raise Diverged(
+            walk.path, f"activation {fact.activation} of {fact.node!r}", found, fact.node
+        )
     return act
 
 
-def push_facts(walk: Walk, facts: Iterable[Fact], count: Callable[[Activation], None] | None = None) -> int:
+def push_facts(
+    walk: Walk, facts: Iterable[Fact], count: Callable[[Activation], None] | None = None
+) -> int:
     """Lets recorded facts move a walk; how many activations have ended because the walk itself had stopped them.
 
     Args:
@@ -579,11 +601,18 @@ def check_places(past: Past, frame: FrameRecord, within: str, walk: Walk) -> Non
         if act is None:
             if activation in over:
                 continue
-            raise Diverged(walk.path, f"that activation {activation} has got {known}", "no such activation")
+            raise Diverged(
+                walk.path, f"that activation {activation} has got {known}", "no such activation"
+            )
         name = act.slot.name
         way: object = act.scope
         if walk.program.straight:  # `Frame.scope_of`: laps are no forks
             way = () if frame.number else activation
         place = begins_with(within, f"{name} {way}")
         if not known.startswith(place) or known[len(place) : len(place) + 1] not in ("", "/", "~"):
-            raise Diverged(walk.path, f"that activation {activation} has got {known}", f"{name!r} at {place}", name)
+            raise Diverged(
+                walk.path,
+                f"that activation {activation} has got {known}",
+                f"{name!r} at {place}",
+                name,
+            )

@@ -32,7 +32,9 @@ LONGEST_TIMER_S = 60.0
 """Seconds after which a timer looks at the clock again, which may have been set meanwhile."""
 
 
-async def ask_outside(frame: Frame, node: AnyNode, activation: int, place: Place, inquiry: Inquiry) -> Any:
+async def ask_outside(
+    frame: Frame, node: AnyNode, activation: int, place: Place, inquiry: Inquiry
+) -> Any:
     """The answer to a question, after however many sittings of the run. Nobody is asked twice, whatever is tried again."""
     from graphflow.journal.codec.value_codec import codec_of  # who never asks never loads it
 
@@ -46,14 +48,18 @@ async def ask_outside(frame: Frame, node: AnyNode, activation: int, place: Place
     if record is None:
         schema = inquiry.schema or schema_of(inquiry.accepted)
         stamp = (frame.clock(), frame.number, activation)
-        asked = QuestionAsked(*stamp, node.name, id, inquiry.about, inquiry.message, schema, inquiry.due)
+        asked = QuestionAsked(
+            *stamp, node.name, id, inquiry.about, inquiry.message, schema, inquiry.due
+        )
         record = sitting.asked[id] = QuestionRecord(asked, place.name)
         frame.tell(asked, Detail(place.name))
         await frame.keep_record()
 
     given = await _PendingInquiry(frame, node, activation, record, inquiry, sitting).answer()
     stamp = (frame.clock(), frame.number, activation)
-    answered = QuestionAnswered(*stamp, node.name, id, codec.encode(given.value), given.by, given.entry)
+    answered = QuestionAnswered(
+        *stamp, node.name, id, codec.encode(given.value), given.by, given.entry
+    )
     record.answered = answered
     frame.tell(answered, Detail(place.name))
     await frame.keep_record()
@@ -88,7 +94,9 @@ class _PendingInquiry:
         if stored is not None:
             if given is not None:
                 first = sitting.stored[stored.entry]
-                sitting.refused.append(AnswerExists(self.frame.shared.run.id, self.id, first.by, first.at))
+                sitting.refused.append(
+                    AnswerExists(self.frame.shared.run.id, self.id, first.by, first.at)
+                )
             return stored
         if given is not None:
             try:
@@ -135,7 +143,9 @@ class _PendingInquiry:
                     record.refused += 1
                 frame = self.frame
                 stamp = (frame.clock(), frame.number, self.activation)
-                refused = AnswerRefused(*stamp, self.node.name, self.id, str(invalid), given.by, entry.question)
+                refused = AnswerRefused(
+                    *stamp, self.node.name, self.id, str(invalid), given.by, entry.question
+                )
                 frame.tell(refused, Detail(record.place))
         return None
 

@@ -140,7 +140,9 @@ class RunRecorder:
         best_effort: whether the run goes on if they cannot be kept.
     """
 
-    def __init__(self, run: RunRecord[Any], store: Store, sync: Sync, *, best_effort: bool = False) -> None:
+    def __init__(
+        self, run: RunRecord[Any], store: Store, sync: Sync, *, best_effort: bool = False
+    ) -> None:
         self.store = store
         self.sync = sync
         self.best_effort = best_effort
@@ -178,7 +180,9 @@ class RunRecorder:
         self._removing: asyncio.Task[None] | None = None
         """Removes the record of a run that goes on without one."""
 
-    async def begin(self, header: RunHeader, lease_s: float, started: RunStarted, detail: Detail) -> None:
+    async def begin(
+        self, header: RunHeader, lease_s: float, started: RunStarted, detail: Detail
+    ) -> None:
         """Begins a run: it is in the store with what it was given, or not at all.
 
         Raises:
@@ -190,7 +194,8 @@ class RunRecorder:
         if refusal is None:
             rows, large = [drafts[0].numbered(0)], drafts[0].large
             self.started = started
-        elif not self.best_effort:  # else it is refused again when it is told, and the run goes on without a record
+        # Else it is refused again when it is told, and the run goes on without a record.
+        elif not self.best_effort:
             raise refusal
         asked = monotonic()
         creating = self.store.create(header, holder(), lease_s, rows, large)
@@ -209,7 +214,7 @@ class RunRecorder:
         self._renewing = self._loop.create_task(self._renew(ownership))
         self._flush_soon()
 
-    # -- taking down ---------------------------------------------------------------------------------------------------
+    # -- taking down -------------------------------------------------------------------------------
     def enter(self, frame: int, form: FrameForm) -> None:
         """Takes note of a frame that is entered."""
         self._writer.forms[frame] = form
@@ -259,7 +264,7 @@ class RunRecorder:
             self._pending += hops
             self._noted += len(hops)
 
-    # -- keeping -------------------------------------------------------------------------------------------------------
+    # -- keeping -----------------------------------------------------------------------------------
     async def barrier(self) -> None:
         """Waits until all that was told so far is kept.
 
@@ -328,7 +333,8 @@ class RunRecorder:
             elif ownership is not None:
                 await patiently(lambda: self.store.note(ownership, status), ownership.lease_s)
         except Unstorable:
-            if self.ownership is not None:  # whoever looks for runs to go on with would meet the same again
+            # Whoever looks for runs to go on with would meet the same again.
+            if self.ownership is not None:
                 await self.store.note(self.ownership, "failed")
             raise
         finally:
@@ -361,7 +367,8 @@ class RunRecorder:
                 if not self._group:
                     self._group = min(GROUP, len(self._pending))
                 await self._write(self._pending[: self._group])
-        except Exception as error:  # whatever it is, who waits for these rows must not wait for ever
+        # Whatever it is, who waits for these rows must not wait for ever.
+        except Exception as error:
             self._give_up(error)
         finally:
             self._flushed = None
@@ -380,9 +387,12 @@ class RunRecorder:
         rows = [draft.numbered(number) for number, draft in enumerate(drafts, first)]
         try:
             if rows:
-                await patiently(lambda: self.store.append(ownership, rows, large), ownership.lease_s)
+                await patiently(
+                    lambda: self.store.append(ownership, rows, large), ownership.lease_s
+                )
         finally:
-            if ownership.rows > first:  # they are kept, even if whoever waited for it was stopped meanwhile
+            # They are kept, even if whoever waited for it was stopped meanwhile.
+            if ownership.rows > first:
                 del self._pending[: len(drafts)]
                 self._kept += len(drafts)
                 self._group = 0
@@ -395,14 +405,18 @@ class RunRecorder:
             return await asyncio.to_thread(self._drafts, batch, heavy=True)
         return self._drafts(batch)
 
-    def _drafts(self, batch: Sequence[_Note], *, heavy: bool = False) -> tuple[list[RowDraft], StoreError | None]:
+    def _drafts(
+        self, batch: Sequence[_Note], *, heavy: bool = False
+    ) -> tuple[list[RowDraft], StoreError | None]:
         """The rows of these facts, as far as they can be written; and why the next one cannot."""
         drafts: list[RowDraft] = []
         for note in batch:
             try:
                 drafts.append(self._draft(note, heavy))
             except StoreError as refusal:
-                refusal.add_note(f"in {_subject(note)} of run {self._run.id!r}; what came before it is kept")
+                refusal.add_note(
+                    f"in {_subject(note)} of run {self._run.id!r}; what came before it is kept"
+                )
                 return drafts, refusal
         return drafts, None
 
@@ -421,7 +435,9 @@ class RunRecorder:
         slot, started, ended, output = values
         began = self._run.began
         name = self._writer.forms[stretch.frame].program.slots[slot].name
-        event = NodeFinished(ended - began, stretch.frame, stretch.first + hop, name, output, started - began)
+        event = NodeFinished(
+            ended - began, stretch.frame, stretch.first + hop, name, output, started - began
+        )
         return self._writer.row(event, NO_DETAIL)
 
     def _give_up(self, error: BaseException) -> None:

@@ -117,6 +117,7 @@ class BackgroundRecord:
 
 def _decoded(node: AnyNode, data: Any) -> Any:
     """An answer of a node, of which nobody knew the type when the record was read."""
-    from graphflow.journal.codec.value_codec import codec_of  # who never reads a record never loads it
+    # Who never reads a record never loads it.
+    from graphflow.journal.codec.value_codec import codec_of
 
     return codec_of(node.output).decode(data)

@@ -77,7 +77,9 @@ async def replay(store: Store | str, id: str, graph: AnyGraph, make: Make[R]) ->
     return run
 
 
-async def _read(store: Store, header: RunHeader, graph: AnyGraph) -> tuple[StoredRecord, list[ReadRow]]:
+async def _read(
+    store: Store, header: RunHeader, graph: AnyGraph
+) -> tuple[StoredRecord, list[ReadRow]]:
     reader = RowReader(header.id, outermost_form(graph, limits_of(header, graph)), entered_form)
     rows: list[ReadRow] = []
     entries: list[RecordEntry] = []
@@ -111,7 +113,8 @@ def _check_same(run: str, read: ReadRow, writer: RowWriter) -> None:
         return
     is_plain = first.detail.raw is not None
     if is_same_place and is_plain and json.loads(draft.body) == json.loads(row.body):
-        return  # of what a server's tool has answered nobody knows the type, so only what it says is compared
+        # Of what a server's tool has answered nobody knows the type, so only what it says is compared.
+        return
     recorded = f"{row.kind} at {row.place!r}: {row.body}"
     found = f"{draft.kind} at {draft.place!r}: {draft.body}"
     raise RowDiffers(run, row.number, recorded, found)

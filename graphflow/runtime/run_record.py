@@ -197,7 +197,7 @@ class RunRecord(Generic[Out]):
         """Of a run that `Graph.fork` has made: what it has taken over, and what it did itself."""
         return getattr(self, "_fork_report", None)
 
-    # -- questions -----------------------------------------------------------------------------------------------------
+    # -- questions ---------------------------------------------------------------------------------
     @property
     def pending(self) -> list[Question]:
         """What it waits for: questions to people, to the clock, to other programs."""
@@ -252,12 +252,13 @@ class RunRecord(Generic[Out]):
             if question in (answered.id, answered.node):
                 raise AnswerExists(self.id, answered.id, answered.by, answered.at)
 
-    # -- while it goes -------------------------------------------------------------------------------------------------
+    # -- while it goes -----------------------------------------------------------------------------
     def cancel(self) -> None:
         """Stops the walk: running nodes are cancelled and awaited, finished work stays in the journal."""
         if self.status == "running" and self._task is not None:
             self._cancelled = True
-            if self.journal:  # else its task has not had its first turn: it will see that it is not wanted
+            # Else its task has not had its first turn: it will see that it is not wanted.
+            if self.journal:
                 self._task.cancel()
 
     def __await__(self) -> Generator[Any, None, Self]:
@@ -328,7 +329,7 @@ class RunRecord(Generic[Out]):
         """Everything that happened, as plain JSON data: `--events` writes these, a line each."""
         return list(map(EventRecorder(self).record, self.events))
 
-    # -- what happened -------------------------------------------------------------------------------------------------
+    # -- what happened -----------------------------------------------------------------------------
     @property
     def usage(self) -> Usage:
         """What the run used so far."""
@@ -349,7 +350,8 @@ class RunRecord(Generic[Out]):
     def _paths(self) -> list[tuple[str, ...]]:
         if self.frames:
             return [path for _, path, _ in self.frames]
-        paths: list[tuple[str, ...]] = [(self.graph,)]  # of a graph that is not here, its record tells what was entered
+        # Of a graph that is not here, its record tells what was entered.
+        paths: list[tuple[str, ...]] = [(self.graph,)]
         for event in self.journal:
             if isinstance(event, FrameEntered):
                 paths.append(event.path)
@@ -368,7 +370,8 @@ class RunRecord(Generic[Out]):
                 facts += self._unpacked(row)
             elif not isinstance(row, Snapshot):
                 facts.append(row)
-        facts.sort(key=lambda fact: fact.at)  # stable, and nearly sorted: stretches of parallel frames interleave
+        # stable, and nearly sorted: stretches of parallel frames interleave.
+        facts.sort(key=lambda fact: fact.at)
         return facts
 
     @property
@@ -405,11 +408,15 @@ class RunRecord(Generic[Out]):
     @property
     def events(self) -> list[Event]:
         """Everything that happened: the facts, and what follows from them, in order."""
-        if self.observed or self.declared is None:  # of a graph that is not here, nothing can be derived
+        # Of a graph that is not here, nothing can be derived.
+        if self.observed or self.declared is None:
             return self.facts
         mark = len(self.journal) + self.dropped
         if self._derived is None or self._derived[0] != mark:
-            self._derived = (mark, derived(self.facts, self.frames, beginnings_of(self.journal, self._shortened)))
+            self._derived = (
+                mark,
+                derived(self.facts, self.frames, beginnings_of(self.journal, self._shortened)),
+            )
         return self._derived[1]
 
     @property
@@ -454,7 +461,9 @@ class RunRecord(Generic[Out]):
         for slot, started, ended, output in zip(hops, hops, hops, hops, strict=True):
             number = row.first + len(events)
             name = program.slots[slot].name
-            events.append(NodeFinished(ended - began, row.frame, number, name, output, started - began))
+            events.append(
+                NodeFinished(ended - began, row.frame, number, name, output, started - began)
+            )
         return events
 
     def __repr__(self) -> str:
@@ -473,7 +482,9 @@ def _is_failure(event: Failed) -> bool:
     """Whether an event tells of a failure, and not of an answer that says no, or of a call that was stopped."""
     if isinstance(event, BackgroundFinished):
         return event.status in ("failed", "limited") or isinstance(event.error, BackgroundFailed)
-    if isinstance(event, CallFailed) and isinstance(event.error, (ToolError, LimitExceeded, NotReachable)):
+    if isinstance(event, CallFailed) and isinstance(
+        event.error, (ToolError, LimitExceeded, NotReachable)
+    ):
         return False
     return not _was_cancelled(event.error)
 

@@ -67,7 +67,9 @@ class OpenQuestion:
 
     __slots__ = ("answer", "find", "question", "read", "record", "task", "timer")
 
-    def __init__(self, question: Question, read: Callable[[Given], Any], record: QuestionRecord) -> None:
+    def __init__(
+        self, question: Question, read: Callable[[Given], Any], record: QuestionRecord
+    ) -> None:
         self.question = question
         self.read = read
         self.record = record

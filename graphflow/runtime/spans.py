@@ -37,7 +37,9 @@ Moving = NodeFinished | NodeFailed | NodeCancelled | NodeRefused
 """How an activation ends."""
 ActivationKey = tuple[int, int]
 """A frame's number and an activation's."""
-SpanKind = Literal["activation", "call", "model", "question", "value", "frame", "background", "other"]
+SpanKind = Literal[
+    "activation", "call", "model", "question", "value", "frame", "background", "other"
+]
 
 
 @dataclass(slots=True)
@@ -103,7 +105,13 @@ class SpanIndex:
             return
         if isinstance(event, FrameEntered):
             span = RecordSpan(
-                "frame", event.path[-1], (event.parent, event.activation), place, number, None, event.frame
+                "frame",
+                event.path[-1],
+                (event.parent, event.activation),
+                place,
+                number,
+                None,
+                event.frame,
             )
             self.frames[event.frame] = span
             self._add(span, number)
@@ -158,7 +166,9 @@ class SpanIndex:
         """
         form = self.record.forms.get(frame)
         if form is None:
-            raise Diverged((self.record.header.graph,), f"frame {frame}", "nothing that could be entered there")
+            raise Diverged(
+                (self.record.header.graph,), f"frame {frame}", "nothing that could be entered there"
+            )
         return form.path
 
 

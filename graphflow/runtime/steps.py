@@ -127,9 +127,12 @@ def _call_step(call: CallStarted, end: CallEnd, path: FramePath) -> Step:
     )
 
 
-# -- usage by place ----------------------------------------------------------------------------------------------------
+# -- usage by place --------------------------------------------------------------------------------
 def usage_by(
-    places: PlaceFinder[K], steps: Iterable[Step], facts: Iterable[Event], paths: Sequence[FramePath]
+    places: PlaceFinder[K],
+    steps: Iterable[Step],
+    facts: Iterable[Event],
+    paths: Sequence[FramePath],
 ) -> dict[K, Usage]:
     """What each place has used.
 

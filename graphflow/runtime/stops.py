@@ -11,7 +11,9 @@ from graphflow.walk.machine import Walk
 
 def is_stopped(error: BaseException) -> bool:
     """Whether it is what something raises that somebody has told to stop."""
-    return isinstance(error, (WalkCancelled, CancelledError, KeyboardInterrupt, SystemExit, GeneratorExit))
+    return isinstance(
+        error, (WalkCancelled, CancelledError, KeyboardInterrupt, SystemExit, GeneratorExit)
+    )
 
 
 def counts(fact: Event, walk: Walk) -> bool:

@@ -16,7 +16,9 @@ GRACE_S = 5.0
 """Seconds that what was told to stop gets to end before it is abandoned: asyncio cannot end a task that refuses."""
 
 
-async def in_time(invocation: Invocation, work: Coroutine[Any, Any, Any], variables: Variables) -> Any:
+async def in_time(
+    invocation: Invocation, work: Coroutine[Any, Any, Any], variables: Variables
+) -> Any:
     """The answer that `work` gives within the node's `timeout_s`.
 
     Raises:
@@ -36,7 +38,8 @@ async def in_time(invocation: Invocation, work: Coroutine[Any, Any, Any], variab
 
     # A task of its own, so that one that refuses to stop can be left behind.
     task = queueing.task(timed(), variables)
-    task.add_done_callback(lambda _: work.close())  # if its time was over before its first step, `work` never began
+    # If its time was over before its first step, `work` never began.
+    task.add_done_callback(lambda _: work.close())
     try:
         await queueing.wait(task)
     except asyncio.CancelledError:

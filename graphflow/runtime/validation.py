@@ -42,7 +42,9 @@ def _invalid_input(graph: AnyGraph, message: object, error: ValueError) -> Input
     apart = Namesakes(graph.input, given)
     wanted = apart.name(graph.input)
     why = _why_invalid(error)
-    return InputInvalid(f"graph {graph.name!r} takes {wanted}, and was given {apart.name(given)}: {why}{apart.hint}")
+    return InputInvalid(
+        f"graph {graph.name!r} takes {wanted}, and was given {apart.name(given)}: {why}{apart.hint}"
+    )
 
 
 def _why_invalid(error: ValueError) -> str:
@@ -113,11 +115,15 @@ def wrong_output(node: AnyNode | None, output: object) -> OutputInvalid:
     if inspect.iscoroutine(output):
         output.close()
         expected = type_name(node.output)
-        return OutputInvalid(f"node {node.name!r} returned a coroutine instead of {expected}; write `return await ...`")
+        return OutputInvalid(
+            f"node {node.name!r} returned a coroutine instead of {expected}; write `return await ...`"
+        )
     returned = type(output)
     apart = Namesakes(node.output, returned)
     expected = apart.name(node.output)
     got = apart.name(returned)
     shown = shortened(output)
     hint = apart.hint or "; return that type, or change the annotation"
-    return OutputInvalid(f"node {node.name!r} says it returns {expected} and returned {got}: {shown}{hint}")
+    return OutputInvalid(
+        f"node {node.name!r} says it returns {expected} and returned {got}: {shown}{hint}"
+    )

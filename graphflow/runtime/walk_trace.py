@@ -102,7 +102,7 @@ class WalkTrace:
             self._abandoned.add((event.frame, event.activation))
         self._place += 1
 
-    # -- what begins ---------------------------------------------------------------------------------------------------
+    # -- what begins -------------------------------------------------------------------------------
     def _begin(self, event: RunStarted | FrameEntered) -> None:
         form = self._forms[event.frame]
         assert form is not None
@@ -115,7 +115,9 @@ class WalkTrace:
         around = self.walks[event.parent]
         node = event.path[-1]
         if form is None:
-            raise Diverged(around.path, f"that {node!r} was entered", "nothing of that name to enter", node)
+            raise Diverged(
+                around.path, f"that {node!r} was entered", "nothing of that name to enter", node
+            )
         act = around.running.get(event.activation) or around.waiting.get(event.activation)
         if form.call is None and (act is None or act.slot.name != form.node):
             recorded = f"that {node!r} was entered as activation {event.activation}"
@@ -127,14 +129,20 @@ class WalkTrace:
         if entry.detail.node is not None or form is None:
             return
         callees = form.callees.get(event.caller, ())
-        if any(callee.source for callee in callees):  # nobody knows what a server has, before it is asked
+        # Nobody knows what a server has, before it is asked.
+        if any(callee.source for callee in callees):
             return
-        raise Diverged(form.path, f"a call of {event.node!r} by {event.caller!r}", "no such edge", event.caller)
+        raise Diverged(
+            form.path, f"a call of {event.node!r} by {event.caller!r}", "no such edge", event.caller
+        )
 
-    # -- what moves ----------------------------------------------------------------------------------------------------
+    # -- what moves --------------------------------------------------------------------------------
     def _move(self, fact: Fact) -> None:
         walk = self.walks[fact.frame]
-        if isinstance(fact, (NodeCancelled, NodeRefused)) and fact.activation not in walk.cancelling:
+        if (
+            isinstance(fact, (NodeCancelled, NodeRefused))
+            and fact.activation not in walk.cancelling
+        ):
             return
         if self._last_words[fact.frame, fact.activation] != self._place:
             return  # it was stopped with its run, and begun again
@@ -145,7 +153,7 @@ class WalkTrace:
         if self._last_sittings[event.frame] == self._sitting:
             self.walks[event.frame].apply(event)
 
-    # -- what ends -----------------------------------------------------------------------------------------------------
+    # -- what ends ---------------------------------------------------------------------------------
     def _exit(self, event: FrameExited, entry: RecordEntry) -> None:
         walk = self.walks[event.frame]
         if event.status == "failed":
@@ -157,7 +165,8 @@ class WalkTrace:
     def _check_end(self, event: RunEnded, entry: RecordEntry) -> None:
         walk = self.walks[0]
         if event.status == "failed":
-            if walk.count > 1 or walk.finish is not None:  # else it has failed before anything could begin
+            # Else it has failed before anything could begin.
+            if walk.count > 1 or walk.finish is not None:
                 self._check_failed(walk)
         elif event.status == "completed":
             found = replace(event, output=self._output(walk))

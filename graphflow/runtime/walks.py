@@ -20,7 +20,8 @@ def walked(frame: Frame, message: object) -> Awaitable[Any]:
     if seconds is None:
         return _walked(frame, message)
     past = frame.shared.past
-    if frame.record is not None and past is not None:  # what it has used in earlier sittings is used
+    # What it has used in earlier sittings is used.
+    if frame.record is not None and past is not None:
         seconds -= past.seconds - frame.record.entered
     return _in_time(frame, seconds, message)
 
@@ -49,7 +50,12 @@ async def _moving(sitting: Sitting, walk: Coroutine[Any, Any, object]) -> object
 
 
 def _walked(frame: Frame, message: object) -> Awaitable[Any]:
-    if frame.program.straight and frame.shared.plain and frame.denied is None and frame.record is None:
+    if (
+        frame.program.straight
+        and frame.shared.plain
+        and frame.denied is None
+        and frame.record is None
+    ):
         work = walk_straight(frame, message)
         sitting = frame.shared.sitting
         if sitting is not None:

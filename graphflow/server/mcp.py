@@ -24,7 +24,13 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel, PydanticUserError, TypeAdapter
 from pydantic_core import to_jsonable_python
 
-from graphflow.errors import DeclarationError, GraphflowError, MissingExtra, ProjectError, ResultInvalid
+from graphflow.errors import (
+    DeclarationError,
+    GraphflowError,
+    MissingExtra,
+    ProjectError,
+    ResultInvalid,
+)
 from graphflow.events import CallFinished, NodeFinished
 from graphflow.graph import RunnableGraph
 from graphflow.kinds.numbers import holds_no_number
@@ -88,11 +94,17 @@ class GraphServer:
             return ListToolsResult(tools=tools)
 
         async def call_tool(context: Any, params: Any) -> CallToolResult:
-            return await self.call(params.name, params.arguments or {}, context.session.report_progress)
+            return await self.call(
+                params.name, params.arguments or {}, context.session.report_progress
+            )
 
-        return Server("graphflow", version=__version__, on_list_tools=list_tools, on_call_tool=call_tool)
+        return Server(
+            "graphflow", version=__version__, on_list_tools=list_tools, on_call_tool=call_tool
+        )
 
-    async def call(self, name: str, arguments: Mapping[str, object], progress: Progress) -> CallToolResult:
+    async def call(
+        self, name: str, arguments: Mapping[str, object], progress: Progress
+    ) -> CallToolResult:
         """One walk. Unknown names and arguments that do not fit are error results, as the protocol wants."""
         graph = self.graphs.get(name)
         if graph is None:
@@ -139,7 +151,9 @@ class GraphServer:
 
         # The host is given, too: the SDK refuses requests to any other, against DNS rebinding.
         app: AsgiApp = self.server.streamable_http_app(streamable_http_path=PATH, host=HOST)
-        config = uvicorn.Config(Guarded(app, token), host=HOST, port=port, log_level="warning", access_log=False)
+        config = uvicorn.Config(
+            Guarded(app, token), host=HOST, port=port, log_level="warning", access_log=False
+        )
         # Bound here, as uvicorn would log a traceback and end the process.
         with _bound(port) as listener:
             await uvicorn.Server(config).serve(sockets=[listener])
@@ -157,7 +171,9 @@ def _bound(port: int) -> socket.socket:
         listener.bind((HOST, port))
     except OSError as error:
         listener.close()
-        raise ProjectError(f"port {port} cannot be served: {error.strerror}; choose another one") from None
+        raise ProjectError(
+            f"port {port} cannot be served: {error.strerror}; choose another one"
+        ) from None
     return listener
 
 
@@ -218,7 +234,11 @@ def output_schema_of(output: Type) -> JsonSchema | None:
         return schema
     # References (`#/$defs/...`) start at the root of the schema, so its definitions stay there.
     definitions = schema.pop("$defs", None)
-    wrapped: JsonSchema = {"type": "object", "properties": {"result": schema}, "required": ["result"]}
+    wrapped: JsonSchema = {
+        "type": "object",
+        "properties": {"result": schema},
+        "required": ["result"],
+    }
     if definitions is not None:
         wrapped["$defs"] = definitions
     return wrapped
@@ -249,7 +269,9 @@ def _structured(graph: RunnableGraph, output: object) -> object:
     if output_schema_of(graph.output) is None:
         return None
     if holds_no_number(output):
-        raise ResultInvalid(f"{graph.name!r} answered with NaN or an infinity, and JSON has no such numbers")
+        raise ResultInvalid(
+            f"{graph.name!r} answered with NaN or an infinity, and JSON has no such numbers"
+        )
     plain = to_jsonable_python(output)
     return plain if _is_object(graph.output) else {"result": plain}
 

@@ -84,7 +84,9 @@ class Census:
             elif not stopped:
                 problems.append(f"got{_times(count)}, and not by the whole run: {_shown(line)}")
         if not stopped:
-            problems += [f"never got{_times(count)}: {_shown(line)}" for line, count in less.items()]
+            problems += [
+                f"never got{_times(count)}: {_shown(line)}" for line, count in less.items()
+            ]
         if len(problems) > MOST_SHOWN:
             problems[MOST_SHOWN:] = [f"and {len(problems) - MOST_SHOWN} more"]
         return problems
@@ -138,7 +140,9 @@ def _note_begun(census: Census, number: int, kind: str, body: Mapping[str, Any])
         census.begun.append((number, f"node {body['node']!r}", -1))
 
 
-def _note_line(census: Census, kind: str, place: str, body: dict[str, Any], frames: Mapping[int, str]) -> None:
+def _note_line(
+    census: Census, kind: str, place: str, body: dict[str, Any], frames: Mapping[int, str]
+) -> None:
     names = _ENDS.get(kind)
     if names is None:
         return

@@ -109,11 +109,15 @@ async def check_crash_safety(
             cut_again = second[random.Random(number * 31 + seed).randrange(len(second))]
             third = await trial.take_up(again, cut_again, seed)
             sittings += 1
-            third.compare(whole, census_of(cut_again), f"{shown}; then {_shown_cut(cut_again, later)}, seed {seed}")
+            third.compare(
+                whole,
+                census_of(cut_again),
+                f"{shown}; then {_shown_cut(cut_again, later)}, seed {seed}",
+            )
     return CrashReport(len(rows), len(cuts), sittings)
 
 
-# -- one trial -------------------------------------------------------------------------------------------------------------
+# -- one trial -------------------------------------------------------------------------------------
 @dataclass(slots=True)
 class _Sat:
     """What a run has come to."""
@@ -139,7 +143,9 @@ class _Sat:
         if not problems:
             return
         listed = "\n".join(f"  - {problem}" for problem in problems)
-        raise AssertionError(f"{self.run.graph!r} taken up after a crash comes to something else ({where}):\n{listed}")
+        raise AssertionError(
+            f"{self.run.graph!r} taken up after a crash comes to something else ({where}):\n{listed}"
+        )
 
     def _outcome(self, other: _Sat) -> list[str]:
         run, whole = self.run, other.run
@@ -200,7 +206,9 @@ class _Trial:
     async def _settled(self, store: Store, id: str, witness: Witness) -> Run[Any]:
         while True:
             try:
-                run = await self.graph.run(self.message, store=store, id=id, model=self.model, **self.options)
+                run = await self.graph.run(
+                    self.message, store=store, id=id, model=self.model, **self.options
+                )
             except Exception as error:
                 ended: Run[Any] | None = getattr(error, "run", None)
                 if ended is None or isinstance(error, (StoreError, Unstorable)):
@@ -223,7 +231,7 @@ class _Trial:
         return answers[question.node]
 
 
-# -- cuts ------------------------------------------------------------------------------------------------------------------
+# -- cuts ------------------------------------------------------------------------------------------
 def _beginnings(rows: Sequence[StoredRow]) -> Iterable[list[StoredRow]]:
     """Every beginning of a record, the whole of it last; a row of many hops is cut inside, too."""
     for number, row in enumerate(rows):
@@ -249,7 +257,9 @@ def _begun_hops(row: StoredRow) -> Iterable[StoredRow]:
         begun = {**body, "at": body["at"][:end], "order": order[:end]}
         if isinstance(started, list):
             begun["started"] = started[:end]
-        begun["outputs"] = [column[: taken[number]] for number, column in enumerate(body["outputs"])]
+        begun["outputs"] = [
+            column[: taken[number]] for number, column in enumerate(body["outputs"])
+        ]
         yield StoredRow.of(row.number, row.kind, row.place, json.dumps(begun))
 
 

@@ -20,7 +20,16 @@ from typing import TypeAlias
 
 from graphflow.errors import ScriptError
 from graphflow.messages.message import to_text
-from graphflow.model.seam import CallDelta, Finished, Likely, LogprobsDelta, ModelEvent, Request, TextDelta, UsageDelta
+from graphflow.model.seam import (
+    CallDelta,
+    Finished,
+    Likely,
+    LogprobsDelta,
+    ModelEvent,
+    Request,
+    TextDelta,
+    UsageDelta,
+)
 from graphflow.model.turns import AssistantTurn, ToolTurn, UserTurn
 
 Likelihood: TypeAlias = tuple[str, float]
@@ -99,7 +108,9 @@ class ScriptedModel:
 
     top_logprobs = 20
 
-    def __init__(self, *replies: object, tokens: tuple[int, int] = (10, 5), usd: float | None = 0.0) -> None:
+    def __init__(
+        self, *replies: object, tokens: tuple[int, int] = (10, 5), usd: float | None = 0.0
+    ) -> None:
         self.name = "scripted"
         self.left = [_scripted(reply) for reply in replies]
         self.requests: list[Request] = []
@@ -108,7 +119,8 @@ class ScriptedModel:
 
     async def stream(self, request: Request) -> AsyncIterator[ModelEvent]:
         """Plays the next reply that fits, word by word."""
-        self.requests.append(request)  # before anything can fail, so that a test can see what was asked
+        # Before anything can fail, so that a test can see what was asked.
+        self.requests.append(request)
         reply = self._next(request)
         async for event in _played(reply, f"call_{len(self.requests)}", self.tokens, self.usd):
             yield event
@@ -162,7 +174,11 @@ class ComputedModel:
     top_logprobs = 20
 
     def __init__(
-        self, reply: Callable[[Request], object], *, tokens: tuple[int, int] = (10, 5), usd: float | None = 0.0
+        self,
+        reply: Callable[[Request], object],
+        *,
+        tokens: tuple[int, int] = (10, 5),
+        usd: float | None = 0.0,
     ) -> None:
         self.name = "computed"
         self.reply = reply

@@ -37,7 +37,9 @@ class Witness:
         self._seen: list[tuple[Any, str]] = []
         self._nodes = list(_nodes_of(graph))
         models: list[Any] = [model, *(node.model for node in self._nodes), graph.model]
-        self._models = {id(each): each for each in models if each is not None and not isinstance(each, str)}
+        self._models = {
+            id(each): each for each in models if each is not None and not isinstance(each, str)
+        }
 
     def __enter__(self) -> Self:
         for node in self._nodes:
@@ -52,7 +54,8 @@ class Witness:
             del watched.__dict__[name]
 
     def _watch(self, watched: Any, name: str, seen: Any) -> None:
-        if hasattr(watched, "__dict__") and name not in watched.__dict__:  # else only the record tells
+        # Else only the record tells.
+        if hasattr(watched, "__dict__") and name not in watched.__dict__:
             watched.__dict__[name] = seen
             self._seen.append((watched, name))
 

@@ -54,7 +54,9 @@ def edges_to(program: Program, slot: Slot, port: int) -> tuple[str, ...]:
     return tuple(edges)
 
 
-def no_output(program: Program, dead_ends: Iterable[DeadEnd], half: HalfFilled | None = None) -> NoOutput:
+def no_output(
+    program: Program, dead_ends: Iterable[DeadEnd], half: HalfFilled | None = None
+) -> NoOutput:
     """The error of a walk in which nothing can move any more, and nothing has reached END."""
     name = program.name
     # A half-filled join says more than all dead ends: it is where the graph waited in vain.

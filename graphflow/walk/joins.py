@@ -165,7 +165,7 @@ GATE = JoinSpec(
 """Stands where a join has its node: no link leads to it, and none leads away from it."""
 
 
-# -- which waypoints a token carries -----------------------------------------------------------------------------------
+# -- which waypoints a token carries ---------------------------------------------------------------
 def still_ahead(link: Link, joins: Chain) -> Chain:
     """The waypoints without the joins that cannot be reached any more behind this link."""
     # Gates stay: the policy of a fork holds for its tokens wherever they go.
@@ -223,7 +223,7 @@ def wanted_by(join: Waypoint, joins: Sequence[Waypoint]) -> bool:
     return True
 
 
-# -- opening -----------------------------------------------------------------------------------------------------------
+# -- opening ---------------------------------------------------------------------------------------
 def open_join(
     spec: JoinSpec, scope: Scope, joins: Sequence[Waypoint], gate: Gate | None, context: Variables
 ) -> JoinState:
@@ -276,7 +276,7 @@ def gate_of(slot: Slot, scope: Scope, joins: Chain) -> Gate:
     return gate
 
 
-# -- firing ------------------------------------------------------------------------------------------------------------
+# -- firing ----------------------------------------------------------------------------------------
 def in_logical_order(arrivals: Sequence[Arrival], program: Program) -> list[Arrival]:
     """What came to a join, in the order of the wiring and of the list, whoever was faster.
 

@@ -118,7 +118,7 @@ class Walk:
         self._max_running = limits.concurrency
         self._max_laps = limits.laps or DEFAULT_LAPS
 
-    # -- facts in, commands out ----------------------------------------------------------------------------------------
+    # -- facts in, commands out --------------------------------------------------------------------
     def apply(self, fact: Event, context: Variables = None) -> list[Command]:
         """Takes one fact and returns what is to be done about it. Facts that concern nobody here change nothing.
 
@@ -136,7 +136,9 @@ class Walk:
         take(self, fact)
         return self._commands
 
-    def begin_at(self, number: int, slot: int, message: object, laps: Sequence[int], at: float) -> None:
+    def begin_at(
+        self, number: int, slot: int, message: object, laps: Sequence[int], at: float
+    ) -> None:
         """Begins in the middle of a straight walk: with this activation, after so many laps."""
         self.now = at
         self.count = number - 1
@@ -244,7 +246,7 @@ class Walk:
             self.outbox.add_started(self.now, act)
         return act
 
-    # -- sending -------------------------------------------------------------------------------------------------------
+    # -- sending -----------------------------------------------------------------------------------
     def _hop(self, act: Activation, link: Link, message: object) -> None:
         """The common case: one token in, one token out, nothing to count."""
         joins = act.joins
@@ -322,7 +324,9 @@ class Walk:
         # The token that came in dies last, so that nothing it carried closes while its successors are being made.
         self._die(joins)
 
-    def _open_joins(self, slot: Slot, scope: Scope, joins: Chain, gate: Gate | None) -> list[JoinState]:
+    def _open_joins(
+        self, slot: Slot, scope: Scope, joins: Chain, gate: Gate | None
+    ) -> list[JoinState]:
         """Opens the joins of a fork, the outer ones first: an inner one can still bring them a message."""
         opened: list[JoinState] = []
         for spec in reversed(slot.joins):
@@ -387,14 +391,16 @@ class Walk:
         if self.outbox is not None:
             self.outbox.add_started(self.now, act)
 
-    # -- dead ends ------------------------------------------------------------------------------------------------------
+    # -- dead ends ---------------------------------------------------------------------------------
     def _lose(self, node: str, why: str) -> None:
         """Remembers where a message ended without reaching END."""
         if len(self.dead_ends) < MAX_DEAD_ENDS:
             self.dead_ends.append(DeadEnd(node, why))
 
-    # -- laps ----------------------------------------------------------------------------------------------------------
-    def _within_laps(self, slot: Slot, links: Sequence[Link], message: object, scope: Scope) -> Sends | None:
+    # -- laps --------------------------------------------------------------------------------------
+    def _within_laps(
+        self, slot: Slot, links: Sequence[Link], message: object, scope: Scope
+    ) -> Sends | None:
         """What is sent: where laps are used up `LimitReached` goes instead. None if the walk ends by it."""
         for link in links:
             if link.lap is not None and is_used_up(link, scope, self._max_laps):
@@ -411,7 +417,7 @@ class Walk:
             self._stop(Finish("limited", None, error))
         return sends
 
-    # -- tokens that die, joins that close -----------------------------------------------------------------------------
+    # -- tokens that die, joins that close ---------------------------------------------------------
     def _die(self, joins: Sequence[Waypoint]) -> None:
         """One token that counted for these waypoints is gone."""
         # The inner ones first: what they send may still reach those further out.
@@ -547,7 +553,7 @@ class Walk:
             self.outbox.add_skipped(self.now, slot.name, join.scope, port, why)
         self._die(join.outer)
 
-    # -- failing and stopping ------------------------------------------------------------------------------------------
+    # -- failing and stopping ----------------------------------------------------------------------
     def _fail(self, failed: FailedToken) -> None:
         """Asks the forks around a failed token, innermost first, what its failure means."""
         #     isolate    the token is lost, and nothing else
@@ -638,7 +644,7 @@ class Walk:
         still_running = [id for id in self.running if id not in self.cancelling]
         self._command_cancel(still_running)
 
-    # -- the end -------------------------------------------------------------------------------------------------------
+    # -- the end -----------------------------------------------------------------------------------
     def _conclude(self) -> None:
         """Lets what waits go, as far as there is room; where nothing runs any more the walk is over."""
         if self.waiting and self.stopping is None:

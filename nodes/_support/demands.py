@@ -8,7 +8,8 @@ from graphflow import Message
 
 _QUOTED = re.compile(r'"([^"\n]{1,80})"|“([^”\n]{1,80})”')
 _AT_MOST = re.compile(
-    r"(?:at most|no more than|not more than|up to|within|maximum of)\s+(\d{1,4})\s+words", re.IGNORECASE
+    r"(?:at most|no more than|not more than|up to|within|maximum of)\s+(\d{1,4})\s+words",
+    re.IGNORECASE,
 )
 
 

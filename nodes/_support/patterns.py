@@ -22,7 +22,12 @@ WORKER = Path(__file__).with_name("pattern_worker.py")
 
 
 def matching_lines(
-    pattern: str, texts: Sequence[str], *, ignore_case: bool = False, most: int = 1000, seconds: float = MAX_SECONDS
+    pattern: str,
+    texts: Sequence[str],
+    *,
+    ignore_case: bool = False,
+    most: int = 1000,
+    seconds: float = MAX_SECONDS,
 ) -> list[tuple[int, int, str]]:
     """Text number (from 0), line number (from 1) and line of each line that matches, at most `most`.
 
@@ -36,7 +41,12 @@ def matching_lines(
 
 
 def matches(
-    pattern: str, text: str, *, ignore_case: bool = False, most: int = 1000, seconds: float = MAX_SECONDS
+    pattern: str,
+    text: str,
+    *,
+    ignore_case: bool = False,
+    most: int = 1000,
+    seconds: float = MAX_SECONDS,
 ) -> list[tuple[int, int, str, list[str | None]]]:
     """Start, end, text and groups of each match, at most `most`. Raises as `matching_lines`."""
     found = _ask("matches", pattern, [text], ignore_case, most, seconds)
@@ -44,7 +54,13 @@ def matches(
 
 
 def replaced(
-    pattern: str, new: str, text: str, *, ignore_case: bool = False, most: int = 1_000_000, seconds: float = MAX_SECONDS
+    pattern: str,
+    new: str,
+    text: str,
+    *,
+    ignore_case: bool = False,
+    most: int = 1_000_000,
+    seconds: float = MAX_SECONDS,
 ) -> tuple[str, int]:
     r"""The text with each match replaced (`\1` is a group), and how many there were. Raises as `matching_lines`."""
     result, count = _ask("replaced", pattern, [text], ignore_case, most, seconds, new=new)
@@ -66,7 +82,13 @@ def _literal(word: str, texts: Sequence[str], most: int) -> list[tuple[int, int,
 
 
 def _ask(
-    do: str, pattern: str, texts: Sequence[str], ignore_case: bool, most: int, seconds: float, new: str = ""
+    do: str,
+    pattern: str,
+    texts: Sequence[str],
+    ignore_case: bool,
+    most: int,
+    seconds: float,
+    new: str = "",
 ) -> Any:
     task = {
         "do": do,
@@ -85,7 +107,11 @@ def _ask(
             "or search less"
         ) from None
     if result is None:
-        raise ToolError(f"the pattern {pattern!r} needs too much memory or time; write a simpler one")
+        raise ToolError(
+            f"the pattern {pattern!r} needs too much memory or time; write a simpler one"
+        )
     if "error" in result:
-        raise ToolError(f"the pattern {pattern!r} cannot be used: {result['error']}; mend it (Python's `re` syntax)")
+        raise ToolError(
+            f"the pattern {pattern!r} cannot be used: {result['error']}; mend it (Python's `re` syntax)"
+        )
     return result["found"]

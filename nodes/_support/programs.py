@@ -13,7 +13,8 @@ from collections.abc import Sequence
 
 SETTINGS = {
     "safe.bareRepository": "explicit",  # a folder that only looks like a repository is none
-    "core.fsmonitor": "false",  # nor is this program run by a git that is older than the line above (2.38)
+    # Nor is this program run by a git that is older than the line above (2.38)
+    "core.fsmonitor": "false",
     "core.hooksPath": os.devnull,  # hooks may lie among the files, where a model writes them
 }
 """Settings of git that stand above those of any file."""
@@ -28,8 +29,24 @@ GIT = {
 }
 
 LONG = (
-    *("--output", "--open-files-in-pager", "--ext-diff", "--textconv", "--extcmd", "--exec", "--exec-path"),
-    *("--upload-pack", "--receive-pack", "--template", "--config", "--config-env", "--git-dir", "--work-tree"),
+    *(
+        "--output",
+        "--open-files-in-pager",
+        "--ext-diff",
+        "--textconv",
+        "--extcmd",
+        "--exec",
+        "--exec-path",
+    ),
+    *(
+        "--upload-pack",
+        "--receive-pack",
+        "--template",
+        "--config",
+        "--config-env",
+        "--git-dir",
+        "--work-tree",
+    ),
 )
 """Options of git that run a program, write a file of any name (`.git/config`), or name another repository."""
 HARMLESS = frozenset(["--text"])
@@ -44,7 +61,8 @@ def environment(beginning: Sequence[str]) -> dict[str, str]:
     if name == "git":
         return dict(GIT)
     if name.startswith("python") and "-m" in beginning:
-        return {"PYTHONSAFEPATH": "1"}  # the module that is installed, not one of that name in the folder
+        # The module that is installed, not one of that name in the folder.
+        return {"PYTHONSAFEPATH": "1"}
     return {}
 
 

@@ -60,7 +60,9 @@ class Root:
         if not os.path.isdir(self.root):
             raise DeclarationError(f"{str(root)!r} is not a folder; make it first, or name another")
         if os.open not in os.supports_dir_fd or os.scandir not in os.supports_fd:
-            raise DeclarationError("this system cannot open files relative to a folder, so none can be kept below one")
+            raise DeclarationError(
+                "this system cannot open files relative to a folder, so none can be kept below one"
+            )
 
     def parts(self, path: str) -> tuple[str, ...]:
         """The names of a path below the root.
@@ -71,7 +73,9 @@ class Root:
         if "\0" in path:
             raise ToolError(f"the path {path!r} has a NUL in it; write it without")
         if any("\ud800" <= char <= "\udfff" for char in path):
-            raise ToolError(f"{path!a} has half a character in it; such names are listed and cannot be opened")
+            raise ToolError(
+                f"{path!a} has half a character in it; such names are listed and cannot be opened"
+            )
         names: list[str] = []
         for name in self._below(path).split("/"):
             if name in ("", "."):
@@ -79,7 +83,9 @@ class Root:
             if name == "..":
                 raise ToolError(f"{path!r} goes upwards; give a path below the root, without '..'")
             if not self.shows(name):
-                raise ToolError(f"{path!r} is hidden, and hidden files are out of reach; choose another")
+                raise ToolError(
+                    f"{path!r} is hidden, and hidden files are out of reach; choose another"
+                )
             names.append(name)
         return tuple(names)
 
@@ -89,7 +95,9 @@ class Root:
             return path
         root = self.root.rstrip("/")
         if path != self.root and not path.startswith(f"{root}/"):
-            raise ToolError(f"{path!r} is outside of {self.root!r}; give a path relative to that folder")
+            raise ToolError(
+                f"{path!r} is outside of {self.root!r}; give a path relative to that folder"
+            )
         return path[len(self.root) :]
 
     def shows(self, name: str) -> bool:
@@ -99,7 +107,9 @@ class Root:
         return self.hidden or not name.startswith(".")
 
     @contextlib.contextmanager
-    def folder(self, parts: tuple[str, ...], name: str = "", *, make: bool = False) -> Iterator[int]:
+    def folder(
+        self, parts: tuple[str, ...], name: str = "", *, make: bool = False
+    ) -> Iterator[int]:
         """A descriptor of a folder below the root, with its missing folders made if asked for.
 
         What the system says of what is done with `name` in it meanwhile becomes a `ToolError`, too.
@@ -108,7 +118,9 @@ class Root:
         try:
             current = os.open(self.root, FOLDER)
         except OSError as error:
-            raise ToolError(f"the root folder {self.root!r} cannot be opened: {error.strerror}") from None
+            raise ToolError(
+                f"the root folder {self.root!r} cannot be opened: {error.strerror}"
+            ) from None
         try:
             # Step by step, each folder relative to the one before (rule 1).
             for place, part in enumerate(parts, 1):
@@ -142,7 +154,9 @@ class Root:
                 _check_regular(os.fstat(file.fileno()), path)
                 content = file.read(most + 1)
         if len(content) > most:
-            raise ToolError(f"{path!r} has more than {most} bytes, the most that is read; take a smaller file")
+            raise ToolError(
+                f"{path!r} has more than {most} bytes, the most that is read; take a smaller file"
+            )
         return content
 
     def write(self, path: str, content: bytes) -> None:
@@ -238,7 +252,5 @@ def _problem(path: str, error: OSError) -> str:
     if error.errno == errno.ENOENT:
         return f"there is no {path!r}; list_files shows what is there"
     if error.errno in (errno.ENOTDIR, errno.ELOOP):
-        return (
-            f"{path!r} is not a folder (a file, or a link, and links are not followed); list_files shows what is there"
-        )
+        return f"{path!r} is not a folder (a file, or a link, and links are not followed); list_files shows what is there"
     return f"{path!r}: {error.strerror}; choose another path"

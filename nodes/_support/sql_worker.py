@@ -52,7 +52,8 @@ ACTIONS = {**_codes("FUNCTION"), **_CHANGES, **_NEVER}
 def main() -> None:
     """One statement from the standard input, its rows to the standard output, both JSON."""
     task: Task = json.loads(sys.stdin.buffer.read())
-    with contextlib.suppress(ImportError):  # Windows has no such limits; the one that started it still kills it
+    # Windows has no such limits; the one that started it still kills it.
+    with contextlib.suppress(ImportError):
         import resource
 
         seconds = int(task["seconds"])
@@ -106,7 +107,9 @@ def open_file(task: Task, end: float, refused: list[str]) -> sqlite3.Connection:
 def authorizer(allowed: set[int], refused: list[str]) -> Authorizer:
     """What SQLite asks before each thing that a statement does; what was refused is noted."""
 
-    def judge(action: int, first: str | None, second: str | None, base: str | None, inner: str | None) -> int:
+    def judge(
+        action: int, first: str | None, second: str | None, base: str | None, inner: str | None
+    ) -> int:
         function = second if action == sqlite3.SQLITE_FUNCTION else None
         is_extension = function is not None and function.lower() == "load_extension"
         if action in allowed and not is_extension:

@@ -88,7 +88,15 @@ _SAME = {
     "unless": "unless",
     "less": "less",
 }
-_ENDINGS = {"n't": "not", "'re": "be", "'m": "be", "'ll": "will", "'ve": "have", "'d": "would", "'s": "be"}
+_ENDINGS = {
+    "n't": "not",
+    "'re": "be",
+    "'m": "be",
+    "'ll": "will",
+    "'ve": "have",
+    "'d": "would",
+    "'s": "be",
+}
 
 
 _PLURALS = {"aves": "af", "ies": "y", "sses": "ss", "xes": "x", "ches": "ch", "s": ""}
@@ -99,7 +107,9 @@ def tokens(text: str) -> list[str]:
     """What a text states, in order. Linear in its length."""
     composed = unicodedata.normalize("NFC", text)
     # Marks that nobody sees (soft hyphens, directions) state nothing.
-    visible = "".join(character for character in composed if unicodedata.category(character) != "Cf")
+    visible = "".join(
+        character for character in composed if unicodedata.category(character) != "Cf"
+    )
     clean = visible.casefold().replace("\u2019", "'")
     with_dates = _ISO_DATE.sub(_iso, clean)
     numbered = _spelled_numbers(_pieces(with_dates))
@@ -280,7 +290,8 @@ def _amounts(found: list[str]) -> list[str]:
         amounts[at] = _SPELLED[word]
         has_number = at > 0 and is_number(amounts[at - 1])
         following = _token(amounts, at + 1)
-        if is_number(following) and not has_number:  # `€ 4` becomes `4 euro`; in `4 € 5` the first is its number
+        # `€ 4` becomes `4 euro`; in `4 € 5` the first is its number.
+        if is_number(following) and not has_number:
             amounts[at : at + 2] = [following, amounts[at]]
     for at, (number, unit) in enumerate(pairwise(amounts)):
         if unit in _CURRENCIES and is_number(number):

@@ -20,7 +20,10 @@ order_reader = Agent(
     system="Write the order number of the message as JSON.",
     examples=[
         (_mail("Where is my order 3312? It has not arrived."), OrderArguments(order_id="3312")),
-        (_mail("I bought 2 cups, number 871, and wait since 3 weeks"), OrderArguments(order_id="871")),
+        (
+            _mail("I bought 2 cups, number 871, and wait since 3 weeks"),
+            OrderArguments(order_id="871"),
+        ),
         (_mail("parcel 24601 still not here"), OrderArguments(order_id="24601")),
     ],
     max_tokens=24,

@@ -25,8 +25,14 @@ price_reader = Agent(
         (_mail("What does a bottle of juice cost?"), _items(("juice", 1))),
         (_mail("price of 12 onions please"), _items(("onion", 12))),
         (_mail("Hi, how much are four jars of pickles?"), _items(("pickle", 4))),
-        (_mail("I need 4 cakes and a bag of salt. What is the price?"), _items(("cake", 4), ("salt", 1))),
-        (_mail("I want two packs of flour and one salt, what is the total?"), _items(("flour", 2), ("salt", 1))),
+        (
+            _mail("I need 4 cakes and a bag of salt. What is the price?"),
+            _items(("cake", 4), ("salt", 1)),
+        ),
+        (
+            _mail("I want two packs of flour and one salt, what is the total?"),
+            _items(("flour", 2), ("salt", 1)),
+        ),
     ],
     max_tokens=96,
     repairs=0,

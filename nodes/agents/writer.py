@@ -24,15 +24,24 @@ writer = Agent(
     system="Answer the customer's question in one short sentence. Use only the fact.",
     examples=[
         (
-            _ask("Is my parcel 3312 here soon?", "Order 3312 (lamp) is on its way and arrives on 4 July."),
+            _ask(
+                "Is my parcel 3312 here soon?",
+                "Order 3312 (lamp) is on its way and arrives on 4 July.",
+            ),
             "Your lamp is on its way and arrives on 4 July.",
         ),
         (
             _ask("How much are 3 pears and 2 cakes?", "3 pears and 2 cakes cost 9.50 euros."),
             "3 pears and 2 cakes cost 9.50 euros.",
         ),
-        (_ask("Do you sell stamps?", "Stamps are sold at the till."), "Yes, stamps are sold at the till."),
-        (_ask("Where can I sit down?", "There is a bench beside the door."), "There is a bench beside the door."),
+        (
+            _ask("Do you sell stamps?", "Stamps are sold at the till."),
+            "Yes, stamps are sold at the till.",
+        ),
+        (
+            _ask("Where can I sit down?", "There is a bench beside the door."),
+            "There is a bench beside the door.",
+        ),
     ],
     max_tokens=48,
     stop=["\n"],

@@ -11,4 +11,11 @@ async def apologise(failure: Failure) -> Answer:
     """A row that says what went wrong."""
     mail: Mail = failure.input
     reply = f"A colleague will answer this. ({failure.error})"
-    return Answer(number=mail.number, sender=mail.sender, message=mail.text, topic="failed", reply=reply, by="template")
+    return Answer(
+        number=mail.number,
+        sender=mail.sender,
+        message=mail.text,
+        topic="failed",
+        reply=reply,
+        by="template",
+    )

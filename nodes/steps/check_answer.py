@@ -19,7 +19,14 @@ async def check_answer(draft: Draft) -> Answer | Rejected:
     if why:
         return Rejected(draft=draft, why=why)
     mail = fact.mail
-    return Answer(number=mail.number, sender=mail.sender, message=mail.text, topic=fact.topic, reply=reply, by="model")
+    return Answer(
+        number=mail.number,
+        sender=mail.sender,
+        message=mail.text,
+        topic=fact.topic,
+        reply=reply,
+        by="model",
+    )
 
 
 def checked(sentence: str, fact: str, must: tuple[str, ...]) -> tuple[str, str]:

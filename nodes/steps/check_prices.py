@@ -9,7 +9,21 @@ from nodes.messages import Item, Mail, PriceArguments, PriceQuestion, Unclear, W
 from nodes.tools.price_of import singular
 from nodes.tools.sold_in import place_of, sold_in
 
-NUMBERS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"]
+NUMBERS = [
+    "zero",
+    "one",
+    "two",
+    "three",
+    "four",
+    "five",
+    "six",
+    "seven",
+    "eight",
+    "nine",
+    "ten",
+    "eleven",
+    "twelve",
+]
 
 
 @node(calls=[sold_in])

@@ -13,7 +13,12 @@ def reply_with(name: str, reply: str) -> Node[Mail, Answer]:
 
     async def body(mail: Mail) -> Answer:
         return Answer(
-            number=mail.number, sender=mail.sender, message=mail.text, topic="chat", reply=reply, by="template"
+            number=mail.number,
+            sender=mail.sender,
+            message=mail.text,
+            topic="chat",
+            reply=reply,
+            by="template",
         )
 
     step: Any = node(name=name, description=f"Replies: {reply}")(body)

@@ -73,7 +73,9 @@ def grounded_by_facts(unfounded: Unfounded) -> Grounded:
     """What holds, and the facts themselves for the rest."""
     parts = unfounded.parts
     if not parts:
-        return Grounded(answer=unfounded.said.otherwise, rests_on=(), left_out=unfounded.left_out, by="nothing")
+        return Grounded(
+            answer=unfounded.said.otherwise, rests_on=(), left_out=unfounded.left_out, by="nothing"
+        )
     sentences = [part.sentence if part.holds else part.fact for part in parts]
     return Grounded(
         answer=" ".join(sentences),
@@ -125,7 +127,9 @@ def _each_fact_once(judged: list[Verdict]) -> tuple[Part, ...]:
         # One sentence a fact: the first that holds, else the first.
         if known is not None and (known.holds or not verdict.holds):
             continue
-        parts[verdict.fact] = Part(sentence=verdict.sentence, fact=verdict.fact, holds=verdict.holds)
+        parts[verdict.fact] = Part(
+            sentence=verdict.sentence, fact=verdict.fact, holds=verdict.holds
+        )
     return tuple(parts.values())
 
 

@@ -85,7 +85,8 @@ def _files(source: str) -> list[tuple[str, str]]:
     source = source.strip()
     if not source:
         return []
-    if "\n" in source or len(source) >= 1000:  # no path looks like that, and the system may refuse to look for it
+    # No path looks like that, and the system may refuse to look for it.
+    if "\n" in source or len(source) >= 1000:
         return [("text", source)]
     path = Path(source)
     if path.is_dir():

@@ -49,7 +49,9 @@ def read_rows(path: Path) -> list[tuple[str, str]]:
         if words:
             messages.append((sender.strip(), words))
     if not messages:
-        raise FileUnreadable(f"{path} holds no messages; put one in each line (.txt) or row (.csv, column 'message')")
+        raise FileUnreadable(
+            f"{path} holds no messages; put one in each line (.txt) or row (.csv, column 'message')"
+        )
     return messages
 
 
@@ -58,7 +60,9 @@ def _text(path: Path) -> str:
     try:
         text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
-        raise FileUnreadable(f"there is no file {path}; give a .csv or .txt file, or one message in quotes") from None
+        raise FileUnreadable(
+            f"there is no file {path}; give a .csv or .txt file, or one message in quotes"
+        ) from None
     except UnicodeDecodeError:
         raise FileUnreadable(not_a_text) from None
     except OSError as error:

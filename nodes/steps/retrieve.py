@@ -21,7 +21,12 @@ async def retrieve(mail: Mail, ctx: Context) -> Fact | Answer:
     if best.score < NEAR:
         reply = "I do not know that; a colleague will answer you."
         return Answer(
-            number=mail.number, sender=mail.sender, message=mail.text, topic="question", reply=reply, by="template"
+            number=mail.number,
+            sender=mail.sender,
+            message=mail.text,
+            topic="question",
+            reply=reply,
+            by="template",
         )
     return Fact(mail=mail, topic="question", text=best.sentence, must=key_words(best.sentence))
 

@@ -13,5 +13,10 @@ async def use_template(reached: LimitReached) -> Answer:
     fact = rejected.draft.fact
     mail = fact.mail
     return Answer(
-        number=mail.number, sender=mail.sender, message=mail.text, topic=fact.topic, reply=fact.text, by="template"
+        number=mail.number,
+        sender=mail.sender,
+        message=mail.text,
+        topic=fact.topic,
+        reply=fact.text,
+        by="template",
     )

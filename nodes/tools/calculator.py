@@ -80,7 +80,9 @@ def evaluate(expression: str) -> Number | bool:
     place = known.end() if known is not None else 0
     if place < len(text):
         strange = f"{text[place]!r} at character {place + 1}"
-        raise ToolError(f"{strange} means nothing here; write ** for a power, * for times, / for by")
+        raise ToolError(
+            f"{strange} means nothing here; write ** for a power, * for times, / for by"
+        )
     line = " ".join(text.split())  # a newline would end the sum
     try:
         tree = ast.parse(line, mode="eval")
@@ -112,7 +114,10 @@ class _Sum:
         except ZeroDivisionError:
             self.fail(node, "division by zero")
         except OverflowError:
-            self.fail(node, f"the result has more than {DIGITS} digits, or is too large for a number that is not exact")
+            self.fail(
+                node,
+                f"the result has more than {DIGITS} digits, or is too large for a number that is not exact",
+            )
         except TypeError:
             self.fail(node, "that many numbers do not fit this function")
         except ValueError as error:

@@ -40,7 +40,9 @@ def system_clock() -> datetime:
     return datetime.now(UTC)
 
 
-def dates(*, zone: str = "UTC", clock: Callable[[], datetime] = system_clock) -> tuple[Tool[Any, Any], ...]:
+def dates(
+    *, zone: str = "UTC", clock: Callable[[], datetime] = system_clock
+) -> tuple[Tool[Any, Any], ...]:
     """Tools for dates: now, shift_date, between_dates, convert_zone.
 
     Args:
@@ -76,13 +78,17 @@ def _converter(home: str) -> Tool[Any, Any]:
         """
         moment = moment_of(when)
         if not isinstance(moment, datetime):
-            raise ToolError(f"{when!r} has no time, and a day is not the same everywhere; write 2026-03-01T14:30")
+            raise ToolError(
+                f"{when!r} has no time, and a day is not the same everywhere; write 2026-03-01T14:30"
+            )
         try:
             if moment.tzinfo is None:
                 moment = existing(moment.replace(tzinfo=zone_of(zone)))
             return shown(moment.astimezone(zone_of(to)))
         except OverflowError:
-            raise ToolError(f"{when!r} would be outside of the years 1 to 9999 there; take another moment") from None
+            raise ToolError(
+                f"{when!r} would be outside of the years 1 to 9999 there; take another moment"
+            ) from None
 
     return convert_zone
 
@@ -139,9 +145,13 @@ def between_dates(start: When, end: When) -> Span:
     one = moment_of(start)
     other = moment_of(end)
     if isinstance(one, datetime) != isinstance(other, datetime):
-        raise ToolError(f"{start!r} and {end!r}: one has a time and one has none; give both or neither")
+        raise ToolError(
+            f"{start!r} and {end!r}: one has a time and one has none; give both or neither"
+        )
     if (_zone(one) is None) != (_zone(other) is None):
-        raise ToolError(f"{start!r} and {end!r}: one has a zone and one has none; give both or neither")
+        raise ToolError(
+            f"{start!r} and {end!r}: one has a zone and one has none; give both or neither"
+        )
     seconds = round((other - one).total_seconds())
     sign = "-" if seconds < 0 else ""
     # The calendar counts forwards only: from 31 January, a month back and a month on are not the same days.
@@ -176,7 +186,9 @@ def zone_of(name: str) -> tzinfo:
     try:
         return ZoneInfo(name)
     except (ValueError, OSError, LookupError):
-        raise ToolError(f"there is no zone {name!r}; write one such as UTC, Europe/Paris or America/New_York") from None
+        raise ToolError(
+            f"there is no zone {name!r}; write one such as UTC, Europe/Paris or America/New_York"
+        ) from None
 
 
 def existing(moment: datetime) -> datetime:

@@ -35,12 +35,26 @@ MAX_BYTES = 2_000_000
 MAX_SECONDS = 30.0
 MAX_ADDRESSES = 3
 """Addresses of a name that are tried before giving up."""
-READABLE = ("text/", "application/json", "application/xml", "application/xhtml+xml", "application/javascript")
+READABLE = (
+    "text/",
+    "application/json",
+    "application/xml",
+    "application/xhtml+xml",
+    "application/javascript",
+)
 
 # What `ipaddress` calls global although a packet to it ends up at an IPv4 address that is written inside it, or may.
 EMBEDDING = tuple(
     ipaddress.ip_network(each)
-    for each in ("::/96", "::ffff:0:0/96", "64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "2001::/32", "fec0::/10")
+    for each in (
+        "::/96",
+        "::ffff:0:0/96",
+        "64:ff9b::/96",
+        "64:ff9b:1::/48",
+        "2002::/16",
+        "2001::/32",
+        "fec0::/10",
+    )
 )
 
 CHARSETS = frozenset(
@@ -48,8 +62,30 @@ CHARSETS = frozenset(
         *("utf-8", "utf-8-sig", "utf-16", "utf-16-be", "utf-16-le", "utf-32", "ascii"),
         *(f"iso8859-{part}" for part in range(1, 17) if part != 12),
         *(f"cp{page}" for page in (437, 850, 852, 866, 874, *range(1250, 1259))),
-        *("koi8-r", "koi8-u", "mac-roman", "mac-cyrillic", "tis-620", "hz", "johab", "cp949", "cp950", "cp932"),
-        *("gb2312", "gbk", "gb18030", "big5", "big5hkscs", "euc_jp", "shift_jis", "euc_kr", "iso2022_jp", "iso2022_kr"),
+        *(
+            "koi8-r",
+            "koi8-u",
+            "mac-roman",
+            "mac-cyrillic",
+            "tis-620",
+            "hz",
+            "johab",
+            "cp949",
+            "cp950",
+            "cp932",
+        ),
+        *(
+            "gb2312",
+            "gbk",
+            "gb18030",
+            "big5",
+            "big5hkscs",
+            "euc_jp",
+            "shift_jis",
+            "euc_kr",
+            "iso2022_jp",
+            "iso2022_kr",
+        ),
     ]
 )
 """Charsets of pages, by Python's names: each decodes in linear time."""
@@ -104,7 +140,9 @@ class Web:
         if isinstance(self.hosts, str) or isinstance(self.allow_private, str):
             raise DeclarationError("hosts and allow_private are lists of names, not one text")
         if any(":" not in each for each in self.allow_private):
-            raise DeclarationError(f"allow_private={list(self.allow_private)!r}: write host:port, each with its port")
+            raise DeclarationError(
+                f"allow_private={list(self.allow_private)!r}: write host:port, each with its port"
+            )
 
     async def get(self, url: str) -> Fetched:
         """What is at an address, redirects followed."""
@@ -134,10 +172,16 @@ class Web:
             try:
                 url = str(httpx.URL(url).join(answer.location))
             except (httpx.InvalidURL, ValueError):
-                raise ToolError(f"{url} leads to {answer.location[:200]!r}, which is not a URL; ask another") from None
-        raise ToolError(f"more than {MAX_REDIRECTS} redirects, the last one to {url[:200]}; ask for another address")
+                raise ToolError(
+                    f"{url} leads to {answer.location[:200]!r}, which is not a URL; ask another"
+                ) from None
+        raise ToolError(
+            f"more than {MAX_REDIRECTS} redirects, the last one to {url[:200]}; ask for another address"
+        )
 
-    async def _once(self, method: str, url: str, body: bytes | None = None, kind: str = "") -> Fetched:
+    async def _once(
+        self, method: str, url: str, body: bytes | None = None, kind: str = ""
+    ) -> Fetched:
         import httpx
 
         asked = self.checked(url)
@@ -187,11 +231,15 @@ class Web:
             asked = httpx.URL(url.strip())
             host = asked.raw_host.decode().lower().rstrip(".")
         except (httpx.InvalidURL, ValueError, TypeError) as error:
-            raise ToolError(f"{url[:200]!r} is not a URL ({error}); write https://host/path") from None
+            raise ToolError(
+                f"{url[:200]!r} is not a URL ({error}); write https://host/path"
+            ) from None
         if asked.scheme not in ("http", "https") or not HOST.fullmatch(host):
             raise ToolError(f"{url[:200]!r} has no http or https address; write https://host/path")
         if asked.userinfo:
-            raise ToolError("the URL has a user name or password in it, which is not allowed; leave it out")
+            raise ToolError(
+                "the URL has a user name or password in it, which is not allowed; leave it out"
+            )
         if self.hosts is None:
             return asked
         if not any(_is_like(host, each.lower()) for each in self.hosts):
@@ -210,12 +258,16 @@ class Web:
         try:
             found = await self.resolve(host, port)
         except (OSError, UnicodeError) as error:
-            raise ToolError(f"the name {host!r} has no address ({error}); check how it is written") from None
+            raise ToolError(
+                f"the name {host!r} has no address ({error}); check how it is written"
+            ) from None
         # All of them: the one that is connected to is whichever answers.
         if f"{host}:{port}" not in self.allow_private:
             for address in found:
                 if not in_the_open(address):
-                    raise ToolError(f"{host!r} is at {address}, which is not in the open internet; ask another host")
+                    raise ToolError(
+                        f"{host!r} is at {address}, which is not in the open internet; ask another host"
+                    )
         return found[:MAX_ADDRESSES]
 
     async def _read(self, asked: httpx.URL, answer: httpx.Response) -> Fetched:
@@ -226,7 +278,9 @@ class Web:
         if location and status in (301, 302, 303, 307, 308):
             return Fetched(url=str(asked), status=status, type=kind, text="", location=location)
         if kind and not kind.startswith(READABLE) and not kind.endswith(("+json", "+xml")):
-            raise ToolError(f"{asked} is {kind}, which is not text; ask for a page, JSON or plain text")
+            raise ToolError(
+                f"{asked} is {kind}, which is not text; ask for a page, JSON or plain text"
+            )
         content = bytearray()
         async for piece in unpacked(answer, self.most_bytes):
             content += piece
@@ -243,8 +297,11 @@ async def unpacked(answer: httpx.Response, most: int) -> AsyncIterator[bytes]:
     """
     packing = answer.headers.get("content-encoding", "identity").strip().lower()
     if packing not in ("identity", "gzip", "x-gzip", "deflate", ""):
-        raise ToolError(f"the server packs with {packing!r}, which it was not asked for; ask another server")
-    zipped = zlib.decompressobj(wbits=47) if packing in ("gzip", "x-gzip", "deflate") else None  # 47: gzip or zlib
+        raise ToolError(
+            f"the server packs with {packing!r}, which it was not asked for; ask another server"
+        )
+    # 47: gzip or zlib.
+    zipped = zlib.decompressobj(wbits=47) if packing in ("gzip", "x-gzip", "deflate") else None
     # Both are counted: a bomb is small before it is unpacked, and a server may send without an end.
     room = most + 1
     came = 0
@@ -253,7 +310,9 @@ async def unpacked(answer: httpx.Response, most: int) -> AsyncIterator[bytes]:
         try:
             out = piece[:room] if zipped is None else zipped.decompress(piece, room)
         except zlib.error as error:
-            raise ToolError(f"the server's answer cannot be unpacked ({error}); ask another address") from None
+            raise ToolError(
+                f"the server's answer cannot be unpacked ({error}); ask another address"
+            ) from None
         room -= len(out)
         yield out
         if room <= 0 or came > most:
@@ -322,7 +381,9 @@ def post(hosts: Sequence[str], **limits: Any) -> Tool[Any, Any]:
     async def post(
         url: Url,
         body: Annotated[str, Field(max_length=MAX_BYTES)],
-        type: Annotated[str, Field(pattern=r"^[\w.+-]+/[\w.+-]+$", max_length=100)] = "application/json",
+        type: Annotated[
+            str, Field(pattern=r"^[\w.+-]+/[\w.+-]+$", max_length=100)
+        ] = "application/json",
     ) -> Fetched:
         """Send a text to a web address and get the answer; a redirect is reported as `location`, not followed.
 

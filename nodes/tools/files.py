@@ -92,7 +92,9 @@ def _read_file(folder_root: Root, file_limit: int) -> Tool[Any, Any]:
         if not count:
             return f"[{path} is empty]"
         if start > count:
-            raise ToolError(f"{path!r} has {count} lines, so none from line {start} on; choose a smaller start")
+            raise ToolError(
+                f"{path!r} has {count} lines, so none from line {start} on; choose a smaller start"
+            )
         before = start - 1
         part = every[before : before + lines]
         last = before + len(part)
@@ -129,7 +131,9 @@ def _list_files(folder_root: Root) -> Tool[Any, Any]:
             if not fits(entry.path, pattern):
                 continue
             if len(shown) == most:
-                shown.append(f"[the first {most}; there are more: narrow the folder or the pattern]")
+                shown.append(
+                    f"[the first {most}; there are more: narrow the folder or the pattern]"
+                )
                 break
             mark = _MARKS.get(entry.kind, f"  {entry.size}")
             shown.append(visible(entry.path) + mark)
@@ -157,10 +161,14 @@ def _grep_files(folder_root: Root, file_limit: int) -> Tool[Any, Any]:
             most: how many lines at most.
         """
         paths, texts, note = _texts(folder_root, folder, files, file_limit)
-        found = matching_lines(pattern, texts, ignore_case=ignore_case, most=most + 1, seconds=MATCHING_S)
+        found = matching_lines(
+            pattern, texts, ignore_case=ignore_case, most=most + 1, seconds=MATCHING_S
+        )
         shown = [f"{paths[text]}:{line}: {words}" for text, line, words in found[:most]]
         if len(found) > most:
-            shown.append(f"[the first {most} lines; there are more: narrow the pattern or the folder]")
+            shown.append(
+                f"[the first {most} lines; there are more: narrow the pattern or the folder]"
+            )
         elif not shown:
             shown.append(f"[no line matches in {len(texts)} text files]")
         if note:
@@ -170,7 +178,9 @@ def _grep_files(folder_root: Root, file_limit: int) -> Tool[Any, Any]:
     return grep_files
 
 
-def _texts(folder_root: Root, folder: str, files: str, file_limit: int) -> tuple[list[str], list[str], str]:
+def _texts(
+    folder_root: Root, folder: str, files: str, file_limit: int
+) -> tuple[list[str], list[str], str]:
     """The paths and texts of the files below a folder that are searched, and a note if there are more."""
     paths: list[str] = []
     texts: list[str] = []
@@ -214,7 +224,9 @@ def _writers(folder_root: Root, file_limit: int) -> tuple[Tool[Any, Any], Tool[A
         return f"{path} has {len(written)} bytes now"
 
     @tool(effects=["reads", "writes"], concurrency_safe=False, timeout_s=20)
-    def edit_file(path: FilePath, old: Annotated[str, Field(min_length=1)], new: Content, every: bool = False) -> str:
+    def edit_file(
+        path: FilePath, old: Annotated[str, Field(min_length=1)], new: Content, every: bool = False
+    ) -> str:
         """Replace a piece of a text file. The old text must be in the file exactly once, or `every` is true.
 
         Args:
@@ -242,9 +254,12 @@ def _writers(folder_root: Root, file_limit: int) -> tuple[Tool[Any, Any], Tool[A
                 )
             count = text.count(old)
             growth = len(new) - len(old)
-            size = len(text) + count * growth  # before it is made: a file times a file fills any memory
+            # Before it is made: a file times a file fills any memory.
+            size = len(text) + count * growth
             if size > file_limit:
-                raise ToolError(f"{path!r} would have more than {file_limit} characters; replace it by less")
+                raise ToolError(
+                    f"{path!r} would have more than {file_limit} characters; replace it by less"
+                )
             replaced = text.replace(old, new)
             folder_root.write(path, stored(path, replaced, file_limit))
         first = line_of(text, places[0])
@@ -262,7 +277,9 @@ def visited(folder_root: Root, folder: str, *, recursive: bool) -> Iterator[Entr
     end = time.monotonic() + VISITING_S
     for count, entry in enumerate(folder_root.entries(folder, recursive=recursive), 1):
         if count > MAX_ENTRIES or time.monotonic() > end:
-            raise ToolError(f"{folder!r} has too much in it to look at (over {count - 1} entries); name a folder in it")
+            raise ToolError(
+                f"{folder!r} has too much in it to look at (over {count - 1} entries); name a folder in it"
+            )
         yield entry
 
 
@@ -281,7 +298,9 @@ def text_of(path: str, content: bytes) -> str:
         ToolError: it is binary, or not UTF-8.
     """
     if b"\0" in content:
-        raise ToolError(f"{path!r} is a binary file of {len(content)} bytes; there is no text to show")
+        raise ToolError(
+            f"{path!r} is a binary file of {len(content)} bytes; there is no text to show"
+        )
     try:
         return content.decode()
     except UnicodeDecodeError as error:
@@ -313,7 +332,9 @@ def stored(path: str, content: str, most: int) -> bytes:
             f"half a character (a lone surrogate) is at {error.start} of the text; write it whole"
         ) from None
     if len(written) > most:
-        raise ToolError(f"{path!r} would have {len(written)} bytes, more than {most}; put less into it")
+        raise ToolError(
+            f"{path!r} would have {len(written)} bytes, more than {most}; put less into it"
+        )
     return written
 
 

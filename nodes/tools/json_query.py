@@ -69,7 +69,9 @@ class Matches(Message):
 
 
 @tool(timeout_s=20)
-def query_json(document: Document, path: Path, most: Annotated[int, Field(ge=1, le=1_000)] = 100) -> Matches:
+def query_json(
+    document: Document, path: Path, most: Annotated[int, Field(ge=1, le=1_000)] = 100
+) -> Matches:
     """Take values out of a JSON text by a JSONPath, for example $.items[?@.price < 10].name or $..id.
 
     Args:
@@ -120,7 +122,9 @@ def read(document: str) -> Json:
     for _ in range(MAX_LEVELS):
         level = _containers(inner for above in level for inner in _inside(above))
     if level:
-        raise ToolError(f"the document is more than {MAX_LEVELS} levels deep; send the part that matters")
+        raise ToolError(
+            f"the document is more than {MAX_LEVELS} levels deep; send the part that matters"
+        )
     return value
 
 
@@ -171,7 +175,9 @@ class _Budget:
         """Counts values that are looked at; a comparison looks at all that is in them."""
         self.left -= values
         if self.left < 0:
-            raise ToolError(f"the path looks at more than {MAX_VALUES} values; name more of the way, use .. less")
+            raise ToolError(
+                f"the path looks at more than {MAX_VALUES} values; name more of the way, use .. less"
+            )
 
 
 @dataclass(frozen=True)
@@ -184,7 +190,9 @@ class _Segment:
     """Whether it leads to one value at most."""
 
 
-def _walk(segments: tuple[_Segment, ...], budget: _Budget, root: Json, start: Located) -> Iterator[Located]:
+def _walk(
+    segments: tuple[_Segment, ...], budget: _Budget, root: Json, start: Located
+) -> Iterator[Located]:
     if not segments:
         yield start
         return
@@ -217,7 +225,8 @@ def _below(budget: _Budget, start: Located) -> Iterator[Located]:
         budget.spend()
         yield located
         inner = list(_children(located))
-        budget.spend(len(inner) // LISTED_A_LOOK)  # they are listed here, whether the search goes on to them or not
+        # They are listed here, whether the search goes on to them or not.
+        budget.spend(len(inner) // LISTED_A_LOOK)
         todo += reversed(inner)
 
 
@@ -322,7 +331,8 @@ class _Reader:
         if found is None:
             self.fail("this text in quotes has no end, or a character that must be escaped")
         inner = found[2]
-        if inner is None:  # in single quotes: as JSON has it, `'` needs no escape there, and `"` does
+        # In single quotes: as JSON has it, `'` needs no escape there, and `"` does.
+        if inner is None:
             inner = found[1].replace("\\'", "'").replace('"', '\\"').replace('\\\\"', '\\"')
         try:
             text: str = json.loads(f'"{inner}"')
@@ -380,7 +390,9 @@ class _Reader:
         right, _ = self.comparable()
         if left is None or right is None:
             self.fail("only a path to one value can be compared, without *, slices, filters and ..")
-        return lambda budget, root, here: _holds(budget, left(budget, root, here), operator, right(budget, root, here))
+        return lambda budget, root, here: _holds(
+            budget, left(budget, root, here), operator, right(budget, root, here)
+        )
 
     def one_of(self, texts: Iterable[str]) -> str | None:
         for text in texts:
@@ -403,7 +415,9 @@ class _Reader:
             return self.quoted()
         number = self.match(NUMBER)
         if number is None:
-            self.fail("@, $, a number, a text in quotes, true, false or null belongs here; there are no functions")
+            self.fail(
+                "@, $, a number, a text in quotes, true, false or null belongs here; there are no functions"
+            )
         return json.loads(number)
 
     def path(self) -> tuple[Get | None, Test]:

@@ -31,7 +31,10 @@ TAG = re.compile(r"[a-zA-Z][^\s/>]*")
 ATTRIBUTE = re.compile(r"""[\s/]*([^\s/>=][^\s/>=]*)(?:\s*=\s*("[^"]*"|'[^']*'|[^\s>"']*))?""")
 LONG_NUMBER = re.compile(r"&#(?:[0-9]{8,}|[xX][0-9a-fA-F]{7,});?")
 """A reference to a character beyond the last one: no reader knows it, and Python refuses to read thousands of digits."""
-RAW = {name: re.compile(f"</{name}(?=[\\s/>])", re.IGNORECASE) for name in ("script", "style", "textarea", "title")}
+RAW = {
+    name: re.compile(f"</{name}(?=[\\s/>])", re.IGNORECASE)
+    for name in ("script", "style", "textarea", "title")
+}
 
 
 def _words(text: str) -> frozenset[str]:
@@ -78,7 +81,8 @@ def page(hosts: Sequence[str] | None = None, **limits: Any) -> Tool[Any, Any]:
             url: the address, beginning with https:// or http://.
         """
         answer = await web.get(url)
-        return await in_thread(_read, answer)  # a large page takes a second or two, and the loop has others to serve
+        # A large page takes a second or two, and the loop has others to serve.
+        return await in_thread(_read, answer)
 
     return read_page
 
@@ -87,7 +91,13 @@ def _read(answer: Fetched) -> Page:
     text = answer.text
     if "html" in answer.type or (not answer.type and "<" in text):
         text = page_text(answer.text, base=answer.url)
-    return Page(url=answer.url, status=answer.status, title=page_title(answer.text), text=text, cut=answer.cut)
+    return Page(
+        url=answer.url,
+        status=answer.status,
+        title=page_title(answer.text),
+        text=text,
+        cut=answer.cut,
+    )
 
 
 def page_title(source: str) -> str:
@@ -123,7 +133,7 @@ def page_text(source: str, *, base: str = "") -> str:
     return writer.finish()
 
 
-# -- the scanner -------------------------------------------------------------------------------------------------------
+# -- the scanner -----------------------------------------------------------------------------------
 class Piece(NamedTuple):
     """A piece of HTML: a text, a start or end tag, or the raw text of a script or title."""
 
@@ -218,7 +228,7 @@ def _behind_quote(source: str, at: int) -> int:
     return at + 1 if source.find(quote, at + 1) >= 0 else -1
 
 
-# -- the writer --------------------------------------------------------------------------------------------------------
+# -- the writer ------------------------------------------------------------------------------------
 class _Writer:
     """Markdown, written as the tags come.
 
@@ -281,7 +291,8 @@ class _Writer:
             self.code += 1
             self.line.append("`")
         elif name == "a" and attributes.get("href"):
-            if self.link:  # a link in a link ends the outer one, as in browsers; each word is in one link at most
+            # A link in a link ends the outer one, as in browsers; each word is in one link at most.
+            if self.link:
                 self.close_link()
             self.link.append((attributes["href"], len(self.line)))
 
@@ -302,7 +313,8 @@ class _Writer:
             case "tr":
                 self.close_row()
                 self.cells = []
-            case _ if not is_in_row:  # a cell is one line, in which headings and items have no place
+            # A cell is one line, in which headings and items have no place.
+            case _ if not is_in_row:
                 self._begin(name)
 
     def _begin(self, name: str) -> None:

@@ -47,7 +47,9 @@ def priced(row: dict[str, str]) -> dict[str, str]:
     except InvalidOperation:
         price = Decimal(-1)  # refused below, as a price below zero is
     if not price.is_finite() or not 0 <= price < 10**9:
-        raise ToolError(f"the price of {item} is {text!r}; mend prices.csv (a number with a point, not below 0)")
+        raise ToolError(
+            f"the price of {item} is {text!r}; mend prices.csv (a number with a point, not below 0)"
+        )
     return {"item": item.lower(), "price": text, "unit": unit}
 
 

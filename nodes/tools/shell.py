@@ -73,7 +73,9 @@ def shell(
         raise DeclarationError(f"shell(cwd={str(cwd)!r}): there is no such folder")
     # Here and not at the first call: a desk that cannot stop what it starts should not open.
     if not hasattr(os, "killpg"):
-        raise DeclarationError("this system has no process groups, so a command's children could not be stopped")
+        raise DeclarationError(
+            "this system has no process groups, so a command's children could not be stopped"
+        )
     places = _absolute(os.environ.get("PATH", os.defpath) if path is None else path)
     variables = {**(env or {}), "PATH": places}
     listed = ", ".join(" ".join(beginning) for beginning in beginnings)
@@ -93,7 +95,9 @@ def shell(
         """
         beginning = _allowed_beginning(command, beginnings)
         if beginning is None:
-            raise ToolError(f"{' '.join(command)[:200]!r} is not allowed; commands must begin with one of: {listed}")
+            raise ToolError(
+                f"{' '.join(command)[:200]!r} is not allowed; commands must begin with one of: {listed}"
+            )
         if not all(_is_argument(argument) for argument in command):
             raise ToolError("an argument has a NUL or half a character in it; write it without")
         # Found here, in the PATH that commands get: the search that comes with `exec` would use this process's own.
@@ -103,8 +107,12 @@ def shell(
             raise ToolError(f"there is no program {name!r} here; use another of: {listed}")
         more = runs_more(beginning, command)
         if more:
-            raise ToolError(f"{more[:200]!r} would run another program, or write any file; leave it out")
-        return await run(command, program, folder, {**environment(beginning), **variables}, seconds, kept)
+            raise ToolError(
+                f"{more[:200]!r} would run another program, or write any file; leave it out"
+            )
+        return await run(
+            command, program, folder, {**environment(beginning), **variables}, seconds, kept
+        )
 
     return run_command
 
@@ -113,7 +121,9 @@ def _beginnings(allowed: Sequence[str | Sequence[str]]) -> list[tuple[str, ...]]
     beginnings = [(each,) if isinstance(each, str) else tuple(each) for each in allowed]
     is_list = not isinstance(allowed, str) and bool(beginnings)
     if not is_list or not all(beginning and all(beginning) for beginning in beginnings):
-        raise DeclarationError(f"shell({allowed!r}): give a list of programs or beginnings of commands")
+        raise DeclarationError(
+            f"shell({allowed!r}): give a list of programs or beginnings of commands"
+        )
     return beginnings
 
 
@@ -123,13 +133,24 @@ def _absolute(path: str) -> str:
     return os.pathsep.join(places)
 
 
-def _allowed_beginning(command: Sequence[str], beginnings: Sequence[tuple[str, ...]]) -> tuple[str, ...] | None:
+def _allowed_beginning(
+    command: Sequence[str], beginnings: Sequence[tuple[str, ...]]
+) -> tuple[str, ...] | None:
     """The shortest beginning that allows a command: whoever has allowed all of git has not only allowed its status."""
-    fitting = [beginning for beginning in beginnings if tuple(command[: len(beginning)]) == beginning]
+    fitting = [
+        beginning for beginning in beginnings if tuple(command[: len(beginning)]) == beginning
+    ]
     return min(fitting, key=len, default=None)
 
 
-async def run(command: Sequence[str], program: str, cwd: str, env: Mapping[str, str], seconds: float, kept: int) -> Ran:
+async def run(
+    command: Sequence[str],
+    program: str,
+    cwd: str,
+    env: Mapping[str, str],
+    seconds: float,
+    kept: int,
+) -> Ran:
     """Runs a command, for so long at most. Whether it ends, takes too long or is cancelled: its group is killed."""
     timed_out = False
     with Drain(kept) as out, Drain(kept) as err:
@@ -145,7 +166,9 @@ async def run(command: Sequence[str], program: str, cwd: str, env: Mapping[str, 
                 start_new_session=True,
             )
         except OSError as error:
-            raise ToolError(f"{program!r} cannot be run: {error.strerror}; use another program") from None
+            raise ToolError(
+                f"{program!r} cannot be run: {error.strerror}; use another program"
+            ) from None
         finally:
             out.close_end()
             err.close_end()
@@ -160,7 +183,12 @@ async def run(command: Sequence[str], program: str, cwd: str, env: Mapping[str, 
                 os.killpg(process.pid, signal.SIGKILL)
             code = await end_of(process)
         await asyncio.wait([out.closed, err.closed], timeout=DRAIN_S)
-        return Ran(exit_code=None if timed_out else code, stdout=out.text(), stderr=err.text(), timed_out=timed_out)
+        return Ran(
+            exit_code=None if timed_out else code,
+            stdout=out.text(),
+            stderr=err.text(),
+            timed_out=timed_out,
+        )
 
 
 async def end_of(process: asyncio.subprocess.Process) -> int:

@@ -152,9 +152,13 @@ class Database:
     def _problem(self, answer: dict[str, Any], write: bool) -> str:
         if answer["refused"]:
             may = "read and changed" if write else "only read"
-            return f"{answer['refused'][0]} is not allowed: this one file may be {may}; ask without it"
+            return (
+                f"{answer['refused'][0]} is not allowed: this one file may be {may}; ask without it"
+            )
         if answer["late"]:
-            return f"the statement took longer than {self.seconds:g} s; ask for less, or use an index"
+            return (
+                f"the statement took longer than {self.seconds:g} s; ask for less, or use an index"
+            )
         if "one statement" in answer["error"]:
             return "that is more than one statement; send them one by one"
         return f"SQLite: {answer['error']}; mend the statement or its values (list_tables shows the tables)"

@@ -72,7 +72,10 @@ def count_text(text: Text, piece: str = "") -> Counts | int:
 
 @tool(timeout_s=20)
 def extract_text(
-    text: Text, pattern: Pattern, ignore_case: bool = False, most: Annotated[int, Field(ge=1, le=1_000)] = 100
+    text: Text,
+    pattern: Pattern,
+    ignore_case: bool = False,
+    most: Annotated[int, Field(ge=1, le=1_000)] = 100,
 ) -> list[Found]:
     """Find all that matches a regular expression in a text.
 
@@ -83,7 +86,9 @@ def extract_text(
         most: how many matches at most.
     """
     found = matches(pattern, text, ignore_case=ignore_case, most=most, seconds=MATCHING_S)
-    return [Found(start=start, text=whole, groups=tuple(groups)) for start, _, whole, groups in found]
+    return [
+        Found(start=start, text=whole, groups=tuple(groups)) for start, _, whole, groups in found
+    ]
 
 
 @tool(timeout_s=20)
@@ -101,9 +106,12 @@ def replace_text(text: Text, old: Pattern, new: Text, regex: bool = False) -> Re
         result, count = replaced(old, new, text, most=most, seconds=MATCHING_S)
         return Replaced(text=result, count=count)
     count = text.count(old)
-    size = len(text) + count * (len(new) - len(old))  # before it is made: a text times a text fills any memory
+    # Before it is made: a text times a text fills any memory.
+    size = len(text) + count * (len(new) - len(old))
     if size > most:
-        raise ToolError(f"the result would have more than {most} characters; replace less at a time")
+        raise ToolError(
+            f"the result would have more than {most} characters; replace less at a time"
+        )
     return Replaced(text=text.replace(old, new), count=count)
 
 
@@ -128,7 +136,8 @@ def diff_texts(old: Text, new: Text, context: Annotated[int, Field(ge=0, le=20)]
 
 @tool
 def change_case(
-    text: Text, to: Literal["lower", "upper", "title", "sentence", "snake", "kebab", "camel", "slug"]
+    text: Text,
+    to: Literal["lower", "upper", "title", "sentence", "snake", "kebab", "camel", "slug"],
 ) -> str:
     """Write a text in another case.
 
@@ -168,5 +177,11 @@ def words_of(text: str) -> list[str]:
     return re.findall(r"[^\W_]+", apart)
 
 
-text_tools: tuple[Tool[Any, Any], ...] = (count_text, extract_text, replace_text, diff_texts, change_case)
+text_tools: tuple[Tool[Any, Any], ...] = (
+    count_text,
+    extract_text,
+    replace_text,
+    diff_texts,
+    change_case,
+)
 """All of them, for an agent's `tools`."""

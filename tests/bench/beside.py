@@ -25,7 +25,9 @@ def assert_costs(ours: Work, bare: Work, most: float, *clocks: Clock) -> None:
     asyncio.run(_assert_costs(ours, bare, most, ours_by, bare_by))
 
 
-async def _assert_costs(ours: Work, bare: Work, most: float, ours_by: Clock, bare_by: Clock) -> None:
+async def _assert_costs(
+    ours: Work, bare: Work, most: float, ours_by: Clock, bare_by: Clock
+) -> None:
     best = [float("inf"), float("inf")]
     await ours()
     await bare()

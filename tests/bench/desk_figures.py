@@ -90,7 +90,9 @@ async def document_answers(rows: list[dict[str, str]], folder: str) -> tuple[lis
 
 def judge(answers: list[Answer], documents: Path) -> tuple[list[Answer], list[Answer]]:
     """The false replies, and those that nobody has judged."""
-    text = " ".join(" ".join(path.read_text(encoding="utf-8").split()) for path in documents.glob("*.md"))
+    text = " ".join(
+        " ".join(path.read_text(encoding="utf-8").split()) for path in documents.glob("*.md")
+    )
     with JUDGED.open(encoding="utf-8") as file:
         verdicts = {(row["message"], row["reply"]): row["false"] for row in csv.DictReader(file)}
     told = [a for a in answers if a.by == "model" and a.reply not in text]
@@ -103,7 +105,10 @@ async def main(rows: list[dict[str, str]], folder: str, agent: bool) -> None:
     answers, calls = await (document_answers(rows, folder) if folder else desk_answers(rows))
     seconds = time.perf_counter() - begun
     false, unjudged = judge(answers, Path(folder) if folder else SHOP / "docs")
-    right = sum(is_right(a.reply, row["must"]) and a not in false for a, row in zip(answers, rows, strict=True))
+    right = sum(
+        is_right(a.reply, row["must"]) and a not in false
+        for a, row in zip(answers, rows, strict=True)
+    )
     print(
         f"desk:  {right} of {len(rows)} right, {len(false)} false, {calls} model calls, {seconds / len(rows):.2f} s each"
     )

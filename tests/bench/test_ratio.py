@@ -38,7 +38,9 @@ def test_a_loop_costs_at_most_five_times_its_nodes() -> None:
     async def b(m: Msg) -> Msg:
         return Msg(n=m.n, tag=m.tag)
 
-    graph = Graph("loop", START >> a >> b, b.when(lambda m: m.n < 2000).limit(2000) >> a, b.otherwise >> END)
+    graph = Graph(
+        "loop", START >> a >> b, b.when(lambda m: m.n < 2000).limit(2000) >> a, b.otherwise >> END
+    )
 
     async def bare() -> None:
         m = Msg()
@@ -118,7 +120,12 @@ def _parts(shape: str, size: int) -> list[Any]:
             source = join
     for n in range(size if shape != "nest" else 0):
         if shape == "ladder":
-            fork, a, b, join = step.named(f"f{n}"), step.named(f"a{n}"), step.named(f"b{n}"), gather.named(f"g{n}")
+            fork, a, b, join = (
+                step.named(f"f{n}"),
+                step.named(f"a{n}"),
+                step.named(f"b{n}"),
+                gather.named(f"g{n}"),
+            )
             paths += [source >> fork >> (a, b) >> join]
             source = join
         else:

@@ -30,7 +30,11 @@ async def joined(xs: list[str]) -> str:
 def large() -> Graph[Any, Any]:
     path: Any = START
     for number in range(15):
-        path = path >> [same.named(f"part_{number}_{i}") for i in range(19)] >> joined.named(f"join_{number}")
+        path = (
+            path
+            >> [same.named(f"part_{number}_{i}") for i in range(19)]
+            >> joined.named(f"join_{number}")
+        )
     return Graph("large", path >> END)
 
 
@@ -46,7 +50,9 @@ def large() -> Graph[Any, Any]:
         pytest.param(large, {"fold": False}, id="300"),
     ],
 )
-def test_a_picture_costs_at_most_twice_its_layout(make: Callable[[], Graph[Any, Any]], options: dict[str, Any]) -> None:
+def test_a_picture_costs_at_most_twice_its_layout(
+    make: Callable[[], Graph[Any, Any]], options: dict[str, Any]
+) -> None:
     """Our own part is what this process has computed: what else the machine does is not held against it."""
     graph = make()
     drawn = picture(graph, **options)
@@ -60,4 +66,10 @@ def test_a_picture_costs_at_most_twice_its_layout(make: Callable[[], Graph[Any, 
     most = (
         2 if drawn.size > len(graph.nodes) / 2 else 3
     )  # 300 nodes are read, and 32 shapes are laid out: 1.7 on a quiet machine
-    assert_costs(at_once(own), at_once(lambda: rendered(source, "svg")), most - 1, time.process_time, time.perf_counter)
+    assert_costs(
+        at_once(own),
+        at_once(lambda: rendered(source, "svg")),
+        most - 1,
+        time.process_time,
+        time.perf_counter,
+    )

@@ -30,9 +30,16 @@ TRIES = 6
 def stream_of(deltas: int) -> bytes:
     def event(delta: dict[str, Any], finish: str | None = None) -> bytes:
         choice = {"index": 0, "delta": delta, "finish_reason": finish}
-        return b"data: " + json.dumps({"id": "c", "model": "m", "choices": [choice]}).encode() + b"\n\n"
+        return (
+            b"data: "
+            + json.dumps({"id": "c", "model": "m", "choices": [choice]}).encode()
+            + b"\n\n"
+        )
 
-    pieces = [event({"role": "assistant", "content": ""}), *(event({"content": f"w{i} "}) for i in range(deltas))]
+    pieces = [
+        event({"role": "assistant", "content": ""}),
+        *(event({"content": f"w{i} "}) for i in range(deltas)),
+    ]
     usage = b'data: {"choices":[],"usage":{"prompt_tokens":1,"completion_tokens":1}}\n\n'
     return b"".join([*pieces, event({}, "stop"), usage, b"data: [DONE]\n\n"])
 
@@ -45,13 +52,17 @@ def served(body: bytes) -> list[Any]:
 def history(turns: int) -> tuple[Turn, ...]:
     said: list[Turn] = [UserTurn("Look everything up.")]
     for number in range(turns):
-        calls = tuple(ToolCall(f"call_{number}_{i}", "lookup", json.dumps({"key": f"k{i}"})) for i in range(3))
+        calls = tuple(
+            ToolCall(f"call_{number}_{i}", "lookup", json.dumps({"key": f"k{i}"})) for i in range(3)
+        )
         said.append(AssistantTurn("", calls))
         said.append(ToolTurn(tuple(ToolResult(c.id, c.name, f"value {c.id}") for c in calls)))
     return tuple(said)
 
 
-TOOL = ToolSpec("lookup", "Look a key up.", {"type": "object", "properties": {"key": {"type": "string"}}})
+TOOL = ToolSpec(
+    "lookup", "Look a key up.", {"type": "object", "properties": {"key": {"type": "string"}}}
+)
 
 
 async def bare(client: httpx.AsyncClient, url: str, request: Request) -> str:
@@ -62,13 +73,22 @@ async def bare(client: httpx.AsyncClient, url: str, request: Request) -> str:
             messages.append({"role": "user", "content": turn.content})
         elif isinstance(turn, AssistantTurn):
             calls = [
-                {"id": c.id, "type": "function", "function": {"name": c.name, "arguments": c.arguments}}
+                {
+                    "id": c.id,
+                    "type": "function",
+                    "function": {"name": c.name, "arguments": c.arguments},
+                }
                 for c in turn.calls
             ]
             messages.append({"role": "assistant", "content": None, "tool_calls": calls})
         else:
-            messages += [{"role": "tool", "tool_call_id": r.id, "content": r.content} for r in turn.results]
-    tools = [{"type": "function", "function": {"name": t.name, "parameters": t.parameters}} for t in request.tools]
+            messages += [
+                {"role": "tool", "tool_call_id": r.id, "content": r.content} for r in turn.results
+            ]
+    tools = [
+        {"type": "function", "function": {"name": t.name, "parameters": t.parameters}}
+        for t in request.tools
+    ]
     body = {
         "model": "m",
         "messages": messages,
@@ -119,7 +139,9 @@ def measure(deltas: int, turns: int) -> tuple[float, float]:
             assert isinstance(model, HttpModel)
             async with httpx.AsyncClient(timeout=60) as client:
                 assert await bare(client, raw.url, request) == await ours(model, request)
-                return await fastest([lambda: bare(client, raw.url, request), lambda: ours(model, request)])
+                return await fastest(
+                    [lambda: bare(client, raw.url, request), lambda: ours(model, request)]
+                )
 
         by_hand, our_own = asyncio.run(main())
         return by_hand, our_own
@@ -132,7 +154,9 @@ def test_a_turn_and_a_delta_cost_little_more_than_by_hand() -> None:
         turn, delta = few[1] / few[0], (many[1] - few[1]) / (many[0] - few[0])
         if turn < 2.3 and 0 < delta < 2.4:
             return
-    raise AssertionError(f"a turn costs {turn:.2f} and a delta {delta:.2f} times what they cost by hand")
+    raise AssertionError(
+        f"a turn costs {turn:.2f} and a delta {delta:.2f} times what they cost by hand"
+    )
 
 
 def test_a_turn_costs_the_same_however_long_the_history_is() -> None:
@@ -140,7 +164,9 @@ def test_a_turn_costs_the_same_however_long_the_history_is() -> None:
     model = connect("compatible:m", base_url="http://127.0.0.1:9")
     assert isinstance(model, HttpModel)
 
-    results = [{"role": "tool", "tool_call_id": f"c{i}", "content": f"value {i}"} for i in range(1600)]
+    results = [
+        {"role": "tool", "tool_call_id": f"c{i}", "content": f"value {i}"} for i in range(1600)
+    ]
 
     def both() -> None:
         """Joining 800 kept turns costs less than encoding as many once."""
@@ -152,8 +178,12 @@ def test_a_turn_costs_the_same_however_long_the_history_is() -> None:
 
 def main() -> None:
     few, many, more = measure(1, 10), measure(2000, 10), measure(1, 100)
-    print(f"a turn, 10 turns of history:  {few[0] * 1e3:.2f} ms by hand, ours {few[1] / few[0]:.2f} of it")
-    print(f"a turn, 100 turns of history: {more[0] * 1e3:.2f} ms by hand, ours {more[1] / more[0]:.2f} of it")
+    print(
+        f"a turn, 10 turns of history:  {few[0] * 1e3:.2f} ms by hand, ours {few[1] / few[0]:.2f} of it"
+    )
+    print(
+        f"a turn, 100 turns of history: {more[0] * 1e3:.2f} ms by hand, ours {more[1] / more[0]:.2f} of it"
+    )
     by_hand, our_own = (many[0] - few[0]) / 2000, (many[1] - few[1]) / 2000
     print(f"a delta: {by_hand * 1e6:.2f} us by hand, ours {our_own / by_hand:.2f} of it")
 

@@ -47,7 +47,12 @@ def build_loop(rounds: int) -> Graph[Any, Any]:
     async def b(m: Msg) -> Msg:
         return Msg(n=m.n, tag=m.tag)
 
-    return Graph("loop", START >> a >> b, b.when(lambda m: m.n < rounds).limit(rounds) >> a, b.otherwise >> END)
+    return Graph(
+        "loop",
+        START >> a >> b,
+        b.when(lambda m: m.n < rounds).limit(rounds) >> a,
+        b.otherwise >> END,
+    )
 
 
 run_loop = run_chain
@@ -69,7 +74,9 @@ def _history(steps: int, marks: list[float]) -> Graph[Any, Any]:
     def is_short(last: Growth) -> bool:
         return last.number < steps
 
-    return Graph("history", START >> grow, grow.when(is_short).limit(steps) >> grow, grow.otherwise >> END)
+    return Graph(
+        "history", START >> grow, grow.when(is_short).limit(steps) >> grow, grow.otherwise >> END
+    )
 
 
 async def run_checkpoint(path: str, steps: int) -> list[float]:

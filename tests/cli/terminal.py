@@ -29,7 +29,9 @@ class Terminal:
         while words not in self.text[after:]:
             assert time.monotonic() < until, f"{words!r} has not come; there is: {self.text!r}"
             if not self._read():
-                raise AssertionError(f"{words!r} has not come, and the command has ended: {self.text!r}")
+                raise AssertionError(
+                    f"{words!r} has not come, and the command has ended: {self.text!r}"
+                )
         return self.text.index(words, after) + len(words)
 
     def type(self, text: str) -> None:
@@ -58,7 +60,12 @@ def on_a_terminal(folder: Path, *arguments: str, stdout: int | None = None) -> I
     ours, theirs = pty.openpty()
     command = [sys.executable, "-m", "graphflow", *arguments]
     process = subprocess.Popen(
-        command, cwd=folder, stdin=theirs, stdout=theirs if stdout is None else stdout, stderr=theirs, close_fds=True
+        command,
+        cwd=folder,
+        stdin=theirs,
+        stdout=theirs if stdout is None else stdout,
+        stderr=theirs,
+        close_fds=True,
     )
     os.close(theirs)
     try:

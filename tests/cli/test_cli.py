@@ -61,7 +61,14 @@ def graphflow(project: Path, *arguments: str, **options: Any) -> subprocess.Comp
     environment = {**os.environ, "COLUMNS": "120", **options.pop("env", {})}
     command = [sys.executable, "-m", "graphflow", *arguments]
     return subprocess.run(
-        command, cwd=project, capture_output=True, text=True, check=False, env=environment, timeout=60, **options
+        command,
+        cwd=project,
+        capture_output=True,
+        text=True,
+        check=False,
+        env=environment,
+        timeout=60,
+        **options,
     )
 
 
@@ -73,7 +80,9 @@ def test_run_prints_a_table_when_piped(project: Path) -> None:
 
 
 def test_run_json_and_events(project: Path) -> None:
-    done = graphflow(project, "run", "mine", '{"text": "x", "times": 1}', "--json", "--events", "out.jsonl")
+    done = graphflow(
+        project, "run", "mine", '{"text": "x", "times": 1}', "--json", "--events", "out.jsonl"
+    )
     answer = json.loads(done.stdout)
     assert answer["status"] == "completed"
     assert answer["output"] == [{"name": "x", "size": 0}]
@@ -114,7 +123,9 @@ def test_run_reads_standard_input_and_files(project: Path) -> None:
         (("run", "desk", "x", "-s", "shop=nowhere"), "the shop folder nowhere does not exist"),
     ],
 )
-def test_one_clear_line_and_exit_code_two(project: Path, arguments: tuple[str, ...], says: str) -> None:
+def test_one_clear_line_and_exit_code_two(
+    project: Path, arguments: tuple[str, ...], says: str
+) -> None:
     done = graphflow(project, *arguments)
     assert done.returncode == 2, done.stderr
     assert says in done.stderr
@@ -175,7 +186,9 @@ def test_ctrl_c_ends_the_walk_cleanly(project: Path) -> None:
         "--events",
         "out.jsonl",
     ]  # a background shell ignores SIGINT
-    with subprocess.Popen(command, cwd=project, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        command, cwd=project, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
         record = project / "out.jsonl"
         until(lambda: record.exists() and '"node": "rows"' in record.read_text())
         process.send_signal(signal.SIGINT)
@@ -237,7 +250,10 @@ def test_missing_extra_is_one_line(tmp_path: Path) -> None:
         env={**os.environ, "PYTHONPATH": str(tmp_path)},
     )
     assert done.returncode == 2
-    assert done.stderr == "graphflow: the command line needs the extra 'cli': pip install 'graphflow-agents[cli]'\n"
+    assert (
+        done.stderr
+        == "graphflow: the command line needs the extra 'cli': pip install 'graphflow-agents[cli]'\n"
+    )
 
 
 def test_a_list_is_set_as_json(project: Path) -> None:
@@ -269,4 +285,7 @@ def test_a_file_from_anywhere_brings_nothing_along(tmp_path: Path) -> None:
     assert done.returncode == 2
     assert "Traceback" not in done.stderr
     assert "bad.yaml:5: explain of router 'r' is 'maybe'; it must be true or false" in done.stderr
-    assert "bad.yaml:8: the arrow 'START >> nobody' names 'nobody', and there is no such node" in done.stderr
+    assert (
+        "bad.yaml:8: the arrow 'START >> nobody' names 'nobody', and there is no such node"
+        in done.stderr
+    )

@@ -44,18 +44,43 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def graphflow(project: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+def graphflow(
+    project: Path, *arguments: str, **environment: str
+) -> subprocess.CompletedProcess[str]:
     root = Path(__file__).resolve().parents[2]
-    around = {**os.environ, "COLUMNS": "80", "PYTHONPATH": str(root), "PYTHONIOENCODING": "utf-8", **environment}
+    around = {
+        **os.environ,
+        "COLUMNS": "80",
+        "PYTHONPATH": str(root),
+        "PYTHONIOENCODING": "utf-8",
+        **environment,
+    }
     command = [sys.executable, "-m", "graphflow", *arguments]
     return subprocess.run(
-        command, cwd=project, capture_output=True, text=True, check=False, timeout=60, env=around, encoding="utf-8"
+        command,
+        cwd=project,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+        env=around,
+        encoding="utf-8",
     )
 
 
 def test_draw_takes_its_options(project: Path) -> None:
     done = graphflow(
-        project, "draw", "mine", "a.svg", "--open", "1", "--direction", "LR", "--legend", "--theme", "dark"
+        project,
+        "draw",
+        "mine",
+        "a.svg",
+        "--open",
+        "1",
+        "--direction",
+        "LR",
+        "--legend",
+        "--theme",
+        "dark",
     )
     assert done.returncode == 0, done.stderr
     seen = read((project / "a.svg").read_text())
@@ -85,7 +110,9 @@ def test_draw_lays_a_walk_over_the_graph(project: Path) -> None:
     boxes = graphflow(project, "draw", "mine", "--ascii", "--events", "bad.jsonl").stdout
     assert "✗ first" in boxes
     assert "mine: failed" in boxes
-    assert graphflow(project, "draw", "mine", "--events", "good.jsonl").stdout.startswith("flowchart TD")
+    assert graphflow(project, "draw", "mine", "--events", "good.jsonl").stdout.startswith(
+        "flowchart TD"
+    )
 
 
 def test_diff_tells_by_its_exit_code(project: Path) -> None:
@@ -112,7 +139,10 @@ def test_diff_tells_by_its_exit_code(project: Path) -> None:
         (("draw", "mine", "x.svg", "--theme", "red"), "is not one of 'auto', 'light', 'dark'"),
         (("draw", "mine", "x.svg", "--events", "none.jsonl"), "there is no file"),
         (("draw", "mine", "x.svg", "--events", "graphs/mine.py"), "is not an event"),
-        (("draw", "other", "x.svg", "--events", "good.jsonl"), "is of the graph 'mine', not of 'other'"),
+        (
+            ("draw", "other", "x.svg", "--events", "good.jsonl"),
+            "is of the graph 'mine', not of 'other'",
+        ),
         (("report", "good.jsonl", "--graph", "other"), "is of the graph 'mine', not of 'other'"),
         (("report", "good.jsonl", "-o", "x.pdf"), "a report is a page of HTML"),
         (("draw", "mine", "x.bmp", "--events", "good.jsonl"), "use .svg, .png"),
@@ -122,7 +152,9 @@ def test_diff_tells_by_its_exit_code(project: Path) -> None:
         (("diff", "mine", "other", "--draw", "x.bmp"), "use .svg, .png"),
     ],
 )
-def test_what_cannot_be_is_said_in_a_line(project: Path, arguments: tuple[str, ...], says: str) -> None:
+def test_what_cannot_be_is_said_in_a_line(
+    project: Path, arguments: tuple[str, ...], says: str
+) -> None:
     done = graphflow(project, *arguments)
     assert done.returncode == 2, done.stdout
     assert says in done.stderr
@@ -130,7 +162,9 @@ def test_what_cannot_be_is_said_in_a_line(project: Path, arguments: tuple[str, .
 
 
 def test_without_a_program_a_walk_is_drawn_as_mermaid(project: Path) -> None:
-    done = graphflow(project, "draw", "mine", "n.png", "--events", "good.jsonl", GRAPHFLOW_DOT="/nothing/here")
+    done = graphflow(
+        project, "draw", "mine", "n.png", "--events", "good.jsonl", GRAPHFLOW_DOT="/nothing/here"
+    )
     assert done.returncode == 2
     assert "wrote Mermaid to n.mmd" in done.stderr
     assert (project / "n.mmd").read_text().startswith("flowchart TD")
@@ -138,7 +172,9 @@ def test_without_a_program_a_walk_is_drawn_as_mermaid(project: Path) -> None:
 
 def test_records_of_an_unknown_graph_are_compared_in_words(project: Path) -> None:
     for name in ("good", "bad"):
-        rows: list[Any] = [json.loads(row) for row in (project / f"{name}.jsonl").read_text().splitlines()]
+        rows: list[Any] = [
+            json.loads(row) for row in (project / f"{name}.jsonl").read_text().splitlines()
+        ]
         rows[0]["graph"] = "../unknown"
         (project / f"{name}_unknown.jsonl").write_text("\n".join(map(json.dumps, rows)))
     done = graphflow(project, "diff", "good_unknown.jsonl", "bad_unknown.jsonl")

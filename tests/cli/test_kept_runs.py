@@ -114,9 +114,7 @@ def project(tmp_path: Path) -> Path:
     return tmp_path
 
 
-HANDLES_SIGINT = (
-    "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); from graphflow.cli import main; main()"
-)
+HANDLES_SIGINT = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); from graphflow.cli import main; main()"
 """A shell in the background has its children ignore Ctrl-C."""
 
 
@@ -129,7 +127,9 @@ def environment(**variables: str) -> dict[str, str]:
     return {**known, "COLUMNS": "120", **variables}
 
 
-def graphflow(project: Path, *arguments: str, env: dict[str, str] | None = None, **options: Any) -> Any:
+def graphflow(
+    project: Path, *arguments: str, env: dict[str, str] | None = None, **options: Any
+) -> Any:
     return subprocess.run(
         command(*arguments), cwd=project, capture_output=True, text=True, check=False, timeout=60,
         env=environment(**(env or {})), **options,
@@ -150,7 +150,12 @@ def interrupted(project: Path, *arguments: str) -> str:
     """What an inbox says that is stopped by Ctrl-C after its third mail."""
     pipe = subprocess.PIPE
     with subprocess.Popen(
-        command("run", "inbox", "6", *arguments), cwd=project, stdout=pipe, stderr=pipe, text=True, env=environment()
+        command("run", "inbox", "6", *arguments),
+        cwd=project,
+        stdout=pipe,
+        stderr=pipe,
+        text=True,
+        env=environment(),
     ) as process:
         try:
             until(lambda: len(lines(project / "filed")) == 3)
@@ -163,21 +168,28 @@ def interrupted(project: Path, *arguments: str) -> str:
     return told
 
 
-# -- Ctrl-C ------------------------------------------------------------------------------------------------------------
+# -- Ctrl-C ----------------------------------------------------------------------------------------
 def test_ctrl_c_in_the_middle_of_an_inbox_and_resume_finishes_the_rest(project: Path) -> None:
     told = interrupted(project)
     id = id_in(told)
     assert told.splitlines()[0] == f"graphflow: run {id} is kept in .graphflow/runs.db"
-    assert told.splitlines()[-1] == f"graphflow: `graphflow resume {id}` goes on with it; what was done is kept"
+    assert (
+        told.splitlines()[-1]
+        == f"graphflow: `graphflow resume {id}` goes on with it; what was done is kept"
+    )
     assert "Traceback" not in told
     assert lines(project / "asked") == ["mail 1", "mail 2", "mail 3"]
 
     (project / "go").touch()
     done = graphflow(project, "resume")
     assert done.returncode == 0, done.stderr
-    assert [line.split("  ")[0] for line in done.stdout.splitlines()[2:]] == [f"mail {n}" for n in range(1, 7)]
+    assert [line.split("  ")[0] for line in done.stdout.splitlines()[2:]] == [
+        f"mail {n}" for n in range(1, 7)
+    ]
     assert f"run {id} goes on; it is kept in .graphflow/runs.db" in done.stderr
-    assert sorted(lines(project / "asked")) == [f"mail {n}" for n in range(1, 7)], "no mail is asked twice"
+    assert sorted(lines(project / "asked")) == [f"mail {n}" for n in range(1, 7)], (
+        "no mail is asked twice"
+    )
     assert len(lines(project / "filed")) == 6
     assert "inbox: completed" in done.stderr
 
@@ -187,7 +199,9 @@ def test_what_is_kept_tells_of_both_sittings(project: Path) -> None:
     shown = graphflow(project, "show").stdout
     assert "cancelled" in shown
     (project / "go").touch()
-    whole = json.loads(graphflow(project, "resume", id[:8], "--json", "--events", "all.jsonl").stdout)
+    whole = json.loads(
+        graphflow(project, "resume", id[:8], "--json", "--events", "all.jsonl").stdout
+    )
     assert whole["run"] == id
     assert whole["usage"]["model_calls"] == 6
     events = [json.loads(line) for line in lines(project / "all.jsonl")]
@@ -198,11 +212,15 @@ def test_what_is_kept_tells_of_both_sittings(project: Path) -> None:
         "run.end",
     ]
     assert sum(event["kind"] == "model.end" for event in events) == 6
-    again = [json.loads(line) for line in graphflow(project, "show", "--events").stdout.splitlines()]
+    again = [
+        json.loads(line) for line in graphflow(project, "show", "--events").stdout.splitlines()
+    ]
     assert [event["kind"] for event in again] == [event["kind"] for event in events]
 
 
-@pytest.mark.skipif(os.name != "posix", reason="elsewhere nobody can tell whether a process is gone")
+@pytest.mark.skipif(
+    os.name != "posix", reason="elsewhere nobody can tell whether a process is gone"
+)
 def test_a_process_that_is_killed_loses_nothing_that_it_was_told(project: Path) -> None:
     pipe = subprocess.PIPE
     with subprocess.Popen(
@@ -213,7 +231,8 @@ def test_a_process_that_is_killed_loses_nothing_that_it_was_told(project: Path) 
         finally:
             process.kill()
     (row,) = json.loads(graphflow(project, "runs", "--json", "--status", "interrupted").stdout)
-    with sqlite3.connect(project / ".graphflow" / "runs.db") as db:  # a lease lasts for longer than a test should
+    # A lease lasts for longer than a test should.
+    with sqlite3.connect(project / ".graphflow" / "runs.db") as db:
         db.execute("UPDATE runs SET until = ?", (time.time() + 2,))
     (project / "go").touch()
     done = graphflow(project, "resume")
@@ -223,7 +242,9 @@ def test_a_process_that_is_killed_loses_nothing_that_it_was_told(project: Path) 
     assert len(done.stdout.splitlines()) == 8
 
 
-@pytest.mark.skipif(os.name != "posix", reason="elsewhere nobody can tell whether a process is gone")
+@pytest.mark.skipif(
+    os.name != "posix", reason="elsewhere nobody can tell whether a process is gone"
+)
 def test_whose_process_is_gone_is_seen_on_its_own_machine_only() -> None:
     ended = subprocess.Popen([sys.executable, "-c", ""])
     ended.wait()
@@ -244,7 +265,7 @@ def test_a_run_elsewhere_says_how_to_find_it(project: Path) -> None:
     assert len(lines(project / "asked")) == 6
 
 
-# -- what is kept, and where -------------------------------------------------------------------------------------------
+# -- what is kept, and where -----------------------------------------------------------------------
 def test_a_project_keeps_its_runs_and_git_does_not(project: Path) -> None:
     done = graphflow(project, "run", "steps", "x")
     assert done.stdout == "X\n"
@@ -258,23 +279,32 @@ def test_a_project_keeps_its_runs_and_git_does_not(project: Path) -> None:
 @pytest.mark.parametrize("where", ["option", "variable"])
 def test_nothing_is_kept_if_nothing_shall_be(project: Path, where: str) -> None:
     option = ("--store", "none") if where == "option" else ()
-    done = graphflow(project, "run", "steps", "x", *option, env={"GRAPHFLOW_STORE": "none"} if not option else {})
+    done = graphflow(
+        project, "run", "steps", "x", *option, env={"GRAPHFLOW_STORE": "none"} if not option else {}
+    )
     assert done.returncode == 0
     assert "kept" not in done.stderr
     assert not (project / ".graphflow").exists()
 
 
-def test_outside_of_a_project_nothing_is_kept(project: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_outside_of_a_project_nothing_is_kept(
+    project: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     outside = tmp_path_factory.mktemp("outside")
     (outside / "steps.py").write_text(STEPS)
     done = graphflow(outside, "run", "steps.py", "x")
     assert done.stdout == "X\n"
     assert "kept" not in done.stderr
-    assert sorted(each.name for each in outside.iterdir() if each.name != "__pycache__") == ["done", "steps.py"]
+    assert sorted(each.name for each in outside.iterdir() if each.name != "__pycache__") == [
+        "done",
+        "steps.py",
+    ]
     kept = graphflow(outside, "run", "steps.py", "x", "--store", "jsonl:runs", "--id", "a")
     assert "run a is kept in jsonl:runs" in kept.stderr
     assert "steps" in graphflow(outside, "runs", "--store", "jsonl:runs").stdout
-    shown = graphflow(outside, "show", "a", "--store", "jsonl:runs", "--graph", "steps.py", "--steps")
+    shown = graphflow(
+        outside, "show", "a", "--store", "jsonl:runs", "--graph", "steps.py", "--steps"
+    )
     assert "first" in shown.stdout, shown.stderr
 
 
@@ -299,7 +329,7 @@ def test_the_same_id_again_gives_back_the_run_that_there_is(project: Path) -> No
     assert "was begun with another message" in other.stderr
 
 
-# -- questions ---------------------------------------------------------------------------------------------------------
+# -- questions -------------------------------------------------------------------------------------
 def test_a_question_waits_for_its_answer_from_any_process(project: Path) -> None:
     asked = graphflow(project, "run", "questions", "hello")
     id = id_in(asked.stderr)
@@ -349,7 +379,7 @@ def test_resume_without_an_answer_waits_on(project: Path) -> None:
     assert "it waits for boss-" in again.stderr
 
 
-# -- limits and failures -----------------------------------------------------------------------------------------------
+# -- limits and failures ---------------------------------------------------------------------------
 def test_a_limit_is_raised_when_a_run_goes_on(project: Path) -> None:
     stopped = graphflow(project, "run", "steps", "x", "--limits", "steps=1")
     assert stopped.returncode == 1
@@ -371,7 +401,7 @@ def test_a_run_that_failed_is_what_it_was(project: Path) -> None:
     assert "failed: ValueError: as you asked" in graphflow(project, "show", "f").stdout
 
 
-# -- looking at runs ---------------------------------------------------------------------------------------------------
+# -- looking at runs -------------------------------------------------------------------------------
 @pytest.fixture
 def kept(project: Path) -> Path:
     graphflow(project, "run", "steps", "one", "--id", "alpha")
@@ -391,7 +421,15 @@ def test_the_list_takes_what_it_is_told_to(kept: Path) -> None:
     assert ids("--since", "1h") == ["gamma", "beta", "alpha"]
     assert ids("--since", "2999-01-01") == []
     listed = graphflow(kept, "runs", "--limit", "2")
-    assert listed.stdout.splitlines()[0].split() == ["id", "graph", "status", "rows", "began", "changed", "waits_for"]
+    assert listed.stdout.splitlines()[0].split() == [
+        "id",
+        "graph",
+        "status",
+        "rows",
+        "began",
+        "changed",
+        "waits_for",
+    ]
     assert "and 1 more run" in listed.stderr
 
 
@@ -411,7 +449,11 @@ def test_a_run_is_shown_from_all_sides(
     assert "second" in said("--steps")
     assert "steps > second" in said("--usage")
     assert "second" in said("--why", "second")
-    for option, name in (("--picture", "run.svg"), ("--timeline", "time.svg"), ("--report", "run.html")):
+    for option, name in (
+        ("--picture", "run.svg"),
+        ("--timeline", "time.svg"),
+        ("--report", "run.html"),
+    ):
         assert said(option, name) == f"wrote {name}\n"
         assert (kept / name).stat().st_size > 500
     assert json.loads(said("--json"))["input"] == "one"
@@ -465,7 +507,9 @@ def test_a_fork_takes_over_what_does_not_depend_on_the_cut(kept: Path) -> None:
     assert done.stdout == "OTHER\n"
     assert "run delta is kept in .graphflow/runs.db: a fork of alpha at first" in done.stderr
     assert lines(kept / "done") == ["first", "first"], "of alpha and beta; the fork takes over"
-    assert re.search(r"^output +ONE$", graphflow(kept, "show", "alpha").stdout, re.MULTILINE), "it is not touched"
+    assert re.search(r"^output +ONE$", graphflow(kept, "show", "alpha").stdout, re.MULTILINE), (
+        "it is not touched"
+    )
     again = graphflow(kept, "fork", "alpha", "--at", "second")
     assert again.stdout == "ONE\n", again.stderr
     assert graphflow(kept, "diff", "alpha", "delta").returncode == 1
@@ -482,7 +526,9 @@ def test_the_list_tells_which_runs_can_go_on_with_a_graph_that_has_changed(kept:
     file = kept / "graphs" / "questions.py"
     source = file.read_text()
     file.write_text(
-        source.replace("write >> boss", "send >> boss").replace("async def send(ok: bool)", "async def send(ok: str)")
+        source.replace("write >> boss", "send >> boss").replace(
+            "async def send(ok: bool)", "async def send(ok: str)"
+        )
     )
     checked = graphflow(kept, "runs", "--check", "--json")
     assert checked.returncode == 1, checked.stdout
@@ -492,7 +538,9 @@ def test_the_list_tells_which_runs_can_go_on_with_a_graph_that_has_changed(kept:
 
 
 def test_an_export_needs_a_reader_of_json_and_nothing_else(kept: Path) -> None:
-    header, *rest = [json.loads(line) for line in graphflow(kept, "export", "alpha").stdout.splitlines()]
+    header, *rest = [
+        json.loads(line) for line in graphflow(kept, "export", "alpha").stdout.splitlines()
+    ]
     assert header["run"] == "alpha"
     assert header["status"] == "completed"
     rows = [line for line in rest if "number" in line]
@@ -521,7 +569,10 @@ def mistakes() -> Iterator[tuple[tuple[str, ...], str]]:
     yield ("resume", "gamma", "--limits", "stepps=1"), "'stepps=1' is no limit"
     yield ("resume", "gamma", "--limits", "steps=many"), "steps must be a whole number"
     yield ("answer", "alpha", "boss", "true"), "has no open question"
-    yield ("answer", "gamma", "bos", "true"), "has no open question 'bos'; those that are open: 'boss-"
+    yield (
+        ("answer", "gamma", "bos", "true"),
+        "has no open question 'bos'; those that are open: 'boss-",
+    )
     yield ("run", "steps", "x", "--store", "none", "--id", "a"), "this run is kept nowhere"
     yield ("runs", "--store", "mysql:x"), "is not the address of a store"
     yield ("resume", "alpha", "--graph", "questions"), "run alpha is one of the graph 'steps'"

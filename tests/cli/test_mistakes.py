@@ -31,7 +31,8 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("name", "says"), [("notes.txt", "notes.txt cannot hold a graph; give a .py"), ("graphs", "graphs is a folder")]
+    ("name", "says"),
+    [("notes.txt", "notes.txt cannot hold a graph; give a .py"), ("graphs", "graphs is a folder")],
 )
 def test_what_is_no_graph_is_called_what_it_is(
     project: Path, capsys: pytest.CaptureFixture[str], name: str, says: str
@@ -40,24 +41,32 @@ def test_what_is_no_graph_is_called_what_it_is(
     assert says in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("arguments", [["--debug", "check", "nope.py"], ["check", "nope.py", "--debug"]])
+@pytest.mark.parametrize(
+    "arguments", [["--debug", "check", "nope.py"], ["check", "nope.py", "--debug"]]
+)
 def test_debug_may_stand_anywhere(project: Path, arguments: list[str]) -> None:
     with pytest.raises(OSError, match=r"there is no file nope\.py"):
         run_app(arguments)
 
 
-def test_what_follows_two_dashes_is_input(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_follows_two_dashes_is_input(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert run_app(["run", "hello_file.py", "--", "--debug"]) == 0
     assert "Hello, --debug!" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("port", ["0", "65536", "http"])
-def test_a_port_that_there_is_not_is_refused(project: Path, capsys: pytest.CaptureFixture[str], port: str) -> None:
+def test_a_port_that_there_is_not_is_refused(
+    project: Path, capsys: pytest.CaptureFixture[str], port: str
+) -> None:
     assert run_app(["mcp", "hello_file.py", "--http", port]) == 2
     assert "Invalid value for '--http'" in capsys.readouterr().err
 
 
-def test_a_port_that_is_taken_is_said_in_a_line(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_port_that_is_taken_is_said_in_a_line(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()

@@ -141,14 +141,18 @@ def test_where_the_input_ends_it_goes_on_waiting_and_is_answered_later(folder: P
         assert terminal.end() == 3
     assert "it waits for editor-" in terminal.text
     assert "graphflow answer r" in terminal.text
-    with on_a_terminal(folder, "answer", "r", "--store", store, "--resume", "--graph", "desk.py") as terminal:
+    with on_a_terminal(
+        folder, "answer", "r", "--store", store, "--resume", "--graph", "desk.py"
+    ) as terminal:
         says(terminal, ("which?", "2"), ("why (text):", "later"))
         assert terminal.end() == 0, terminal.text
     assert "dropped: later" in terminal.text
 
 
 def test_ctrl_c_at_a_question_ends_the_command(folder: Path) -> None:
-    with on_a_terminal(folder, "run", "desk.py", "x", "--store", "sqlite:runs.db", "--id", "r") as terminal:
+    with on_a_terminal(
+        folder, "run", "desk.py", "x", "--store", "sqlite:runs.db", "--id", "r"
+    ) as terminal:
         terminal.wait_for("which?")
         terminal.process.send_signal(2)
         assert terminal.end() == 130
@@ -164,10 +168,14 @@ def test_events_of_all_sittings_stand_in_the_file_once(folder: Path) -> None:
     with on_a_terminal(folder, "run", "desk.py", "x", "--events", "events.jsonl") as terminal:
         says(terminal, ("which?", "2"), ("why (text):", "dull"))
         assert terminal.end() == 0
-    kinds = [json.loads(line)["kind"] for line in (folder / "events.jsonl").read_text().splitlines()]
+    kinds = [
+        json.loads(line)["kind"] for line in (folder / "events.jsonl").read_text().splitlines()
+    ]
     assert kinds.count("run.start") == kinds.count("run.resume") == 1
     assert kinds.count("question.asked") == kinds.count("question.answered") == 1
-    assert kinds.index("question.asked") < kinds.index("run.resume") < kinds.index("question.answered")
+    assert (
+        kinds.index("question.asked") < kinds.index("run.resume") < kinds.index("question.answered")
+    )
 
 
 def test_always_is_one_for_the_rest_of_the_run(folder: Path) -> None:
@@ -193,8 +201,21 @@ def test_arguments_are_edited_one_by_one(folder: Path) -> None:
 
 
 def test_without_a_terminal_it_is_said_how_to_answer(folder: Path) -> None:
-    command = [sys.executable, "-m", "graphflow", "run", "desk.py", "x", "--store", "sqlite:runs.db", "--id", "r"]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    command = [
+        sys.executable,
+        "-m",
+        "graphflow",
+        "run",
+        "desk.py",
+        "x",
+        "--store",
+        "sqlite:runs.db",
+        "--id",
+        "r",
+    ]
+    done = subprocess.run(
+        command, cwd=folder, capture_output=True, text=True, stdin=subprocess.DEVNULL
+    )
     assert done.returncode == 3
     assert "it waits for editor-" in done.stderr
     assert "graphflow answer r" in done.stderr

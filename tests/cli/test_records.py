@@ -21,7 +21,15 @@ from graphflow.cli.serve import _written
 from graphflow.cli.show import table
 from graphflow.cli.watch import WalkTree
 from graphflow.errors import FileUnreadable
-from graphflow.events import ApprovalAsked, Approved, Event, NodeCancelled, NodeFailed, NodeFinished, NodeStarted
+from graphflow.events import (
+    ApprovalAsked,
+    Approved,
+    Event,
+    NodeCancelled,
+    NodeFailed,
+    NodeFinished,
+    NodeStarted,
+)
 from graphflow.render import draw_run, read_records, timeline, write_report
 from graphflow.testing import ScriptedModel
 from tests.conftest import walk
@@ -101,7 +109,9 @@ def project(tmp_path: Path) -> Path:
 
 def graphflow(project: Path, *arguments: str) -> subprocess.CompletedProcess[bytes]:
     command = [sys.executable, "-m", "graphflow", *arguments]
-    return subprocess.run(command, cwd=project, capture_output=True, timeout=60, check=False, stdin=subprocess.DEVNULL)
+    return subprocess.run(
+        command, cwd=project, capture_output=True, timeout=60, check=False, stdin=subprocess.DEVNULL
+    )
 
 
 def strictly(line: str) -> Any:
@@ -109,12 +119,28 @@ def strictly(line: str) -> Any:
 
 
 @pytest.mark.parametrize(
-    "what", ["bytes", "deep", "cycle", "half", "nan", "huge", "key", "blunt", "row", "rows", "escape", "escapes"]
+    "what",
+    [
+        "bytes",
+        "deep",
+        "cycle",
+        "half",
+        "nan",
+        "huge",
+        "key",
+        "blunt",
+        "row",
+        "rows",
+        "escape",
+        "escapes",
+    ],
 )
 def test_no_answer_ends_a_walk_by_being_written_down(project: Path, what: str) -> None:
     done = graphflow(project, "run", "odd", what, "--events", "e.jsonl", "--report", "r.html")
     assert done.returncode == 0, done.stderr
-    records = [strictly(line) for line in (project / "e.jsonl").read_text(encoding="utf-8").splitlines()]
+    records = [
+        strictly(line) for line in (project / "e.jsonl").read_text(encoding="utf-8").splitlines()
+    ]
     assert records[-1]["kind"] == "run.end"
     assert records[-1]["status"] == "completed"
     assert (project / "r.html").stat().st_size < 5_000_000
@@ -133,7 +159,9 @@ def test_what_a_terminal_would_obey_is_shown(project: Path, what: str) -> None:
     as_json = graphflow(project, "run", "odd", what, "--json").stdout.decode()
     assert not {"\x1b", "\x9b", "\x07"} & set(as_json)
     if what == "escape":
-        assert json.loads(as_json)["output"] == "a\x1b[2Jb\x9b31mc", "as JSON it is still the same text"
+        assert json.loads(as_json)["output"] == "a\x1b[2Jb\x9b31mc", (
+            "as JSON it is still the same text"
+        )
 
 
 def test_the_live_tree_shows_escapes_too() -> None:
@@ -160,8 +188,16 @@ def test_the_live_tree_tells_failures_cancellations_and_waiting_apart() -> None:
     asked = [*begun, ApprovalAsked(0.1, 0, 0, "a", "key")]
     assert "? a" in tree_of("g", asked)
     assert "waits for approval" in tree_of("g", asked)
-    given: list[Event] = [*asked, Approved(0.2, 0, 0, "a", "key", True), NodeFinished(1.0, 0, 0, "a", "y", 0.0)]
-    ended = [*given, NodeFailed(1.0, 0, 1, "a", ValueError("no"), 0.0), NodeCancelled(1.0, 0, 2, "a", 0.0)]
+    given: list[Event] = [
+        *asked,
+        Approved(0.2, 0, 0, "a", "key", True),
+        NodeFinished(1.0, 0, 0, "a", "y", 0.0),
+    ]
+    ended = [
+        *given,
+        NodeFailed(1.0, 0, 1, "a", ValueError("no"), 0.0),
+        NodeCancelled(1.0, 0, 2, "a", 0.0),
+    ]
     told = tree_of("g", ended)
     assert "! a" in told, "what failed is not covered by what went well"
     assert "1 failed, 1 cancelled" in told
@@ -169,7 +205,9 @@ def test_the_live_tree_tells_failures_cancellations_and_waiting_apart() -> None:
     assert "\u25a0 a" in tree_of("g", [begun[0], NodeCancelled(1.0, 0, 0, "a", 0.0)])
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a disk that is full is made by /dev/full")
+@pytest.mark.skipif(
+    not Path("/dev/full").exists(), reason="a disk that is full is made by /dev/full"
+)
 def test_a_full_disk_ends_the_record_and_not_the_walk(project: Path) -> None:
     done = graphflow(project, "run", "odd", "nan", "--events", "/dev/full")
     assert done.returncode == 0
@@ -180,7 +218,15 @@ def test_a_full_disk_ends_the_record_and_not_the_walk(project: Path) -> None:
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGTERM that can be handled")
 @pytest.mark.parametrize("record", [True, False])
 def test_sigterm_ends_a_walk_as_ctrl_c_does(project: Path, record: bool) -> None:
-    command = [sys.executable, "-m", "graphflow", "run", "slow", "x", *(["--events", "out.jsonl"] if record else [])]
+    command = [
+        sys.executable,
+        "-m",
+        "graphflow",
+        "run",
+        "slow",
+        "x",
+        *(["--events", "out.jsonl"] if record else []),
+    ]
     pipe = subprocess.PIPE
     with subprocess.Popen(command, cwd=project, stdout=pipe, stderr=pipe, text=True) as process:
         try:
@@ -215,7 +261,7 @@ def test_a_cell_of_megabytes_is_cut_before_it_is_wrapped() -> None:
     assert len(shown) < 20_000
 
 
-# -- the file of a token ---------------------------------------------------------------------------------------------------
+# -- the file of a token ---------------------------------------------------------------------------
 @pytest.mark.skipif(os.name == "nt", reason="Windows has other rights")
 @pytest.mark.parametrize("there", ["nothing", "open", "link", "pipe"])
 def test_a_token_is_in_a_file_of_its_owner_whatever_was_there(tmp_path: Path, there: str) -> None:
@@ -243,7 +289,7 @@ def test_a_token_that_cannot_be_written_is_one_clear_error(tmp_path: Path) -> No
         _written("secret", tmp_path / "nowhere" / "token")
 
 
-# -- records from somewhere ------------------------------------------------------------------------------------------------
+# -- records from somewhere ------------------------------------------------------------------------
 START_LINE = '{"kind": "run.start", "at": 0, "frame": 0, "graph": "g", "input": 1}\n'
 
 
@@ -275,7 +321,9 @@ def test_a_broken_record_is_refused_by_everything_that_reads_one(line: str, tmp_
         lambda: read_records(path),
         lambda: timeline(str(path)).svg,
         lambda: write_report(path, tmp_path / "r.html"),
-        lambda: draw_run(path, tmp_path / "x.mmd", graph=Graph("g", START >> Agent("a", input=str) >> END)),
+        lambda: draw_run(
+            path, tmp_path / "x.mmd", graph=Graph("g", START >> Agent("a", input=str) >> END)
+        ),
     ]
     for reader in readers:
         with pytest.raises(FileUnreadable, match="line 2, is not an event"):
@@ -299,4 +347,8 @@ def test_what_a_later_version_adds_is_read(tmp_path: Path) -> None:
         + '{"kind": "later.kind", "at": 1, "frame": 0, "seq": 7}\n{"kind": "run.end", "at": 2, "status": "completed"}\n'
     )
     assert timeline(str(path)).svg
-    assert [record["kind"] for record in read_records(path)] == ["run.start", "later.kind", "run.end"]
+    assert [record["kind"] for record in read_records(path)] == [
+        "run.start",
+        "later.kind",
+        "run.end",
+    ]

@@ -51,8 +51,11 @@ def test_the_question_says_what_would_be_done_by_type(folder: Path) -> None:
         terminal.wait_for("Allow it? [y/N/a(lways)/e(dit)] ")
         terminal.type("y\n")
         assert terminal.end() == 0
-    assert "may the tool 'wipe' be called (in cleaner)? It writes and runs programs." in terminal.text
-    assert '    path (str): "/srv/old\\nAllow it? [y/N] y"' in terminal.text  # one line: it cannot pass for a question
+    assert (
+        "may the tool 'wipe' be called (in cleaner)? It writes and runs programs." in terminal.text
+    )
+    # One line: it cannot pass for a question.
+    assert '    path (str): "/srv/old\\nAllow it? [y/N] y"' in terminal.text
     assert "    force (bool): true" in terminal.text
     assert "wiped /srv/old" in terminal.text
 
@@ -96,7 +99,9 @@ def test_ctrl_c_ends_a_walk_that_waits_for_an_answer(folder: Path) -> None:
 
 def test_it_is_asked_while_the_output_goes_elsewhere(folder: Path) -> None:
     reads, writes = os.pipe()
-    with on_a_terminal(folder, "run", "cleaner.py", "--json", "--set", "path=/srv/old", stdout=writes) as terminal:
+    with on_a_terminal(
+        folder, "run", "cleaner.py", "--json", "--set", "path=/srv/old", stdout=writes
+    ) as terminal:
         os.close(writes)
         terminal.wait_for("Allow it? [y/N/a(lways)/e(dit)] ")
         terminal.type("y\n")

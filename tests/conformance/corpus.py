@@ -52,12 +52,16 @@ def require_corpus() -> None:
 @cache
 def _load(provider: str) -> tuple[Exchange, ...]:
     folder = WIRE / provider
-    return tuple(exchange for path in sorted(folder.glob("*.json")) for exchange in _read(provider, path))
+    return tuple(
+        exchange for path in sorted(folder.glob("*.json")) for exchange in _read(provider, path)
+    )
 
 
 def _read(provider: str, path: Path) -> Iterator[Exchange]:
     recorded = json.loads(path.read_text(encoding="utf-8"))["conversation"]
-    expected = json.loads((WIRE / "expect" / provider / path.name).read_text(encoding="utf-8"))["exchanges"]
+    expected = json.loads((WIRE / "expect" / provider / path.name).read_text(encoding="utf-8"))[
+        "exchanges"
+    ]
     for position, (wire, reading) in enumerate(zip(recorded, expected, strict=True)):
         yield Exchange(
             provider=provider,

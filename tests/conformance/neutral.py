@@ -5,7 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from tests.conformance import neutral_anthropic, neutral_chat, neutral_gemini, neutral_ollama, neutral_responses
+from tests.conformance import (
+    neutral_anthropic,
+    neutral_chat,
+    neutral_gemini,
+    neutral_ollama,
+    neutral_responses,
+)
 from tests.conformance.neutral_parts import Neutral, without_raw
 
 READERS: dict[str, Callable[[dict[str, Any], str], Neutral]] = {
@@ -19,7 +25,9 @@ READERS: dict[str, Callable[[dict[str, Any], str], Neutral]] = {
 }
 
 
-def read_request(provider: str, body: dict[str, Any], url: str = "", *, keep: bool = False) -> dict[str, Any]:
+def read_request(
+    provider: str, body: dict[str, Any], url: str = "", *, keep: bool = False
+) -> dict[str, Any]:
     """A rendered request body (any of the seven dialects) in neutral words, as expect/ spells them.
 
     With `keep` the raw text stands beside every hash: `signature` and `data`.

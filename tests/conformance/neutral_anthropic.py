@@ -27,7 +27,16 @@ from tests.conformance.neutral_parts import (
 MODES = {"auto": "auto", "any": "required", "none": "none"}
 KNOWN = frozenset(
     {
-        *("model", "stream", "messages", "system", "tools", "tool_choice", "output_format", "output_config"),
+        *(
+            "model",
+            "stream",
+            "messages",
+            "system",
+            "tools",
+            "tool_choice",
+            "output_format",
+            "output_config",
+        ),
         *("max_tokens", "temperature", "top_p", "stop_sequences", "thinking"),
     }
 )
@@ -108,7 +117,9 @@ def read_bare(block: dict[str, Any]) -> Part:
         return tool_call(block.get("id"), block.get("name"), block.get("input"))
     if kind == "tool_result":
         parts = parts_of(block.get("content"), read_block)
-        return tool_result(block.get("tool_use_id"), None, content=parts, is_error=block.get("is_error"))
+        return tool_result(
+            block.get("tool_use_id"), None, content=parts, is_error=block.get("is_error")
+        )
     if kind in ("image", "document"):
         return read_media(kind, block)
     return other_part(kind, block)
@@ -120,9 +131,17 @@ def read_media(kind: str, block: dict[str, Any]) -> Part:
     more = {key: block.get(key) for key in ("title", "context", "citations")}
     media_type, data = source.get("media_type"), source.get("data")
     if source.get("type") == "text":
-        media_type, data = media_type or "text/plain", base64.b64encode((data or "").encode()).decode()
+        media_type, data = (
+            media_type or "text/plain",
+            base64.b64encode((data or "").encode()).decode(),
+        )
     if source.get("type") == "content":
         more["content"] = parts_of(source.get("content"), read_block)
     return media_part(
-        kind, url=source.get("url"), data=data, media_type=media_type, file_id=source.get("file_id"), **more
+        kind,
+        url=source.get("url"),
+        data=data,
+        media_type=media_type,
+        file_id=source.get("file_id"),
+        **more,
     )

@@ -31,7 +31,16 @@ THINKING = ("reasoning_effort", "reasoning_format", "include_reasoning", "prompt
 AUDIO = {"mp3": "audio/mpeg"}  # where the format is not the media subtype
 KNOWN = frozenset(
     {
-        *("model", "stream", "messages", "tools", "functions", "tool_choice", "function_call", "response_format"),
+        *(
+            "model",
+            "stream",
+            "messages",
+            "tools",
+            "functions",
+            "tool_choice",
+            "function_call",
+            "response_format",
+        ),
         *("max_tokens", "max_completion_tokens", "temperature", "top_p", "stop"),
         *THINKING,
     }
@@ -109,7 +118,11 @@ def read_block(block: dict[str, Any]) -> Part:
     if kind == "refusal":
         return refusal_part(block["refusal"])
     if kind == "thinking":
-        texts = [part["text"] for part in parts_of(block.get("thinking"), read_block) if part["type"] == "text"]
+        texts = [
+            part["text"]
+            for part in parts_of(block.get("thinking"), read_block)
+            if part["type"] == "text"
+        ]
         return thinking_part("".join(texts), block.get("signature"))
     if kind == "image_url":
         image = block["image_url"]  # Mistral takes the bare link as well
@@ -121,11 +134,16 @@ def read_block(block: dict[str, Any]) -> Part:
 def read_attachment(kind: str, block: dict[str, Any]) -> Part:
     """A file, a linked document or sound."""
     if kind == "document_url":
-        return media_part("document", url=block["document_url"], filename=block.get("document_name"))
+        return media_part(
+            "document", url=block["document_url"], filename=block.get("document_name")
+        )
     if kind == "file":
         file = block.get("file", block)  # Mistral has the id in the block itself
         return media_part(
-            "document", data=file.get("file_data"), file_id=file.get("file_id"), filename=file.get("filename")
+            "document",
+            data=file.get("file_data"),
+            file_id=file.get("file_id"),
+            filename=file.get("filename"),
         )
     if kind == "input_audio":
         return read_audio(block["input_audio"])

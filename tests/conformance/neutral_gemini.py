@@ -33,15 +33,22 @@ CONFIG = frozenset(
         *("responseSchema", "responseJsonSchema", "responseMimeType"),
     }
 )
-KNOWN = frozenset({"model", "contents", "systemInstruction", "tools", "toolConfig", "generationConfig"})
-ASIDE = frozenset({"thought", "thoughtSignature", "videoMetadata", "mediaResolution", "partMetadata"})
+KNOWN = frozenset(
+    {"model", "contents", "systemInstruction", "tools", "toolConfig", "generationConfig"}
+)
+ASIDE = frozenset(
+    {"thought", "thoughtSignature", "videoMetadata", "mediaResolution", "partMetadata"}
+)
 MODES = {"AUTO": "auto", "VALIDATED": "auto", "ANY": "required", "NONE": "none"}
 JSON = "application/json"
 
 
 def fields(entries: dict[str, Any]) -> dict[str, Any]:
     """The message's own keys in camelCase; what lies deeper is left alone."""
-    return {re.sub(r"(?<=\w)_([a-z0-9])", lambda hit: hit[1].upper(), key): entry for key, entry in entries.items()}
+    return {
+        re.sub(r"(?<=\w)_([a-z0-9])", lambda hit: hit[1].upper(), key): entry
+        for key, entry in entries.items()
+    }
 
 
 def read(body: dict[str, Any], url: str) -> Neutral:
@@ -79,7 +86,9 @@ def read_bare(part: dict[str, Any]) -> Part:
     if part.get("functionResponse") is not None:
         answer = fields(part["functionResponse"])
         inner = parts_of(answer.get("parts"), read_part) or None
-        return tool_result(answer.get("id"), answer.get("name"), value=answer.get("response"), content=inner)
+        return tool_result(
+            answer.get("id"), answer.get("name"), value=answer.get("response"), content=inner
+        )
     if part.get("inlineData") is not None:
         blob = fields(part["inlineData"])
         return read_media(blob, data=blob.get("data"))
@@ -94,7 +103,9 @@ def read_media(blob: dict[str, Any], *, url: str | None = None, data: str | None
     media_type = blob.get("mimeType")
     family = (media_type or "").partition("/")[0].lower()
     kind = family if family in ("image", "audio") else "document"
-    return media_part(kind, url=url, data=data, media_type=media_type, filename=blob.get("displayName"))
+    return media_part(
+        kind, url=url, data=data, media_type=media_type, filename=blob.get("displayName")
+    )
 
 
 def read_tool(tool: dict[str, Any], result: Neutral) -> None:
@@ -107,7 +118,10 @@ def read_tool(tool: dict[str, Any], result: Neutral) -> None:
 def read_choice(config: dict[str, Any], result: Neutral) -> None:
     """`toolConfig`: a mode; ANY with one allowed name is that tool by name."""
     calling = fields(config.pop("functionCallingConfig", None) or {})
-    mode, names = str(calling.get("mode") or "").upper(), listed(calling.get("allowedFunctionNames"))
+    mode, names = (
+        str(calling.get("mode") or "").upper(),
+        listed(calling.get("allowedFunctionNames")),
+    )
     if mode == "ANY" and len(names) == 1:
         result["tool_choice"] = {"name": names[0]}
     else:

@@ -65,7 +65,11 @@ def digest(text: str) -> str:
 
 def signed(part: Part, signature: str | None) -> Part:
     """The part with the opaque blob that has to travel with it."""
-    return {**part, "signature_sha256_16": digest(signature), "signature": signature} if signature else part
+    return (
+        {**part, "signature_sha256_16": digest(signature), "signature": signature}
+        if signature
+        else part
+    )
 
 
 def text_part(text: str | None, **more: Any) -> Part:
@@ -99,10 +103,17 @@ def other_part(kind: str, value: Any) -> Part:
 
 
 def media_part(
-    kind: str, *, url: str | None = None, data: str | None = None, media_type: str | None = None, **more: Any
+    kind: str,
+    *,
+    url: str | None = None,
+    data: str | None = None,
+    media_type: str | None = None,
+    **more: Any,
 ) -> Part:
     """An image, document or audio clip by link, by base64 text or by a name in `more`; a data URL is base64 text."""
-    inline = next((source for source in (url, data) if source and source[:5].lower() == "data:"), None)
+    inline = next(
+        (source for source in (url, data) if source and source[:5].lower() == "data:"), None
+    )
     if inline:
         url = None
         media_type, data = split_data_url(inline)
@@ -134,8 +145,14 @@ def arguments(raw: Any) -> dict[str, Any]:
 
 def parts_of(content: Any, read: Callable[[dict[str, Any]], Part]) -> list[Part]:
     """Content as parts, whether it is absent, a string, one block or a list of blocks; empty text is no part."""
-    blocks = [text_part(block) if isinstance(block, str) else read(block) for block in listed(content)]
-    return [part for part in blocks if part not in ({"type": "text", "text": ""}, {"type": "thinking", "text": None})]
+    blocks = [
+        text_part(block) if isinstance(block, str) else read(block) for block in listed(content)
+    ]
+    return [
+        part
+        for part in blocks
+        if part not in ({"type": "text", "text": ""}, {"type": "thinking", "text": None})
+    ]
 
 
 def texts_of(content: Any) -> list[str]:
@@ -161,7 +178,9 @@ def function_tool(spec: Mapping[str, Any], *schema: str) -> dict[str, Any]:
     )
 
 
-def output_schema(schema: Any, name: str | None = None, strict: bool | None = None) -> dict[str, Any]:
+def output_schema(
+    schema: Any, name: str | None = None, strict: bool | None = None
+) -> dict[str, Any]:
     """The shape an answer has to have."""
     return {"name": name, "schema": schema, "strict": strict}
 
@@ -183,7 +202,10 @@ def read_choice(choice: Any, result: Neutral) -> None:
 
 def without_raw(result: Neutral) -> Neutral:
     """The same request without what stands beside the hashes."""
-    messages = [{**entry, "content": [bare(part) for part in entry["content"]]} for entry in result["messages"]]
+    messages = [
+        {**entry, "content": [bare(part) for part in entry["content"]]}
+        for entry in result["messages"]
+    ]
     return {**result, "messages": messages}
 
 

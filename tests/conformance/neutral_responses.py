@@ -81,7 +81,11 @@ def read_typed(kind: str, item: dict[str, Any], result: Neutral) -> None:
     if kind == "reasoning":
         add("assistant", [read_reasoning(item)], result)
     elif kind == "function_call":
-        add("assistant", [tool_call(item.get("call_id"), item.get("name"), item.get("arguments"))], result)
+        add(
+            "assistant",
+            [tool_call(item.get("call_id"), item.get("name"), item.get("arguments"))],
+            result,
+        )
     elif kind == "function_call_output":
         parts = parts_of(item.get("output"), read_block)
         add("tool", [tool_result(item.get("call_id"), None, content=parts)], result)
@@ -109,7 +113,9 @@ def read_block(block: dict[str, Any]) -> Part:
         return media_part("image", url=block.get("image_url"), **names)
     if kind == "input_file":
         names = {key: block.get(key) for key in ("file_id", "filename")}
-        return media_part("document", url=block.get("file_url"), data=block.get("file_data"), **names)
+        return media_part(
+            "document", url=block.get("file_url"), data=block.get("file_data"), **names
+        )
     if kind == "input_audio":
         return read_audio(first(block, "input_audio") or block)
     return other_part(kind, block)
@@ -121,7 +127,9 @@ def read_format(text: dict[str, Any], result: Neutral) -> None:
     kind = form.get("type", "text")
     left = rest(text, ("format",))
     if kind == "json_schema":
-        result["output_schema"] = output_schema(form.get("schema"), form.get("name"), form.get("strict"))
+        result["output_schema"] = output_schema(
+            form.get("schema"), form.get("name"), form.get("strict")
+        )
     elif kind == "json_object":
         result["json_mode"] = True
     elif kind != "text":

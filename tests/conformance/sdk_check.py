@@ -32,7 +32,8 @@ def _for(wire: str, more: dict[str, Any] | None = None) -> Callable[[TypesOf], T
     def register(types_of: TypesOf) -> TypesOf:
         @cache
         def validators() -> tuple[Strict, Strict]:
-            with warnings.catch_warnings(action="ignore"):  # what an SDK says of Python's version is not our concern
+            # What an SDK says of Python's version is not our concern.
+            with warnings.catch_warnings(action="ignore"):
                 streaming, whole = types_of()
             return Strict(streaming, more), Strict(whole, more)
 
@@ -85,7 +86,8 @@ def _gemini() -> type[BaseModel]:
 def _gemini_problems(text: bytes, stream: bool) -> list[str]:
     kind = _gemini()
     try:
-        with warnings.catch_warnings(action="error", category=UserWarning):  # what it says of an unknown word
+        # What it says of an unknown word.
+        with warnings.catch_warnings(action="error", category=UserWarning):
             body = kind.model_validate_json(text, strict=True, by_alias=True, by_name=False)
     except ValidationError as error:
         return told(error)

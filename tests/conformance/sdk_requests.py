@@ -38,7 +38,7 @@ TARGETS: dict[str, tuple[Endpoint, str]] = {
 """By wire format: an endpoint that speaks it, and a model there."""
 
 
-# -- structured output -----------------------------------------------------------------------------------------------------
+# -- structured output -----------------------------------------------------------------------------
 class City(BaseModel):
     """A city."""
 
@@ -75,27 +75,49 @@ def asked(shape: str) -> Json:
     return schema
 
 
-# -- the pieces ------------------------------------------------------------------------------------------------------------
+# -- the pieces ------------------------------------------------------------------------------------
 def tool(name: str, about: str = "About.", strict: bool | None = None) -> ToolSpec:
     properties = {"city": {"type": "string"}, "days": {"type": "integer", "minimum": 1}}
-    schema = {"type": "object", "properties": properties, "required": list(properties), "additionalProperties": False}
+    schema = {
+        "type": "object",
+        "properties": properties,
+        "required": list(properties),
+        "additionalProperties": False,
+    }
     return ToolSpec(name, about, schema, strict)
 
 
-MIMES = {"image": "image/png", "audio": "audio/wav", "video": "video/mp4", "document": "application/pdf"}
+MIMES = {
+    "image": "image/png",
+    "audio": "audio/wav",
+    "video": "video/mp4",
+    "document": "application/pdf",
+}
 MEDIA: dict[str, Media] = {
     **{f"{kind}-url": Media(kind=kind, url=f"https://a.example/{kind}") for kind in MIMES},  # type: ignore[arg-type]
-    **{f"{kind}-file": Media(kind=kind, file_id="file-1", mime=mime) for kind, mime in MIMES.items()},  # type: ignore[arg-type]
-    **{f"{kind}-data": Media(kind=kind, data=b"\xfb\xff\x00", mime=mime) for kind, mime in MIMES.items()},  # type: ignore[arg-type]
+    **{
+        f"{kind}-file": Media(kind=kind, file_id="file-1", mime=mime)
+        for kind, mime in MIMES.items()
+    },  # type: ignore[arg-type]
+    **{
+        f"{kind}-data": Media(kind=kind, data=b"\xfb\xff\x00", mime=mime)
+        for kind, mime in MIMES.items()
+    },  # type: ignore[arg-type]
     "image-low": Media(url="https://a.example/p.jpg", detail="low", mime="image/jpeg"),
     "image-high": Media(data=b"GIF89a", detail="high", mime="image/gif", name="p.gif"),
     "image-webp": Media(data=b"RIFF", mime="image/webp"),
     "audio-mp3": Media(kind="audio", data=b"ID3", mime="audio/mpeg"),
     "audio-flac": Media(kind="audio", data=b"fLaC", mime="audio/flac"),
-    "document-named": Media(kind="document", data=b"%PDF-1.7", mime="application/pdf", name="a.pdf"),
-    "document-text": Media(kind="document", data="Blåbær".encode(), mime="text/plain", name="a.txt"),
+    "document-named": Media(
+        kind="document", data=b"%PDF-1.7", mime="application/pdf", name="a.pdf"
+    ),
+    "document-text": Media(
+        kind="document", data="Blåbær".encode(), mime="text/plain", name="a.txt"
+    ),
     "document-word": Media(
-        kind="document", data=b"PK", mime="application/vnd.openxmlformats-officedocument.wordprocessingml.document"
+        kind="document",
+        data=b"PK",
+        mime="application/vnd.openxmlformats-officedocument.wordprocessingml.document",
     ),
     "image-tiff": Media(data=b"II*", mime="image/tiff"),
 }
@@ -112,19 +134,33 @@ RESULTS = (
     ToolResult("call_4", "weather", "[1, 2]"),
 )
 FOREIGN = AssistantTurn(
-    "Hm.", parts=(Thinking("So...", {"blob": "x"}), TextPart("Hm."), Block({"item": {"odd": 1}})), wire="?"
+    "Hm.",
+    parts=(Thinking("So...", {"blob": "x"}), TextPart("Hm."), Block({"item": {"odd": 1}})),
+    wire="?",
 )
 
 
-def own(wire: str, thought: dict[str, Any], said: dict[str, Any], call: dict[str, Any], *blocks: Json) -> AssistantTurn:
+def own(
+    wire: str, thought: dict[str, Any], said: dict[str, Any], call: dict[str, Any], *blocks: Json
+) -> AssistantTurn:
     """A turn with everything that its wire format wants back."""
     called = replace(CALLS[0], keep=call)
     kept = (Block({"name": "tool", "item": block}) for block in blocks)
-    parts: tuple[Part, ...] = (Thinking("Rain?", thought), *kept, TextPart("Let me look.", said), called)
+    parts: tuple[Part, ...] = (
+        Thinking("Rain?", thought),
+        *kept,
+        TextPart("Let me look.", said),
+        called,
+    )
     return AssistantTurn("Let me look.", (called,), parts, wire)
 
 
-SEARCH = {"type": "server_tool_use", "id": "srvtoolu_1", "name": "web_search", "input": {"query": "rain"}}
+SEARCH = {
+    "type": "server_tool_use",
+    "id": "srvtoolu_1",
+    "name": "web_search",
+    "input": {"query": "rain"},
+}
 FOUND = {
     "type": "web_search_result",
     "encrypted_content": "x",
@@ -144,10 +180,19 @@ OWN: dict[str, AssistantTurn] = {
     "groq": own("groq", {}, {}, {}),
     "openai-responses": own(
         "openai-responses",
-        {"id": "rs_1", "encrypted_content": "x", "summary": [{"type": "summary_text", "text": "Rain?"}]},
+        {
+            "id": "rs_1",
+            "encrypted_content": "x",
+            "summary": [{"type": "summary_text", "text": "Rain?"}],
+        },
         {"id": "msg_1", "phase": "commentary"},
         {"id": "fc_1"},
-        {"type": "web_search_call", "id": "ws_1", "status": "completed", "action": {"type": "search", "query": "rain"}},
+        {
+            "type": "web_search_call",
+            "id": "ws_1",
+            "status": "completed",
+            "action": {"type": "search", "query": "rain"},
+        },
     ),
     "anthropic": own(
         "anthropic",
@@ -166,7 +211,9 @@ OWN: dict[str, AssistantTurn] = {
         {"codeExecutionResult": {"outcome": "OUTCOME_OK", "output": "1"}},
     ),
 }
-HIDDEN = AssistantTurn("Yes.", parts=(Thinking("", {"data": "x"}), TextPart("Yes.")), wire="anthropic")
+HIDDEN = AssistantTurn(
+    "Yes.", parts=(Thinking("", {"data": "x"}), TextPart("Yes.")), wire="anthropic"
+)
 
 ASK = UserTurn("Will it rain?")
 ANSWERED = ToolTurn((RESULTS[0],))
@@ -189,7 +236,14 @@ def _media() -> dict[str, Request]:
                 )
             ),
         )
-        for name in ("image-url", "image-data", "image-file", "document-named", "document-url", "document-file")
+        for name in (
+            "image-url",
+            "image-data",
+            "image-file",
+            "document-named",
+            "document-url",
+            "document-file",
+        )
     }
     return asked | shown
 
@@ -204,8 +258,17 @@ def _options() -> dict[str, Request]:
         "thinking": (True, False, 1024, 5000, 20000, "minimal", "low", "medium", "high", "xhigh", "max"),
         "system": ("Be brief.", ("Be brief.", "Be kind."), ("Be brief.", CACHE, "Be kind.", CACHE), (CACHE, "Be brief.")),
     }  # fmt: skip
-    said = {f"{name}={value}": Request((ASK,), **{name: value}) for name, values in one.items() for value in values}
-    tools = (tool("weather"), tool("now", ""), tool("strict", "About.", True), tool("loose", "About.", False))
+    said = {
+        f"{name}={value}": Request((ASK,), **{name: value})
+        for name, values in one.items()
+        for value in values
+    }
+    tools = (
+        tool("weather"),
+        tool("now", ""),
+        tool("strict", "About.", True),
+        tool("loose", "About.", False),
+    )
     for choice in (None, "auto", "none", "required", "weather"):
         for parallel in (None, True, False):
             said[f"tools:{choice}:{parallel}"] = Request(
@@ -232,15 +295,22 @@ CASES: dict[str, Request] = {
         tools=(replace(tool("weather"), cache=CacheMark("1h")), tool("now")),
     ),
     "cache-calls": _turns(
-        AssistantTurn("", (replace(CALLS[0], cache=CACHE),)), ToolTurn((replace(RESULTS[0], cache=CACHE),))
+        AssistantTurn("", (replace(CALLS[0], cache=CACHE),)),
+        ToolTurn((replace(RESULTS[0], cache=CACHE),)),
     ),
-    "blank": Request((UserTurn(" "), AssistantTurn("\n"), UserTurn(("One.", " "))), system=(" ", "Be brief.")),
+    "blank": Request(
+        (UserTurn(" "), AssistantTurn("\n"), UserTurn(("One.", " "))), system=(" ", "Be brief.")
+    ),
     "said": _turns(AssistantTurn("No."), UserTurn("Sure?")),
     "said-nothing": _turns(AssistantTurn(), UserTurn("Sure?")),
     "calls": _turns(AssistantTurn("Let me look.", CALLS), ToolTurn(RESULTS)),
     "calls-alone": _turns(AssistantTurn("", CALLS), ToolTurn(RESULTS), AssistantTurn("Rain."), ASK),
-    "calls-cache": _turns(AssistantTurn("", CALLS[:1]), ToolTurn((ToolResult("call_1", "weather", ("A", "B")),))),
-    "calls-empty": _turns(AssistantTurn("", CALLS[:1]), ToolTurn((ToolResult("call_1", "weather", ()),))),
+    "calls-cache": _turns(
+        AssistantTurn("", CALLS[:1]), ToolTurn((ToolResult("call_1", "weather", ("A", "B")),))
+    ),
+    "calls-empty": _turns(
+        AssistantTurn("", CALLS[:1]), ToolTurn((ToolResult("call_1", "weather", ()),))
+    ),
     "foreign": _turns(FOREIGN, UserTurn("And?")),
     "hidden": _turns(HIDDEN, UserTurn("And?")),
     **{f"own-{wire}": _turns(turn, ANSWERED) for wire, turn in OWN.items()},
@@ -249,29 +319,57 @@ CASES: dict[str, Request] = {
 }
 EXTRAS: dict[str, tuple[Json, ...]] = {
     "openai-chat": (
-        {"user": "u", "logit_bias": {"5": 1}, "stream_options": {"include_obfuscation": False}, "stop": "END"},
-        {"tools": [{"type": "custom", "custom": {"name": "free"}}], "verbosity": "low", "store": None},
+        {
+            "user": "u",
+            "logit_bias": {"5": 1},
+            "stream_options": {"include_obfuscation": False},
+            "stop": "END",
+        },
+        {
+            "tools": [{"type": "custom", "custom": {"name": "free"}}],
+            "verbosity": "low",
+            "store": None,
+        },
     ),
     "openai-responses": (
-        {"previous_response_id": "resp_1", "metadata": {"a": "b"}, "truncation": "auto", "text": {"verbosity": "low"}},
-        {"tools": [{"type": "web_search"}], "include": ["web_search_call.action.sources"], "store": True},
+        {
+            "previous_response_id": "resp_1",
+            "metadata": {"a": "b"},
+            "truncation": "auto",
+            "text": {"verbosity": "low"},
+        },
+        {
+            "tools": [{"type": "web_search"}],
+            "include": ["web_search_call.action.sources"],
+            "store": True,
+        },
     ),
     "anthropic": (
-        {"metadata": {"user_id": "u"}, "service_tier": "auto", "cache_control": {"type": "ephemeral", "ttl": "1h"}},
-        {"tools": [{"type": "web_search_20250305", "name": "web_search", "max_uses": 2}], "inference_geo": "us"},
+        {
+            "metadata": {"user_id": "u"},
+            "service_tier": "auto",
+            "cache_control": {"type": "ephemeral", "ttl": "1h"},
+        },
+        {
+            "tools": [{"type": "web_search_20250305", "name": "web_search", "max_uses": 2}],
+            "inference_geo": "us",
+        },
     ),
     "gemini": (
         {
             "safetySettings": [{"category": "HARM_CATEGORY_HARASSMENT", "threshold": "BLOCK_NONE"}],
             "cachedContent": "c/1",
         },
-        {"tools": [{"googleSearch": {}}, {"codeExecution": {}}], "generationConfig": {"candidateCount": 1}},
+        {
+            "tools": [{"googleSearch": {}}, {"codeExecution": {}}],
+            "generationConfig": {"candidateCount": 1},
+        },
     ),
 }
 """Parameters of each provider's own."""
 
 
-# -- who cannot say what ---------------------------------------------------------------------------------------------------
+# -- who cannot say what ---------------------------------------------------------------------------
 _MEDIA_CHAT = (
     *("audio-url", "audio-file", "audio-flac", "document-url", "image-file"),
     *("video-file", "video-url", "video-data"),
@@ -288,15 +386,23 @@ _NO_AUDIO = (
 )
 _NO_DICE = ("seed=7", "presence_penalty=-0.5", "frequency_penalty=1")
 CANNOT: dict[str, frozenset[str]] = {
-    "openai-chat": frozenset({*_MEDIA_CHAT, "result-image-file", "result-document-url", "top_k=40"}),
-    "openai-responses": frozenset({*_NO_AUDIO, *_NO_DICE, "top_k=40", "stop=('END',)", "stop=('a', 'b')"}),
-    "anthropic": frozenset({*_NO_AUDIO, *_NO_DICE, "document-word", "image-tiff", "json_mode=True", "top_logprobs=5"}),
-    "gemini": frozenset(f"tools:{choice}:False" for choice in (None, "auto", "none", "required", "weather")),
+    "openai-chat": frozenset(
+        {*_MEDIA_CHAT, "result-image-file", "result-document-url", "top_k=40"}
+    ),
+    "openai-responses": frozenset(
+        {*_NO_AUDIO, *_NO_DICE, "top_k=40", "stop=('END',)", "stop=('a', 'b')"}
+    ),
+    "anthropic": frozenset(
+        {*_NO_AUDIO, *_NO_DICE, "document-word", "image-tiff", "json_mode=True", "top_logprobs=5"}
+    ),
+    "gemini": frozenset(
+        f"tools:{choice}:False" for choice in (None, "auto", "none", "required", "weather")
+    ),
 }
 """The cases that a wire format has no way to say: BadRequest."""
 
 
-# -- rendering -------------------------------------------------------------------------------------------------------------
+# -- rendering -------------------------------------------------------------------------------------
 def shaped(wire: str, request: Request) -> Request:
     """The request with its schema in the flavour of the endpoint, or as a tool where no schema is held to strictly."""
     if request.output_schema is None:
@@ -313,7 +419,9 @@ def rendered(wire: str, request: Request, stream: bool = True) -> Json:
         BadRequest: the wire format cannot say it.
     """
     endpoint, model = TARGETS[wire]
-    return render_request(endpoint.wire, shaped(wire, request), model, stream=stream, dialect=endpoint.dialect)
+    return render_request(
+        endpoint.wire, shaped(wire, request), model, stream=stream, dialect=endpoint.dialect
+    )
 
 
 def fitting(wire: str) -> list[str]:
@@ -333,9 +441,17 @@ def merged(pieces: Iterable[Request]) -> Request:
     """One request of several: all their turns and tools, and of everything else what the last one says."""
     whole = Request(())
     for piece in pieces:
-        said = {f.name: getattr(piece, f.name) for f in fields(Request) if getattr(piece, f.name) != default(f.name)}
+        said = {
+            f.name: getattr(piece, f.name)
+            for f in fields(Request)
+            if getattr(piece, f.name) != default(f.name)
+        }
         new = tuple(spec for spec in piece.tools if spec not in whole.tools)
         settings = replace(whole.settings, **piece.settings.stated)
-        together = {"turns": whole.turns + piece.turns, "tools": whole.tools + new, "settings": settings}
+        together = {
+            "turns": whole.turns + piece.turns,
+            "tools": whole.tools + new,
+            "settings": settings,
+        }
         whole = replace(whole, **{**said, **together})
     return whole

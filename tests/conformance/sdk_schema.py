@@ -43,7 +43,9 @@ class Strict:
         schema = self.of(kind)
         for name, hint in (more or {}).items():
             assert name not in self.definitions[kind]["fields"], f"the SDK knows {name!r} itself"
-            self.definitions[kind]["fields"][name] = core_schema.typed_dict_field(self.of(hint), required=False)
+            self.definitions[kind]["fields"][name] = core_schema.typed_dict_field(
+                self.of(hint), required=False
+            )
         whole = core_schema.definitions_schema(schema, list(self.definitions.values()))
         self.validator = SchemaValidator(whole, core_schema.CoreConfig(strict=True))
 
@@ -68,7 +70,9 @@ class Strict:
             return self.typed_dict(kind)
         origin, args = get_origin(kind), get_args(kind)
         if origin in (Annotated, Required, NotRequired, ReadOnly):
-            if any(getattr(note, "alias", None) or getattr(note, "format", None) for note in args[1:]):
+            if any(
+                getattr(note, "alias", None) or getattr(note, "format", None) for note in args[1:]
+            ):
                 raise TypeError(f"the SDK renames or reformats this field: {kind}")
             return self.of(args[0])
         if origin in LITERALS:
@@ -101,7 +105,9 @@ class Strict:
         if kind not in self.named:
             self.named.add(kind)  # first, for a type that holds itself
             fields = {
-                name: core_schema.typed_dict_field(self.of(hint), required=_required(kind, name, hint))
+                name: core_schema.typed_dict_field(
+                    self.of(hint), required=_required(kind, name, hint)
+                )
                 for name, hint in get_type_hints(kind, include_extras=True).items()
             }
             extra = getattr(kind, "__pydantic_config__", {}).get("extra", "forbid")
@@ -129,7 +135,9 @@ def told(error: ValidationError) -> list[str]:
     found = error.errors(include_url=False)
     named = [e["loc"] for e in found if e["loc"][-1:] in (("type",), ("role",))]
     other = {loc[:-1] for loc in named}
-    near = [e for e in found if not any(e["loc"][:size] in other for size in range(len(e["loc"])))] or found
+    near = [
+        e for e in found if not any(e["loc"][:size] in other for size in range(len(e["loc"])))
+    ] or found
     return [f"{_where(e['loc'])}: {e['msg']} ({str(e['input'])[:80]})" for e in near]
 
 
@@ -143,7 +151,11 @@ def lacking(model: BaseModel, spared: frozenset[str] = frozenset()) -> list[str]
     for name, field in type(model).model_fields.items():
         value = getattr(model, name)
         where = f"{type(model).__name__}.{name}"
-        if value is None and (field.description or "").startswith("Required.") and where not in spared:
+        if (
+            value is None
+            and (field.description or "").startswith("Required.")
+            and where not in spared
+        ):
             missing.append(f"{where}: required, and not there")
         for inner in value if isinstance(value, list) else [value]:
             if isinstance(inner, BaseModel):

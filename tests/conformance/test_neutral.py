@@ -17,7 +17,12 @@ from tests.conformance.neutral_parts import digest
 CASES = [exchange for exchange in exchanges() if exchange.expected_input is not None]
 CHAT = ("openai-chat", "groq", "mistral")
 PNG = base64.b64encode(b"\x89PNG picture").decode()
-IMAGE = {"type": "image", "media_type": "image/png", "data_sha256_16": digest(PNG), "data_chars": len(PNG)}
+IMAGE = {
+    "type": "image",
+    "media_type": "image/png",
+    "data_sha256_16": digest(PNG),
+    "data_chars": len(PNG),
+}
 GEMINI = "https://generativelanguage.googleapis.com/v1beta/models/gemini-2.5-pro"
 
 
@@ -48,7 +53,9 @@ def test_raw_text_stands_beside_each_hash(exchange: Exchange | None) -> None:
     require_corpus()
     assert exchange is not None
     assert exchange.request is not None
-    read = read_request(exchange.provider, exchange.request["json"], exchange.request["url"], keep=True)
+    read = read_request(
+        exchange.provider, exchange.request["json"], exchange.request["url"], keep=True
+    )
     for part in parts(read["messages"]):
         for raw in ("signature", "data"):
             assert (raw in part) == (f"{raw}_sha256_16" in part)
@@ -63,7 +70,9 @@ def test_every_provider_is_recorded() -> None:
     assert exchanges("no such provider") == []
 
 
-def test_missing_recordings_skip_but_fail_on_ci(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_missing_recordings_skip_but_fail_on_ci(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setattr(corpus, "WIRE", tmp_path / "wire")
     monkeypatch.delenv("GRAPHFLOW_NEEDS_WIRE", raising=False)
     with pytest.raises(pytest.skip.Exception, match="no recorded traffic"):
@@ -91,24 +100,48 @@ FUNCTION = {"type": "function", "function": TOOL}
             },
         ),
         ({"stop": "x", "max_tokens": 5}, {"stop": ["x"], "max_completion_tokens": 5, "seed": None}),
-        ({"tools": [FUNCTION], "tool_choice": "required"}, {"tools": [{"function": TOOL}], "tool_choice": "any"}),
-        ({"functions": [TOOL], "function_call": {"name": "f"}}, {"tools": [FUNCTION], "tool_choice": FUNCTION}),
+        (
+            {"tools": [FUNCTION], "tool_choice": "required"},
+            {"tools": [{"function": TOOL}], "tool_choice": "any"},
+        ),
+        (
+            {"functions": [TOOL], "function_call": {"name": "f"}},
+            {"tools": [FUNCTION], "tool_choice": FUNCTION},
+        ),
         ({"response_format": {"type": "text"}, "stream": False}, {}),
         (
-            {"messages": [{"role": "assistant", "content": None, "tool_calls": [{"function": {"name": "f"}}]}]},
+            {
+                "messages": [
+                    {
+                        "role": "assistant",
+                        "content": None,
+                        "tool_calls": [{"function": {"name": "f"}}],
+                    }
+                ]
+            },
             {
                 "messages": [
                     {
                         "role": "assistant",
                         "content": "",
-                        "tool_calls": [{"type": "function", "function": {"name": "f", "arguments": "null"}}],
+                        "tool_calls": [
+                            {"type": "function", "function": {"name": "f", "arguments": "null"}}
+                        ],
                     }
                 ]
             },
         ),
         (
             {"messages": [{"role": "tool", "tool_call_id": "1", "content": "r"}]},
-            {"messages": [{"role": "tool", "tool_call_id": "1", "content": [{"type": "text", "text": "r"}]}]},
+            {
+                "messages": [
+                    {
+                        "role": "tool",
+                        "tool_call_id": "1",
+                        "content": [{"type": "text", "text": "r"}],
+                    }
+                ]
+            },
         ),
     ],
 )
@@ -138,28 +171,56 @@ def test_spellings_of_responses() -> None:
 def test_items_of_one_turn_are_one_message() -> None:
     items: list[dict[str, Any]] = [
         {"role": "user", "content": "u"},
-        {"type": "reasoning", "id": "rs", "summary": [{"type": "summary_text", "text": t} for t in "ab"]},
+        {
+            "type": "reasoning",
+            "id": "rs",
+            "summary": [{"type": "summary_text", "text": t} for t in "ab"],
+        },
         {"type": "web_search_call", "id": "ws"},
         {"type": "function_call", "call_id": "1", "id": "fc_1", "name": "f", "arguments": ""},
         {"type": "function_call", "call_id": "2", "id": "fc_2", "name": "f", "arguments": '{"a'},
         {"type": "function_call_output", "call_id": "1", "output": "r"},
-        {"type": "function_call_output", "call_id": "2", "output": [{"type": "input_image", "image_url": "https://i"}]},
+        {
+            "type": "function_call_output",
+            "call_id": "2",
+            "output": [{"type": "input_image", "image_url": "https://i"}],
+        },
     ]
     assert said("openai-responses", {"input": items})[1:] == [
         {
             "role": "assistant",
             "content": [
                 {"type": "thinking", "text": "a\n\nb", "id": "rs"},
-                {"type": "other", "kind": "web_search_call", "value": {"type": "web_search_call", "id": "ws"}},
+                {
+                    "type": "other",
+                    "kind": "web_search_call",
+                    "value": {"type": "web_search_call", "id": "ws"},
+                },
                 {"type": "tool_call", "id": "1", "name": "f", "arguments": {}},
-                {"type": "tool_call", "id": "2", "name": "f", "arguments": None, "arguments_raw": '{"a'},
+                {
+                    "type": "tool_call",
+                    "id": "2",
+                    "name": "f",
+                    "arguments": None,
+                    "arguments_raw": '{"a',
+                },
             ],
         },
         {
             "role": "tool",
             "content": [
-                {"type": "tool_result", "id": "1", "name": None, "content": [{"type": "text", "text": "r"}]},
-                {"type": "tool_result", "id": "2", "name": None, "content": [{"type": "image", "url": "https://i"}]},
+                {
+                    "type": "tool_result",
+                    "id": "1",
+                    "name": None,
+                    "content": [{"type": "text", "text": "r"}],
+                },
+                {
+                    "type": "tool_result",
+                    "id": "2",
+                    "name": None,
+                    "content": [{"type": "image", "url": "https://i"}],
+                },
             ],
         },
     ]
@@ -195,8 +256,14 @@ def test_anthropic_blocks_without_a_recording() -> None:
         "anthropic",
         {
             "messages": [
-                {"role": "user", "content": [result, {"type": "document", "source": source, "title": "t"}]},
-                {"role": "assistant", "content": [redacted, {"type": "server_tool_use", "id": "s"}]},
+                {
+                    "role": "user",
+                    "content": [result, {"type": "document", "source": source, "title": "t"}],
+                },
+                {
+                    "role": "assistant",
+                    "content": [redacted, {"type": "server_tool_use", "id": "s"}],
+                },
             ]
         },
         keep=True,
@@ -212,15 +279,27 @@ def test_anthropic_blocks_without_a_recording() -> None:
             **{"type": "thinking", "text": None, "redacted": True},
             **{"signature": "opaque", "signature_sha256_16": digest("opaque")},
         },
-        {"type": "other", "kind": "server_tool_use", "value": {"type": "server_tool_use", "id": "s"}},
+        {
+            "type": "other",
+            "kind": "server_tool_use",
+            "value": {"type": "server_tool_use", "id": "s"},
+        },
     ]
 
 
 CAMEL: dict[str, Any] = {
     "systemInstruction": {"parts": [{"text": "s"}]},
     "contents": [
-        {"role": "user", "parts": [{"text": "u"}, {"inlineData": {"mimeType": "image/png", "data": PNG}}]},
-        {"role": "model", "parts": [{"functionCall": {"name": "f", "args": {"a_b": 1}}, "thoughtSignature": "sig"}]},
+        {
+            "role": "user",
+            "parts": [{"text": "u"}, {"inlineData": {"mimeType": "image/png", "data": PNG}}],
+        },
+        {
+            "role": "model",
+            "parts": [
+                {"functionCall": {"name": "f", "args": {"a_b": 1}}, "thoughtSignature": "sig"}
+            ],
+        },
         {"role": "user", "parts": [{"functionResponse": {"name": "f", "response": {"a_b": 2}}}]},
     ],
     "tools": [
@@ -241,10 +320,23 @@ SNAKE: dict[str, Any] = {
     "system_instruction": {"parts": {"text": "s"}},
     "contents": [
         {"parts": [{"text": "u"}, {"inline_data": {"mime_type": "image/png", "data": PNG}}]},
-        {"role": "model", "parts": [{"function_call": {"name": "f", "args": {"a_b": 1}}, "thought_signature": "sig"}]},
-        {"role": "function", "parts": [{"function_response": {"name": "f", "response": {"a_b": 2}}}, {"text": ""}]},
+        {
+            "role": "model",
+            "parts": [
+                {"function_call": {"name": "f", "args": {"a_b": 1}}, "thought_signature": "sig"}
+            ],
+        },
+        {
+            "role": "function",
+            "parts": [{"function_response": {"name": "f", "response": {"a_b": 2}}}, {"text": ""}],
+        },
     ],
-    "tools": [{"function_declarations": [{"name": "f", "parameters": {"type": "object"}}], "url_context": {}}],
+    "tools": [
+        {
+            "function_declarations": [{"name": "f", "parameters": {"type": "object"}}],
+            "url_context": {},
+        }
+    ],
     "tool_config": {"function_calling_config": {"mode": "ANY", "allowed_function_names": ["f"]}},
     "generation_config": {
         "max_output_tokens": 3,
@@ -260,7 +352,11 @@ SNAKE: dict[str, Any] = {
 def test_spellings_of_gemini() -> None:
     read = read_request("gemini", CAMEL, f"{GEMINI}:streamGenerateContent?alt=sse")
     assert read == read_request("gemini", SNAKE, f"{GEMINI}:streamGenerateContent")
-    assert (read["model"], read["stream"], read["tool_choice"]) == ("gemini-2.5-pro", True, {"name": "f"})
+    assert (read["model"], read["stream"], read["tool_choice"]) == (
+        "gemini-2.5-pro",
+        True,
+        {"name": "f"},
+    )
     assert read["extra"] == {"generationConfig": {"topK": 4}}
     assert read["messages"][0]["content"][1] == IMAGE
     assert read["messages"][1]["content"][0]["arguments"] == {"a_b": 1}
@@ -268,7 +364,11 @@ def test_spellings_of_gemini() -> None:
 
 
 def test_gemini_signature_without_text_is_a_part() -> None:
-    body = {"contents": [{"role": "model", "parts": [{"text": ""}, {"text": "", "thoughtSignature": "sig"}]}]}
+    body = {
+        "contents": [
+            {"role": "model", "parts": [{"text": ""}, {"text": "", "thoughtSignature": "sig"}]}
+        ]
+    }
     (turn,) = said("gemini", body)
     assert turn["content"] == [{"type": "text", "text": "", "signature_sha256_16": digest("sig")}]
 
@@ -281,10 +381,16 @@ def test_ollama_streams_unless_told_otherwise() -> None:
 @pytest.mark.parametrize(
     ("provider", "body"),
     [
-        ("anthropic", {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": PNG}}),
+        (
+            "anthropic",
+            {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": PNG}},
+        ),
         ("openai-responses", {"type": "input_image", "image_url": f"data:image/png;base64,{PNG}"}),
         ("mistral", {"type": "image_url", "image_url": f"data:image/png;base64,{PNG}"}),
-        *((name, {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{PNG}"}}) for name in CHAT),
+        *(
+            (name, {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{PNG}"}})
+            for name in CHAT
+        ),
     ],
 )
 def test_one_picture_in_every_dialect(provider: str, body: dict[str, Any]) -> None:
@@ -294,6 +400,8 @@ def test_one_picture_in_every_dialect(provider: str, body: dict[str, Any]) -> No
 
 
 def test_picture_of_ollama_has_no_media_type() -> None:
-    (user,) = said("ollama", {"messages": [{"role": "user", "content": "u", "images": [PNG]}]}, keep=True)
+    (user,) = said(
+        "ollama", {"messages": [{"role": "user", "content": "u", "images": [PNG]}]}, keep=True
+    )
     expected = {key: value for key, value in IMAGE.items() if key != "media_type"}
     assert user["content"] == [{"type": "text", "text": "u"}, {**expected, "data": PNG}]

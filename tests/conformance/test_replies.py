@@ -75,7 +75,9 @@ def reading_of(reply: Reply, error: ModelError | None) -> dict[str, Any]:
         "thinking": reply.thinking or None,
         "refusal": reply.refusal or None,
         "tool_calls": calls,
-        "hosted_tools": [part.name for part in reply.parts if isinstance(part, Block) and part.name],
+        "hosted_tools": [
+            part.name for part in reply.parts if isinstance(part, Block) and part.name
+        ],
         "finish_reason": finish,
         "usage": {
             "input_tokens": reply.input_tokens,
@@ -88,7 +90,9 @@ def reading_of(reply: Reply, error: ModelError | None) -> dict[str, Any]:
         "error": None
         if error is None
         else {
-            "kind": "permission" if "permission" in (error.code + error.type).lower() else error.kind,
+            "kind": "permission"
+            if "permission" in (error.code + error.type).lower()
+            else error.kind,
             "status": error.status,
             "type": error.type,
             "code": error.code,
@@ -105,7 +109,11 @@ def signatures(reply: Reply) -> list[str]:
     for part in reply.parts:
         keep = part.keep["item"] if isinstance(part, Block) else part.keep
         for key in ("signature", "thoughtSignature", "encrypted_content", "data"):
-            if keep.get(key) and isinstance(keep[key], str) and (key != "data" or isinstance(part, Thinking)):
+            if (
+                keep.get(key)
+                and isinstance(keep[key], str)
+                and (key != "data" or isinstance(part, Thinking))
+            ):
                 blobs.append(hashlib.sha256(keep[key].encode()).hexdigest()[:16])
     return blobs
 
@@ -115,12 +123,23 @@ def expected(exchange: Exchange) -> dict[str, Any]:
     result.pop("finish_reason_raw")
     usage = result["usage"] or {}
     result["usage"] = {
-        name: usage.get(name) if name not in ("input_tokens", "output_tokens") else usage.get(name) or 0
-        for name in ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "reasoning_tokens")
+        name: usage.get(name)
+        if name not in ("input_tokens", "output_tokens")
+        else usage.get(name) or 0
+        for name in (
+            "input_tokens",
+            "output_tokens",
+            "cache_read_tokens",
+            "cache_write_tokens",
+            "reasoning_tokens",
+        )
     }
     if result["error"]:
         error = {k: v for k, v in result["error"].items() if k != "mid_stream"}
-        error["type"], error["code"] = error["type"] or "", "" if error["code"] is None else str(error["code"])
+        error["type"], error["code"] = (
+            error["type"] or "",
+            "" if error["code"] is None else str(error["code"]),
+        )
         result["error"] = error
     return result
 

@@ -62,7 +62,9 @@ def assistant_parts(content: list[dict[str, Any]], provider: str) -> tuple[Part,
     for part in content:
         keep: dict[str, Any] = {}
         if part.get("signature"):
-            keep["encrypted_content" if provider == "openai-responses" else "signature"] = part["signature"]
+            keep["encrypted_content" if provider == "openai-responses" else "signature"] = part[
+                "signature"
+            ]
         if part.get("id") and part["type"] == "thinking":
             keep["id"] = part["id"]
         if part.get("redacted"):
@@ -73,7 +75,9 @@ def assistant_parts(content: list[dict[str, Any]], provider: str) -> tuple[Part,
             case "thinking":
                 parts.append(Thinking(part["text"] or "", keep))
             case "tool_call":
-                parts.append(ToolCall(part["id"] or "", part["name"], json.dumps(part["arguments"]), keep))
+                parts.append(
+                    ToolCall(part["id"] or "", part["name"], json.dumps(part["arguments"]), keep)
+                )
             case kind:
                 raise AssertionError(f"no such part in the recordings: {kind}")
     return tuple(parts)
@@ -96,12 +100,20 @@ def turns_of(messages: list[dict[str, Any]], provider: str) -> tuple[Turn, ...]:
     for message in messages:
         content = message["content"]
         if message["role"] == "user":
-            plain = len(content) == 1 and content[0]["type"] == "text" and not content[0].get("cache_control")
+            plain = (
+                len(content) == 1
+                and content[0]["type"] == "text"
+                and not content[0].get("cache_control")
+            )
             turns.append(UserTurn(content[0]["text"] if plain else user_parts(content)))
         elif message["role"] == "assistant":
             parts = assistant_parts(content, provider)
             calls = tuple(part for part in parts if isinstance(part, ToolCall))
-            turns.append(AssistantTurn("".join(p.text for p in parts if isinstance(p, TextPart)), calls, parts, wire))
+            turns.append(
+                AssistantTurn(
+                    "".join(p.text for p in parts if isinstance(p, TextPart)), calls, parts, wire
+                )
+            )
         else:
             results = tuple(result_of(part) for part in content)
             last = turns[-1]
@@ -130,7 +142,9 @@ def thinking_of(thinking: dict[str, Any] | None) -> tuple[Any, dict[str, Any]]:
     level = rest.pop("thinkingLevel", None) or rest.pop("thinkingBudget", True)
     shown = rest.pop("includeThoughts", None)
     assert not rest
-    return level, {} if shown else {"generationConfig": {"thinkingConfig": {"includeThoughts": None}}}
+    return level, {} if shown else {
+        "generationConfig": {"thinkingConfig": {"includeThoughts": None}}
+    }
 
 
 def camel(name: str) -> str:
@@ -150,13 +164,16 @@ def request_of(neutral: dict[str, Any], provider: str, body: dict[str, Any]) -> 
     if config and "effort" in config:
         extra["output_config"] = {"effort": config["effort"]}
     if neutral["hosted_tools"]:
-        extra["tools"] = [t for t in body["tools"] if "function" not in t and "functionDeclarations" not in t]
+        extra["tools"] = [
+            t for t in body["tools"] if "function" not in t and "functionDeclarations" not in t
+        ]
     seed = (extra.get("options") or {}).get("seed")
     return Request(
         turns_of(neutral["messages"], provider),
         system=system[0] if len(system) == 1 else tuple(system),
         tools=tuple(
-            ToolSpec(t["name"], t.get("description") or "", t["parameters"], t.get("strict")) for t in neutral["tools"]
+            ToolSpec(t["name"], t.get("description") or "", t["parameters"], t.get("strict"))
+            for t in neutral["tools"]
         ),
         output_schema=(neutral["output_schema"] or {}).get("schema"),
         output_name=(neutral["output_schema"] or {}).get("name") or "answer",
@@ -180,10 +197,18 @@ def plain(neutral: dict[str, Any]) -> dict[str, Any]:
     """Without what is the same said otherwise: how usage is asked for, the case of Gemini's names, an
     empty description, `strict: false`."""
     extra = {k: v for k, v in neutral["extra"].items() if k != "stream_options"}
-    thinking = {camel(k): v for k, v in neutral["thinking"].items()} if neutral["thinking"] else None
+    thinking = (
+        {camel(k): v for k, v in neutral["thinking"].items()} if neutral["thinking"] else None
+    )
     tools = [{k: v for k, v in tool.items() if v not in ("", False)} for tool in neutral["tools"]]
     messages = [
-        {**m, "content": [{k: v for k, v in part.items() if (k, v) != ("is_error", False)} for part in m["content"]]}
+        {
+            **m,
+            "content": [
+                {k: v for k, v in part.items() if (k, v) != ("is_error", False)}
+                for part in m["content"]
+            ],
+        }
         for m in neutral["messages"]
     ]
     return {**neutral, "extra": extra, "thinking": thinking, "tools": tools, "messages": messages}
@@ -196,7 +221,9 @@ def same_bytes(expected: dict[str, Any], rich: dict[str, Any]) -> dict[str, Any]
         for part in message["content"]:
             if set(part.get("data", "")) & set("-_"):
                 standard = part["data"].replace("-", "+").replace("_", "/")
-                text = text.replace(part["data_sha256_16"], sha256(standard.encode()).hexdigest()[:16])
+                text = text.replace(
+                    part["data_sha256_16"], sha256(standard.encode()).hexdigest()[:16]
+                )
     return json.loads(text)  # type: ignore[no-any-return]  # what went in
 
 
@@ -212,4 +239,6 @@ def test_request(exchange: Exchange) -> None:
         dialect = replace(dialect, strict=False)
     rendered = render_request(wire, request, rich["model"], stream=rich["stream"], dialect=dialect)
     path = wire.path(rich["model"], rich["stream"])
-    assert plain(read_request(exchange.provider, rendered, path)) == plain(same_bytes(exchange.expected_input, rich))
+    assert plain(read_request(exchange.provider, rendered, path)) == plain(
+        same_bytes(exchange.expected_input, rich)
+    )

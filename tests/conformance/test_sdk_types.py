@@ -16,7 +16,15 @@ from pydantic_core import from_json, to_json
 from graphflow.errors import BadRequest
 from graphflow.messages.media import Media
 from graphflow.model.seam import Request
-from graphflow.model.turns import AssistantTurn, TextPart, Thinking, ToolCall, ToolResult, ToolTurn, UserTurn
+from graphflow.model.turns import (
+    AssistantTurn,
+    TextPart,
+    Thinking,
+    ToolCall,
+    ToolResult,
+    ToolTurn,
+    UserTurn,
+)
 from graphflow.providers.endpoints import open_at
 from graphflow.providers.wires.json_object import Json
 from graphflow.providers.wires.wire import render_request
@@ -48,13 +56,15 @@ BOTH = (True, False)
 by_wire = pytest.mark.parametrize("wire", TARGETS)
 
 
-# -- (a) what was recorded -------------------------------------------------------------------------------------------------
+# -- (a) what was recorded -------------------------------------------------------------------------
 def test_there_are_recordings_of_all() -> None:
     require_corpus()
     assert {exchange.provider for exchange in RECORDED} == TARGETS.keys()
 
 
-@pytest.mark.parametrize("exchange", RECORDED, ids=lambda e: f"{e.provider}/{e.name[:40]}[{e.position}]")
+@pytest.mark.parametrize(
+    "exchange", RECORDED, ids=lambda e: f"{e.provider}/{e.name[:40]}[{e.position}]"
+)
 def test_recorded_requests(exchange: Exchange) -> None:
     assert exchange.request is not None
     recorded = exchange.request["json"]
@@ -67,7 +77,7 @@ def test_recorded_requests(exchange: Exchange) -> None:
     assert problems(exchange.provider, body, rich["stream"]) == []
 
 
-# -- (b) what was made by hand ---------------------------------------------------------------------------------------------
+# -- (b) what was made by hand ---------------------------------------------------------------------
 def _cases() -> Iterator[Any]:
     for wire in TARGETS:
         for name in CASES:
@@ -127,34 +137,53 @@ def test_what_is_sent_is_what_was_checked(wire: str) -> None:
 
 
 def test_the_cases_use_everything() -> None:
-    every = [*CASES.values(), *(Request((ASK,), extra=extra) for extras in EXTRAS.values() for extra in extras)]
+    every = [
+        *CASES.values(),
+        *(Request((ASK,), extra=extra) for extras in EXTRAS.values() for extra in extras),
+    ]
     for field in fields(Request):
-        assert any(getattr(request, field.name) != default(field.name) for request in every), field.name
+        assert any(getattr(request, field.name) != default(field.name) for request in every), (
+            field.name
+        )
     assert {(m.kind, bool(m.url), bool(m.file_id)) for m in MEDIA.values()} == {
-        (kind, *source) for kind in MIMES for source in ((True, False), (False, True), (False, False))
+        (kind, *source)
+        for kind in MIMES
+        for source in ((True, False), (False, True), (False, False))
     }
 
 
-# -- (c) what comes by chance ----------------------------------------------------------------------------------------------
+# -- (c) what comes by chance ----------------------------------------------------------------------
 def _spoken(wire: str) -> st.SearchStrategy[Request]:
     """A conversation of any texts, names and bytes, and any numbers."""
     text = st.text(max_size=12)
     media = [MEDIA[name] for name in MEDIA if name in fitting(wire)]
     data = st.builds(
-        Media, mime=st.just("image/png"), data=st.binary(min_size=1, max_size=9), name=text, detail=st.just("")
+        Media,
+        mime=st.just("image/png"),
+        data=st.binary(min_size=1, max_size=9),
+        name=text,
+        detail=st.just(""),
     )
-    user = st.builds(UserTurn, text | st.lists(text | st.sampled_from(media) | data, min_size=1, max_size=3).map(tuple))
+    user = st.builds(
+        UserTurn,
+        text | st.lists(text | st.sampled_from(media) | data, min_size=1, max_size=3).map(tuple),
+    )
     call = st.builds(ToolCall, text, text, text | st.just('{"a": [1]}'), st.just({}))
     thought, *_, said, _ = OWN[wire].parts
     own = st.builds(replace, st.sampled_from([thought, said]), text=text)
     part = st.builds(TextPart, text) | st.builds(Thinking, text) | own | call
     calls = st.lists(call, max_size=3).map(tuple)
     model = st.builds(
-        AssistantTurn, text, calls, st.lists(part, max_size=4).map(tuple), st.sampled_from(["", *OWN, wire])
+        AssistantTurn,
+        text,
+        calls,
+        st.lists(part, max_size=4).map(tuple),
+        st.sampled_from(["", *OWN, wire]),
     )
     content = text | st.lists(text | data, max_size=2).map(tuple)
     tools = st.builds(
-        ToolTurn, st.lists(st.builds(ToolResult, text, text, content, st.booleans()), min_size=1).map(tuple)
+        ToolTurn,
+        st.lists(st.builds(ToolResult, text, text, content, st.booleans()), min_size=1).map(tuple),
     )
     none = st.none()
     return st.builds(
@@ -164,7 +193,10 @@ def _spoken(wire: str) -> st.SearchStrategy[Request]:
         temperature=none | st.floats(0, 2),
         top_p=none | st.floats(0, 1),
         max_tokens=none | st.integers(1, 1 << 20),
-        thinking=none | st.booleans() | st.integers(0, 1 << 16) | st.sampled_from(["low", "medium", "high"]),
+        thinking=none
+        | st.booleans()
+        | st.integers(0, 1 << 16)
+        | st.sampled_from(["low", "medium", "high"]),
         parallel_calls=none | (st.just(True) if wire == "gemini" else st.booleans()),
         tool_choice=none | text,
         json_mode=st.just(False) if wire == "anthropic" else st.booleans(),
@@ -183,19 +215,30 @@ def test_any_request(wire: str) -> None:
         request = merged([*cases[::2], spoken, *cases[1::2]])
         if request.output_schema is not None:
             request = replace(request, json_mode=False)
-        if wire == "gemini" and request.settings.parallel_calls is False:  # it has no way to say so beside tools
+        # It has no way to say so beside tools.
+        if wire == "gemini" and request.settings.parallel_calls is False:
             request = replace(request, settings=replace(request.settings, parallel_calls=None))
         assert problems(wire, rendered(wire, request, stream), stream) == []
 
     holds()
 
 
-# -- the validators can fail -----------------------------------------------------------------------------------------------
-FREE = {"parameters", "schema", "input_schema", "args", "response", "parametersJsonSchema", "responseJsonSchema"}
+# -- the validators can fail -----------------------------------------------------------------------
+FREE = {
+    "parameters",
+    "schema",
+    "input_schema",
+    "args",
+    "response",
+    "parametersJsonSchema",
+    "responseJsonSchema",
+}
 """Objects of any keys, by the types' own word."""
 WORDS = {"gemini": {"mode", "thinkingLevel", "language", "outcome"}}
 """Keys whose values are words of a list; Gemini's SDK has no list for roles, and no `type`."""
-NEEDED = {"gemini": {"name", "response", "data", "mimeType", "fileUri", "code", "language", "outcome"}}
+NEEDED = {
+    "gemini": {"name", "response", "data", "mimeType", "fileUri", "code", "language", "outcome"}
+}
 """Keys without which an object is none; in Gemini's SDK the descriptions say so."""
 TAGS = {"type", "role"}
 UNNEEDED = {("fileData", "mimeType"), ("functionCall", "name")}
@@ -212,7 +255,11 @@ def typed(body: Any, at: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
     if isinstance(body, dict):
         yield at
     for key, value in body.items() if isinstance(body, dict) else enumerate(body):
-        if isinstance(value, (dict, list)) and key not in FREE and not (key == "input" and isinstance(value, dict)):
+        if (
+            isinstance(value, (dict, list))
+            and key not in FREE
+            and not (key == "input" and isinstance(value, dict))
+        ):
             yield from typed(value, (*at, key))
 
 
@@ -236,7 +283,13 @@ def objects(wire: str) -> Iterator[tuple[Json, tuple[Any, ...], Json]]:
             found: Any = body
             for step in at:
                 found = found[step]
-            mark = repr((tuple(step for step in at if isinstance(step, str)), sorted(found), found.get("type")))
+            mark = repr(
+                (
+                    tuple(step for step in at if isinstance(step, str)),
+                    sorted(found),
+                    found.get("type"),
+                )
+            )
             if mark not in seen:  # one of a kind is enough
                 seen.add(mark)
                 yield body, at, found

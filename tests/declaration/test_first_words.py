@@ -13,7 +13,20 @@ from typing import Any, Unpack
 import pytest
 from pydantic import BaseModel
 
-from graphflow import END, START, Agent, Context, Graph, Handoff, Limits, Router, SubAgent, Tool, node, tool
+from graphflow import (
+    END,
+    START,
+    Agent,
+    Context,
+    Graph,
+    Handoff,
+    Limits,
+    Router,
+    SubAgent,
+    Tool,
+    node,
+    tool,
+)
 from graphflow.cli.app import run_app
 from graphflow.declaration.node import Node
 from graphflow.declaration.options import NO_OPTIONS, NodeOptions, Retry
@@ -145,16 +158,30 @@ def test_an_unknown_keyword_is_told_before_what_is_missing() -> None:
 
 def test_what_every_translation_says_is_there() -> None:
     every = {word for kind in MAKERS for word in keywords_of(kind.__init__, NO_OPTIONS).named}  # type: ignore[misc]
-    every |= {"limits", "session", "approve", "deps", "key", "base_url", "rpm", "tpm", "timeouts", "on"}
+    every |= {
+        "limits",
+        "session",
+        "approve",
+        "deps",
+        "key",
+        "base_url",
+        "rpm",
+        "tpm",
+        "timeouts",
+        "on",
+    }
     for word, meanings in ELSEWHERE.items():
         for meant in meanings:
-            assert meant.partition("=")[0] in every, f"{word} is translated to {meant}, which nothing has"
+            assert meant.partition("=")[0] in every, (
+                f"{word} is translated to {meant}, which nothing has"
+            )
     assert set(NOTES) == {"graph", "run", "tool", "server"}
 
 
 def test_values_without_a_keyword_are_told() -> None:
     with pytest.raises(
-        DeclarationError, match=r"agent 'clerk' was given 'Be kind\.' without a keyword; say what it is"
+        DeclarationError,
+        match=r"agent 'clerk' was given 'Be kind\.' without a keyword; say what it is",
     ):
         Agent("clerk", "Be kind.")  # type: ignore[call-overload]
     with pytest.raises(DeclarationError, match=r"Retry was given 9 without a keyword"):
@@ -204,7 +231,10 @@ def test_a_run_names_what_was_meant(word: str, says: str) -> None:
     [
         ({"bill": "about money", "help": "anything else"}, "labels are given as labels={...}"),
         (["bill", "help"], "labels are given as labels=[...]"),
-        ({"bill": ["my invoice"], "help": ["how do I"]}, "texts by label are given as examples={...}"),
+        (
+            {"bill": ["my invoice"], "help": ["how do I"]},
+            "texts by label are given as examples={...}",
+        ),
         ({"bill": lambda m: True}, "tests of the message by label are given as guards={...}"),
         ("openai:gpt-5-mini", "a model is given as model=..."),
         (3, "router 'ways': rule=3; give a function of the message"),
@@ -219,7 +249,10 @@ def test_what_stands_in_the_place_of_a_rule_is_told(second: Any, says: str) -> N
 @pytest.mark.parametrize(
     ("make", "says"),
     [
-        (lambda: Agent("clerk", output="Answer"), "output='Answer'; give a type (write Answer without quotes)"),
+        (
+            lambda: Agent("clerk", output="Answer"),
+            "output='Answer'; give a type (write Answer without quotes)",
+        ),
         (lambda: Agent("clerk", output=[int]), "write list[int]"),
         (lambda: Agent("clerk", input={"text": "str"}), "declare a pydantic model"),
         (lambda: Agent("clerk", max_turns="3"), "max_turns='3'; give a whole number"),
@@ -243,11 +276,28 @@ def test_a_wrong_value_says_what_can_stand_there(make: Callable[[], Any], says: 
     assert says in str(caught.value)
 
 
-VALUES: list[Any] = [42, -1, 1.5, True, float("nan"), "x", b"x", [], [1], [[1]], ("a", "b"), {}, {"a": 1}, {1: "a"}]
+VALUES: list[Any] = [
+    42,
+    -1,
+    1.5,
+    True,
+    float("nan"),
+    "x",
+    b"x",
+    [],
+    [1],
+    [[1]],
+    ("a", "b"),
+    {},
+    {"a": 1},
+    {1: "a"},
+]
 VALUES += [object(), lambda message: True, int]
 
 
-@pytest.mark.parametrize("kind", [kind for kind in MAKERS if issubclass(kind, Node) or kind in (Limits, Retry, Policy)])
+@pytest.mark.parametrize(
+    "kind", [kind for kind in MAKERS if issubclass(kind, Node) or kind in (Limits, Retry, Policy)]
+)
 @pytest.mark.filterwarnings("ignore")
 def test_no_value_gets_through_to_an_error_of_pythons_own(kind: type) -> None:
     for word in keywords_of(kind.__init__, NO_OPTIONS).named:  # type: ignore[misc]
@@ -305,12 +355,16 @@ def test_words_of_ones_own_come_before_translations() -> None:
     with pytest.raises(DeclarationError) as near:
         Delay("x", delay=3)  # type: ignore[call-arg]
     assert str(near.value) == "delay 'x' has no option 'delay'; did you mean delay_s=?"
-    with pytest.raises(DeclarationError, match=r"has no option 'delay'; .*\npause 'x' lacks 'seconds'; add it"):
+    with pytest.raises(
+        DeclarationError, match=r"has no option 'delay'; .*\npause 'x' lacks 'seconds'; add it"
+    ):
         Pause("x", delay=3)  # type: ignore[call-arg]
 
 
 def test_an_option_of_every_node_is_refused_by_the_name_of_the_kind() -> None:
-    with pytest.raises(DeclarationError, match=r"^delay 'x': timeout_s=-1 must be a positive number of seconds$"):
+    with pytest.raises(
+        DeclarationError, match=r"^delay 'x': timeout_s=-1 must be a positive number of seconds$"
+    ):
         Delay("x", delay_s=3, timeout_s=-1)
 
 
@@ -320,10 +374,13 @@ def test_the_kind_drawn_where_nodes_are_declared_works() -> None:
     _, _, example = (module.__doc__ or "").partition("A kind of one's own is a class:\n")
     names = {**vars(module), "__name__": __name__}
     exec(dedent(example), names)
-    assert Graph("desk", START >> names["Suffix"]("mark", suffix="!") >> END).run_sync("x").output == "x!"
+    assert (
+        Graph("desk", START >> names["Suffix"]("mark", suffix="!") >> END).run_sync("x").output
+        == "x!"
+    )
 
 
-# -- runs ------------------------------------------------------------------------------------------------------------------
+# -- runs ------------------------------------------------------------------------------------------
 class Clinic(BaseModel, frozen=True):
     town: str
 
@@ -345,10 +402,14 @@ async def of_its_own(text: str, ctx: Context) -> str:
 
 
 @pytest.mark.parametrize("lacking", [by_attribute, by_key])
-def test_a_node_that_lacks_its_deps_is_told_apart_from_one_with_a_fault_of_its_own(lacking: Node[Any, Any]) -> None:
+def test_a_node_that_lacks_its_deps_is_told_apart_from_one_with_a_fault_of_its_own(
+    lacking: Node[Any, Any],
+) -> None:
     with pytest.raises((AttributeError, TypeError)) as caught:
         Graph("desk", START >> lacking >> END).run_sync("x")
-    assert any("the run was given none; pass run(..., deps=...)" in note for note in caught.value.__notes__)
+    assert any(
+        "the run was given none; pass run(..., deps=...)" in note for note in caught.value.__notes__
+    )
     with pytest.raises(AttributeError) as other:
         Graph("desk", START >> of_its_own >> END).run_sync("x")
     assert not any("deps" in note for note in other.value.__notes__)
@@ -364,7 +425,8 @@ def test_a_prompt_that_lacks_its_deps_says_so() -> None:
 def test_a_model_that_hands_over_without_a_message_is_told_what_is_missing(given: str) -> None:
     back = Agent("back", model=ScriptedModel("done"))
     model = ScriptedModel(
-        Scripted(calls=[("transfer_to_back", given)]), Scripted(calls=[("transfer_to_back", '{"input": "x"}')])
+        Scripted(calls=[("transfer_to_back", given)]),
+        Scripted(calls=[("transfer_to_back", '{"input": "x"}')]),
     )
     front = Agent("front", handoffs=[back], model=model)
     assert Graph("desk", START >> front >> END).run_sync("x").output == "done"
@@ -373,7 +435,7 @@ def test_a_model_that_hands_over_without_a_message_is_told_what_is_missing(given
     assert "of type str" in told
 
 
-# -- the command line ------------------------------------------------------------------------------------------------------
+# -- the command line ------------------------------------------------------------------------------
 DECLARED = """
 from graphflow import END, START, Agent, Graph
 class Clinic: ...
@@ -392,12 +454,18 @@ def there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (("run", "etl2", "x"), "no graph is named 'etl2', but there is a file etl2.py; name the file: etl2.py"),
+        (
+            ("run", "etl2", "x"),
+            "no graph is named 'etl2', but there is a file etl2.py; name the file: etl2.py",
+        ),
         (("check", "etl2:wants"), "name the file: etl2.py:wants"),
         (("draw", "etl2.yaml"), "there is no file etl2.yaml; did you mean etl2.py?"),
         (("run", "etl3.py", "x"), "there is no file etl3.py; did you mean etl2.py?"),
         (("run", "etl2.py", "x"), "graph 'etl2' has no default; give one: --model provider:model"),
-        (("run", "etl2.py:wants", "x"), "a command line cannot give them: run the graph in a program of yours"),
+        (
+            ("run", "etl2.py:wants", "x"),
+            "a command line cannot give them: run the graph in a program of yours",
+        ),
         (("run", "etl2.py", "x", "--modle", "m"), "--model"),
     ],
 )

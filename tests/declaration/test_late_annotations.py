@@ -146,19 +146,28 @@ def test_a_join_gets_its_context() -> None:
     assert walk(Graph("g", START >> (same, answers) >> joins >> END), Msg(n=2)).output == 4
 
 
-@pytest.mark.parametrize("called_tool", [weigh, weigh_in_a_thread, tell, tell_in_a_thread], ids=lambda t: t.name)
+@pytest.mark.parametrize(
+    "called_tool", [weigh, weigh_in_a_thread, tell, tell_in_a_thread], ids=lambda t: t.name
+)
 def test_a_tool_gets_its_context_and_shows_none(called_tool: Any) -> None:
     model = ScriptedModel(calls(called_tool.name, item={"n": 4}), "done")
-    run = walk(Graph("g", START >> Agent("a", input=str, tools=[called_tool]) >> END), "x", model=model)
+    run = walk(
+        Graph("g", START >> Agent("a", input=str, tools=[called_tool]) >> END), "x", model=model
+    )
     assert run.output == "done"
-    assert [result.text for turn in model.requests[-1].turns[-1:] for result in turn.results] == ["4"]  # type: ignore[union-attr]
+    assert [result.text for turn in model.requests[-1].turns[-1:] for result in turn.results] == [
+        "4"
+    ]  # type: ignore[union-attr]
     assert set(called_tool.spec.parameters["properties"]) == {"item"}
 
 
 @pytest.mark.parametrize("router", [by_rule, in_stages, by_kind], ids=lambda router: router.name)
 def test_a_router_by_labels_gets_its_context(router: Router[Any, Any]) -> None:
     low, high = takes.named("low"), takes.named("high")
-    run = walk(Graph("g", START >> router, router["low"] >> low >> END, router["high"] >> high >> END), Late(n=5))
+    run = walk(
+        Graph("g", START >> router, router["low"] >> low >> END, router["high"] >> high >> END),
+        Late(n=5),
+    )
     assert run.error is None
     assert [step.node for step in run.steps] == [router.name, "high"]
 
@@ -168,7 +177,12 @@ def test_a_router_by_messages_gets_its_context() -> None:
     async def later(m: Later) -> Later:
         return m
 
-    graph = Graph("g", START >> by_message, by_message[Late] >> takes >> END, by_message[Later] >> later >> END)
+    graph = Graph(
+        "g",
+        START >> by_message,
+        by_message[Late] >> takes >> END,
+        by_message[Later] >> later >> END,
+    )
     assert walk(graph, Late(n=5)).output == Later(n=5)
 
 

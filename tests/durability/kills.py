@@ -35,7 +35,15 @@ from math import inf
 from pathlib import Path
 from typing import Any
 
-from graphflow.events import CallFinished, CallStarted, Event, ModelFinished, ModelStarted, NodeFinished, Resumed
+from graphflow.events import (
+    CallFinished,
+    CallStarted,
+    Event,
+    ModelFinished,
+    ModelStarted,
+    NodeFinished,
+    Resumed,
+)
 from graphflow.journal.record import read_record
 from graphflow.journal.store import Store
 from graphflow.places import key_of
@@ -104,7 +112,14 @@ class Torture:
         try:
             desk = Desk(self.ledger)
             random.seed(seed)
-            work_on = work(self.address, desk, lease_s=self.lease_s, enough=self.enough, at_once=AT_ONCE, seed=seed)
+            work_on = work(
+                self.address,
+                desk,
+                lease_s=self.lease_s,
+                enough=self.enough,
+                at_once=AT_ONCE,
+                seed=seed,
+            )
             asyncio.run(work_on)
         except BaseException:
             code = 1
@@ -179,7 +194,7 @@ class Torture:
             os.waitpid(pid, 0)
 
 
-# -- what came of it -------------------------------------------------------------------------------------------------------
+# -- what came of it -------------------------------------------------------------------------------
 class Findings:
     """What was counted, and what was wrong."""
 
@@ -208,27 +223,40 @@ class Findings:
                 self.expect(header.status == "completed", f"{header.id} is {header.status}")
                 record = await read_record(store, header, office)
                 self.expect(record.damage is None, f"{header.id}: {record.damage}")
-                self.expect(len(record.entries) == header.rows, f"{header.id}: {len(record.entries)} of {header.rows}")
+                self.expect(
+                    len(record.entries) == header.rows,
+                    f"{header.id}: {len(record.entries)} of {header.rows}",
+                )
                 self.counts["rows"] += header.rows
                 run = await store.load(header.id, office)
-                await self._look_at(header.id, run.output, list(self._told(record.entries)), by_run[header.id])
+                await self._look_at(
+                    header.id, run.output, list(self._told(record.entries)), by_run[header.id]
+                )
 
     def _told(self, entries: Iterable[Any]) -> Iterable[tuple[int, Event, str]]:
         """Facts, each with its sitting and its place."""
         sitting = 1
         for entry in entries:
             if isinstance(entry.event, Resumed):
-                self.expect(entry.event.sitting == sitting + 1, f"sitting {entry.event.sitting} follows {sitting}")
+                self.expect(
+                    entry.event.sitting == sitting + 1,
+                    f"sitting {entry.event.sitting} follows {sitting}",
+                )
                 sitting = entry.event.sitting
             yield sitting, entry.event, entry.detail.place
 
-    async def _look_at(self, run: str, output: Any, told: list[tuple[int, Event, str]], done: list[Entry]) -> None:
+    async def _look_at(
+        self, run: str, output: Any, told: list[tuple[int, Event, str]], done: list[Entry]
+    ) -> None:
         self.counts["sittings"] += told[-1][0]
         recorded: dict[str, int] = {}
         asked: Counter[str] = Counter()
         for sitting, event, place in told:
             if isinstance(event, (CallStarted, ModelStarted)):
-                self.expect(place not in recorded, f"{run}: {place} was begun in {sitting}, known in {recorded}")
+                self.expect(
+                    place not in recorded,
+                    f"{run}: {place} was begun in {sitting}, known in {recorded}",
+                )
             elif isinstance(event, (CallFinished, ModelFinished)):
                 self.expect(place not in recorded, f"{run}: {place} has answered twice")
                 recorded[place] = sitting
@@ -239,7 +267,9 @@ class Findings:
         known = {key_of(run, place): sitting for place, sitting in recorded.items()}
         await self._effects(run, output, known, done)
 
-    async def _effects(self, run: str, output: Any, known: dict[str, int], done: list[Entry]) -> None:
+    async def _effects(
+        self, run: str, output: Any, known: dict[str, int], done: list[Entry]
+    ) -> None:
         effects = [entry for entry in done if not entry.what.startswith("ask")]
         asks = [entry for entry in done if entry.what.startswith("ask")]
         twin = self.folder / "twin"
@@ -253,7 +283,10 @@ class Findings:
         for entry in effects:
             last = known.get(entry.key)
             late = last is not None and entry.sitting > last
-            self.expect(not late, f"{run}: {entry.what} was done again in sitting {entry.sitting}, known since {last}")
+            self.expect(
+                not late,
+                f"{run}: {entry.what} was done again in sitting {entry.sitting}, known since {last}",
+            )
         self.counts["effects"] += len(wanted)
         self.counts["effects done again"] += found.total() - len(wanted)
         self.counts["questions"] += len(expected) - len(wanted)
@@ -271,7 +304,9 @@ def check_file(address: str) -> str:
 
 def main(arguments: list[str]) -> int:
     """The command."""
-    parser = argparse.ArgumentParser(prog="kills", description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser = argparse.ArgumentParser(
+        prog="kills", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
     parser.add_argument("store")
     parser.add_argument("--kills", type=int, default=500)
     parser.add_argument("--freezes", type=int, default=0)
@@ -285,7 +320,9 @@ def main(arguments: list[str]) -> int:
     server = postgres.running() if given.store == "postgres" else nullcontext()
     with tempfile.TemporaryDirectory() as folder, server as database:
         address = given.store if database is None else database.new_database()
-        torture = Torture(address, Path(folder), given.lease, given.life, random.Random(given.seed), given.every)
+        torture = Torture(
+            address, Path(folder), given.lease, given.life, random.Random(given.seed), given.every
+        )
         try:
             torture.disturb(given.kills, given.freezes, given.workers)
         finally:
@@ -299,7 +336,12 @@ def main(arguments: list[str]) -> int:
             findings.wrong.append(torture.problems.read_text())
     for problem in findings.wrong:
         print(problem)
-    figures = {**torture.counts, **findings.counts, "seconds": round(disturbed_s, 1), "wrong": len(findings.wrong)}
+    figures = {
+        **torture.counts,
+        **findings.counts,
+        "seconds": round(disturbed_s, 1),
+        "wrong": len(findings.wrong),
+    }
     print(json.dumps(figures))
     return 1 if findings.wrong else 0
 

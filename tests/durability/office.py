@@ -59,7 +59,7 @@ class Good(BaseModel, frozen=True):
     text: str
 
 
-# -- the ledger ------------------------------------------------------------------------------------------------------------
+# -- the ledger ------------------------------------------------------------------------------------
 @dataclass(frozen=True)
 class Entry:
     """A line of the ledger.
@@ -118,7 +118,7 @@ async def act(ctx: Context, what: str) -> str:
     return f"{what}:{key}"
 
 
-# -- the graph -------------------------------------------------------------------------------------------------------------
+# -- the graph -------------------------------------------------------------------------------------
 @tool(effects=["writes"])
 async def note(name: str, ctx: Context) -> str:
     """Notes a part down."""
@@ -143,7 +143,9 @@ async def plan(order: Order) -> list[Part]:
     return [Part(run=order.run, name=f"part{number}") for number in range(order.parts)]
 
 
-expert = Agent("expert", input=Part, output=str, tools=[weigh], prompt="Judge {{ name }} of {{ run }}")
+expert = Agent(
+    "expert", input=Part, output=str, tools=[weigh], prompt="Judge {{ name }} of {{ run }}"
+)
 researcher = Agent(
     "researcher",
     input=Part,
@@ -207,7 +209,7 @@ office = Graph(
 )
 
 
-# -- the model -------------------------------------------------------------------------------------------------------------
+# -- the model -------------------------------------------------------------------------------------
 class Clerk:
     """A model that plays the researcher and the expert: what it answers follows from what it is shown.
 
@@ -259,7 +261,7 @@ def _texts(turns: list[ToolTurn]) -> list[str]:
     return found
 
 
-# -- the worker ------------------------------------------------------------------------------------------------------------
+# -- the worker ------------------------------------------------------------------------------------
 def order_of(run: str) -> Order:
     """What the run of that id is given."""
     return Order(run=run, parts=2 + len(run) % 2)
@@ -267,13 +269,21 @@ def order_of(run: str) -> Order:
 
 async def begin(store: Store, run: str, desk: Desk, lease_s: float) -> str:
     """Begins a run, or takes it up: how that ended."""
-    options: Any = {"store": store, "id": run, "deps": desk, "model": Clerk(desk), "lease_s": lease_s}
+    options: Any = {
+        "store": store,
+        "id": run,
+        "deps": desk,
+        "model": Clerk(desk),
+        "lease_s": lease_s,
+    }
     return await _status(run, desk, office.run(order_of(run), **options))
 
 
 async def adopt(store: Store, run: str, desk: Desk, lease_s: float) -> str:
     """Takes a run up, if nobody owns it: how that ended."""
-    return await _status(run, desk, office.resume(run, store=store, deps=desk, model=Clerk(desk), lease_s=lease_s))
+    return await _status(
+        run, desk, office.resume(run, store=store, deps=desk, model=Clerk(desk), lease_s=lease_s)
+    )
 
 
 async def _status(run: str, desk: Desk, running: Coroutine[Any, Any, Run[Any]]) -> str:
@@ -289,7 +299,9 @@ async def _status(run: str, desk: Desk, running: Coroutine[Any, Any, Run[Any]]) 
     return how
 
 
-async def work(address: str, desk: Desk, *, lease_s: float, enough: Path, at_once: int = 1, seed: float = 0.0) -> None:
+async def work(
+    address: str, desk: Desk, *, lease_s: float, enough: Path, at_once: int = 1, seed: float = 0.0
+) -> None:
     """Takes up runs that nobody owns, and begins new ones until there are enough; ends when all are done.
 
     Args:
@@ -302,10 +314,14 @@ async def work(address: str, desk: Desk, *, lease_s: float, enough: Path, at_onc
     """
     choose = random.Random(seed)
     async with Store.open(address) as store:
-        await asyncio.gather(*[_serve(store, desk, lease_s, enough, choose) for _ in range(at_once)])
+        await asyncio.gather(
+            *[_serve(store, desk, lease_s, enough, choose) for _ in range(at_once)]
+        )
 
 
-async def _serve(store: Store, desk: Desk, lease_s: float, enough: Path, choose: random.Random) -> None:
+async def _serve(
+    store: Store, desk: Desk, lease_s: float, enough: Path, choose: random.Random
+) -> None:
     while True:
         begins_more = not os.path.exists(enough)  # noqa: ASYNC240  # a file that is there or not takes no time
         going_on = await store.runs(status="running")

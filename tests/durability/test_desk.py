@@ -73,10 +73,17 @@ def test_the_desk_is_killed_five_times_and_gives_the_same_table(
     for _ in range(KILLS):
         enough = rows_of(address) + choose.randrange(1, 2 * ROWS)
         process = subprocess.Popen([sys.executable, "-c", PROGRAM, address])
-        until(lambda process=process, enough=enough: rows_of(address) >= enough or process.poll() is not None, 120)  # type: ignore[misc]
+        until(
+            lambda process=process, enough=enough: (
+                rows_of(address) >= enough or process.poll() is not None
+            ),
+            120,
+        )  # type: ignore[misc]
         os.kill(process.pid, signal.SIGKILL)
         assert process.wait() == -signal.SIGKILL
-    last = subprocess.run([sys.executable, "-c", PROGRAM, address], capture_output=True, text=True, check=True)
+    last = subprocess.run(
+        [sys.executable, "-c", PROGRAM, address], capture_output=True, text=True, check=True
+    )
     assert last.stdout == "completed\n"
 
     async def main() -> None:

@@ -100,7 +100,7 @@ def until_shut_down(main: Coroutine[Any, Any, None], store: Store) -> None:
         loop.close()
 
 
-# -- in the process --------------------------------------------------------------------------------------------------------
+# -- in the process --------------------------------------------------------------------------------
 async def left_to_the_loop(run: Run[Any]) -> None:
     """The loop is shut down while the run goes on."""
 
@@ -119,7 +119,9 @@ async def its_task_cancelled(run: Run[Any]) -> None:
 
 @lasting
 @pytest.mark.parametrize("stop", [left_to_the_loop, cancelled, its_task_cancelled])
-def test_a_run_that_was_stopped_in_its_process_goes_on(address: str, stop: Callable[..., Any], tmp_path: Path) -> None:
+def test_a_run_that_was_stopped_in_its_process_goes_on(
+    address: str, stop: Callable[..., Any], tmp_path: Path
+) -> None:
     store = Store.open(address)
 
     async def main() -> None:
@@ -134,8 +136,10 @@ def test_a_run_that_was_stopped_in_its_process_goes_on(address: str, stop: Calla
     assert resumed(address, tmp_path).status == "completed"
 
 
-# -- from outside ----------------------------------------------------------------------------------------------------------
-def stopped(address: str, folder: Path, number: signal.Signals, how: str) -> subprocess.CompletedProcess[str]:
+# -- from outside ----------------------------------------------------------------------------------
+def stopped(
+    address: str, folder: Path, number: signal.Signals, how: str
+) -> subprocess.CompletedProcess[str]:
     """A process whose run was stopped half way by a signal."""
     command = [sys.executable, "-c", PROGRAM, address, str(folder / "ledger"), how, RUN]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
@@ -152,7 +156,9 @@ def stopped(address: str, folder: Path, number: signal.Signals, how: str) -> sub
     [(signal.SIGINT, "plain"), (signal.SIGINT, "run_sync"), (signal.SIGTERM, "handler")],
     ids=["ctrl-c", "ctrl-c in run_sync", "sigterm with a handler"],
 )
-def test_a_run_that_was_told_to_stop_goes_on(address: str, number: signal.Signals, how: str, tmp_path: Path) -> None:
+def test_a_run_that_was_told_to_stop_goes_on(
+    address: str, number: signal.Signals, how: str, tmp_path: Path
+) -> None:
     done = stopped(address, tmp_path, number, how)
     assert done.returncode != 0
     assert "bug in graphflow" not in done.stderr

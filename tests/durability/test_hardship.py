@@ -11,7 +11,13 @@ from typing import Any
 import pytest
 
 from graphflow import END, START, Context, Graph, node
-from graphflow.errors import DeclarationError, RunOwned, StoreFull, StoreUnreachable, StoreUnreadable
+from graphflow.errors import (
+    DeclarationError,
+    RunOwned,
+    StoreFull,
+    StoreUnreachable,
+    StoreUnreadable,
+)
 from graphflow.journal.store import Store
 from graphflow.run import Run
 from tests.durability.kills import Findings
@@ -46,7 +52,9 @@ def test_a_hundred_runs_at_once_in_one_process(address: str, tmp_path: Path) -> 
             assert (await store.stats()).runs == MANY
             header = await store.header("order99")
             assert header.rows == len([row async for row in store.rows("order99")])
-        effects = [entry for entry in entries_of(tmp_path / "ledger") if not entry.what.startswith("ask")]
+        effects = [
+            entry for entry in entries_of(tmp_path / "ledger") if not entry.what.startswith("ask")
+        ]
         done = {(entry.key, entry.what) for entry in effects}
         assert len(done) == len(effects) > 10 * MANY
 
@@ -56,16 +64,20 @@ def test_a_hundred_runs_at_once_in_one_process(address: str, tmp_path: Path) -> 
             assert db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
 
 
-# -- a database that goes away ---------------------------------------------------------------------------------------------
+# -- a database that goes away ---------------------------------------------------------------------
 @pytest.mark.parametrize("how", ["fast", "immediate"])
-def test_runs_wait_for_a_database_that_is_started_again(server: postgres.Postgres, how: str, tmp_path: Path) -> None:
+def test_runs_wait_for_a_database_that_is_started_again(
+    server: postgres.Postgres, how: str, tmp_path: Path
+) -> None:
     address = server.new_database()
 
     async def main() -> None:
         async with Store.open(address) as store:
             given = options(tmp_path, store)
             ids = [f"order{number}" for number in range(6)]
-            running = [asyncio.ensure_future(office.run(order_of(id), id=id, **given)) for id in ids]
+            running = [
+                asyncio.ensure_future(office.run(order_of(id), id=id, **given)) for id in ids
+            ]
             await eventually(lambda: len(entries_of(tmp_path / "ledger")) > 30)
             await asyncio.to_thread(server.stop, how)
             await asyncio.to_thread(server.start)
@@ -115,7 +127,7 @@ async def resumed_after_the_lease(id: str, given: dict[str, Any]) -> Run[Any]:
             await asyncio.sleep(owned.left_s)
 
 
-# -- disks -----------------------------------------------------------------------------------------------------------------
+# -- disks -----------------------------------------------------------------------------------------
 @node(effects=["writes"])
 async def swell(texts: list[str], ctx: Context) -> list[str]:
     ctx.deps.append(len(texts))
@@ -128,11 +140,15 @@ growing = Graph(
     swell.when(lambda texts: len(texts) < 100).limit(1000) >> swell,
     swell.otherwise >> END,
 )
-on_disk = pytest.mark.parametrize("address_on", ["jsonl:{}/runs", "sqlite:{}/runs.db"], ids=["jsonl", "sqlite"])
+on_disk = pytest.mark.parametrize(
+    "address_on", ["jsonl:{}/runs", "sqlite:{}/runs.db"], ids=["jsonl", "sqlite"]
+)
 
 
 @on_disk
-def test_a_run_on_a_full_disk_stops_and_goes_on_when_there_is_room(address_on: str, disk: Disk) -> None:
+def test_a_run_on_a_full_disk_stops_and_goes_on_when_there_is_room(
+    address_on: str, disk: Disk
+) -> None:
     address = address_on.format(disk.path)
     laps: list[int] = []
 
@@ -191,7 +207,7 @@ def test_a_run_in_a_store_that_is_read_only_does_nothing(address_on: str, disk: 
     asyncio.run(main())
 
 
-# -- leases ----------------------------------------------------------------------------------------------------------------
+# -- leases ----------------------------------------------------------------------------------------
 @pytest.mark.parametrize("wrong", [0, -1, float("nan"), float("inf"), "long", True])
 def test_what_is_no_time_for_a_lease_is_refused(wrong: Any) -> None:
     async def main() -> None:

@@ -39,6 +39,13 @@ def test_runs_survive_workers_that_are_killed(kind: str, tmp_path: Path) -> None
 
 def test_of_workers_that_sleep_for_too_long_no_row_gets_in(tmp_path: Path) -> None:
     counted = tortured(
-        f"jsonl:{tmp_path / 'runs'}", "--kills", "2", "--freezes", str(FREEZES), "--seed", "4", *BY_LEDGER
+        f"jsonl:{tmp_path / 'runs'}",
+        "--kills",
+        "2",
+        "--freezes",
+        str(FREEZES),
+        "--seed",
+        "4",
+        *BY_LEDGER,
     )
     assert counted["freezes"] == FREEZES

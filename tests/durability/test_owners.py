@@ -97,8 +97,12 @@ async def act(ctx: Context) -> str:
     return "done"
 
 
-napper = Agent("napper", input=str, output=str, tools=[doze, act], prompt="{{ text }}", retry=Retry(attempts=3))
-straight = Graph("straight", START >> first >> falls_asleep >> after >> END, after[Failure] >> mend >> END)
+napper = Agent(
+    "napper", input=str, output=str, tools=[doze, act], prompt="{{ text }}", retry=Retry(attempts=3)
+)
+straight = Graph(
+    "straight", START >> first >> falls_asleep >> after >> END, after[Failure] >> mend >> END
+)
 inner = Graph("inner", START >> falls_asleep >> after >> END, after[Failure] >> mend >> END)
 nested = Graph("nested", START >> first >> inner >> END, inner[Failure] >> mend >> END)
 spread = Graph("spread", START >> parts, parts.each >> falls_asleep >> after >> shown >> END)
@@ -133,7 +137,12 @@ def test_who_sleeps_for_longer_than_its_lease_stops_when_it_wakes(
 
     async def zombie() -> None:
         async with Store.open(address) as store:
-            options: dict[str, Any] = {"store": store, "id": "x", "deps": sleeper, "lease_s": LEASE_S}
+            options: dict[str, Any] = {
+                "store": store,
+                "id": "x",
+                "deps": sleeper,
+                "lease_s": LEASE_S,
+            }
             try:
                 if observed:
                     await graph.start("a", model=script(), **options)
@@ -146,7 +155,9 @@ def test_who_sleeps_for_longer_than_its_lease_stops_when_it_wakes(
     with ThreadPoolExecutor(1) as pool:
         sleeping = pool.submit(asyncio.run, zombie())
         until(sleeper.asleep.is_set)
-        run = asyncio.run(adopted(graph, address, sleeper, script() if graph is not asking else rest_of_script()))
+        run = asyncio.run(
+            adopted(graph, address, sleeper, script() if graph is not asking else rest_of_script())
+        )
         done = list(sleeper.done)
         sleeper.wake.set()
         sleeping.result(LONG_S)
@@ -172,7 +183,7 @@ async def kept(address: str) -> list[int]:
         return [row.number async for row in store.rows("x")]
 
 
-# -- a process that is frozen ----------------------------------------------------------------------------------------------
+# -- a process that is frozen ----------------------------------------------------------------------
 FROZEN = """
 import asyncio, json, sys
 from pathlib import Path
@@ -197,7 +208,8 @@ def freeze(pid: int, address: str) -> None:
     """Freezes a process, but not one that has a file locked: nobody else could write then, whichever run it is of."""
     while True:
         os.kill(pid, signal.SIGSTOP)
-        os.waitid(os.P_PID, pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)  # each of its threads stands still from here on
+        # Each of its threads stands still from here on.
+        os.waitid(os.P_PID, pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
         if not is_locked(address):
             return
         os.kill(pid, signal.SIGCONT)
@@ -235,7 +247,9 @@ def test_a_frozen_process_finds_its_run_gone_on(address: str, tmp_path: Path) ->
             async with Store.open(address) as store:
                 while True:
                     try:
-                        return await office.resume("order1", store=store, deps=desk, model=Clerk(desk))
+                        return await office.resume(
+                            "order1", store=store, deps=desk, model=Clerk(desk)
+                        )
                     except RunOwned as owned:
                         await asyncio.sleep(owned.left_s)
 
@@ -257,7 +271,7 @@ def test_a_frozen_process_finds_its_run_gone_on(address: str, tmp_path: Path) ->
     assert findings.wrong == []
 
 
-# -- two at once -----------------------------------------------------------------------------------------------------------
+# -- two at once -----------------------------------------------------------------------------------
 def test_of_two_who_begin_or_resume_a_run_one_is_told_who_has_it(tmp_path: Path) -> None:
     address = f"sqlite:{tmp_path / 'runs.db'}"
     inside, go_on = asyncio.Event(), asyncio.Event()
@@ -272,7 +286,10 @@ def test_of_two_who_begin_or_resume_a_run_one_is_told_who_has_it(tmp_path: Path)
 
     async def main() -> None:
         async with Store.open(address) as one, Store.open(address) as other:
-            begun = [asyncio.ensure_future(graph.run("a", store=store, id="x")) for store in (one, other, one)]
+            begun = [
+                asyncio.ensure_future(graph.run("a", store=store, id="x"))
+                for store in (one, other, one)
+            ]
             await inside.wait()
             while sum(task.done() for task in begun) < 2:
                 await asyncio.wait(begun, return_when=asyncio.FIRST_COMPLETED)
@@ -296,9 +313,11 @@ def test_of_two_who_begin_or_resume_a_run_one_is_told_who_has_it(tmp_path: Path)
     asyncio.run(main())
 
 
-# -- clocks ----------------------------------------------------------------------------------------------------------------
+# -- clocks ----------------------------------------------------------------------------------------
 @pytest.mark.parametrize(
-    ("module", "address"), [(memory, "memory:"), (sqlite, "sqlite:{}/runs.db")], ids=["memory", "sqlite"]
+    ("module", "address"),
+    [(memory, "memory:"), (sqlite, "sqlite:{}/runs.db")],
+    ids=["memory", "sqlite"],
 )
 @pytest.mark.parametrize("jump_s", [-3600.0, 3600.0])
 def test_a_clock_that_jumps_costs_a_run_its_lease_at_most(
@@ -342,7 +361,7 @@ def test_a_clock_that_jumps_costs_a_run_its_lease_at_most(
     asyncio.run(main())
 
 
-# -- stores that are closed ------------------------------------------------------------------------------------------------
+# -- stores that are closed ------------------------------------------------------------------------
 @pytest.mark.parametrize("address", ["memory", "jsonl", "sqlite", "postgres"], indirect=True)
 def test_a_store_that_is_closed_while_a_run_goes_on_is_opened_again(address: str) -> None:
     sleeper = Sleeper()

@@ -10,7 +10,21 @@ from typing import Any
 
 import pytest
 
-from graphflow import END, MCP, START, Agent, Code, Failure, Graph, GraphError, Limits, Media, Policy, Router, SubAgent
+from graphflow import (
+    END,
+    MCP,
+    START,
+    Agent,
+    Code,
+    Failure,
+    Graph,
+    GraphError,
+    Limits,
+    Media,
+    Policy,
+    Router,
+    SubAgent,
+)
 from graphflow.declaration import Background
 from graphflow.errors import FileUnreadable
 from graphflow.files import load_graph, read_graph
@@ -100,7 +114,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_a_file_walks_as_code_does(folder: Path) -> None:
     graph = Graph.from_yaml(str(folder / "research.yaml"))
     model = ScriptedModel(
-        gives({"result": [{"text": "a"}]}), calls("search", query="x", when="Answer: a"), gives({"claim": "found"})
+        gives({"result": [{"text": "a"}]}),
+        calls("search", query="x", when="Answer: a"),
+        gives({"claim": "found"}),
     )
     run = walk(graph, {"text": "q"}, model=model)
     assert run.output.text == "FOUND"
@@ -130,8 +146,16 @@ def test_shipped_graphs_round_trip(name: str) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "says"),
     [
-        ("planner.each", "planer.each", r"research.yaml:15: .*names 'planer'.*did you mean 'planner'"),
-        ("merge:      yaml_steps:merge", "merge:      yaml_steps:merg", r":9: .*has no 'merg'; did you mean 'merge'"),
+        (
+            "planner.each",
+            "planer.each",
+            r"research.yaml:15: .*names 'planer'.*did you mean 'planner'",
+        ),
+        (
+            "merge:      yaml_steps:merge",
+            "merge:      yaml_steps:merg",
+            r":9: .*has no 'merg'; did you mean 'merge'",
+        ),
         ("yaml_steps:judge", "yaml_step:judge", "'yaml_step' is not a module of the project"),
         ('kind: agent, input: "yaml', 'kind: agnt, input: "yaml', "of kind 'agnt'"),
         ('prompt: "Split', 'promt: "Split', "has no 'promt'; did you mean 'prompt'"),
@@ -169,7 +193,13 @@ def test_yaml_is_version_1_2() -> None:
 
     from graphflow.files.loader import Loader as _Loader
 
-    assert yaml.load("[no, on, yes, true, 2020-01-01]", Loader=_Loader) == ["no", "on", "yes", True, "2020-01-01"]
+    assert yaml.load("[no, on, yes, true, 2020-01-01]", Loader=_Loader) == [
+        "no",
+        "on",
+        "yes",
+        True,
+        "2020-01-01",
+    ]
 
 
 def test_what_has_no_name_cannot_be_dumped() -> None:
@@ -188,8 +218,12 @@ def test_nothing_is_left_out_of_a_dump_in_silence() -> None:
 
     from graphflow import END, START, Agent, Graph, Retry, Router
 
-    agent = Agent("a", input=str, model="local:smollm2", retry=Retry(attempts=4, wait_s=0.1), timeout_s=3)
-    router: Router[str, str] = Router("r", input=str, labels=["x", "y"], model="local:smollm2", retry=2, timeout_s=5)
+    agent = Agent(
+        "a", input=str, model="local:smollm2", retry=Retry(attempts=4, wait_s=0.1), timeout_s=3
+    )
+    router: Router[str, str] = Router(
+        "r", input=str, labels=["x", "y"], model="local:smollm2", retry=2, timeout_s=5
+    )
     graph = Graph("g", START >> agent >> router, router["x"] >> END, router["y"] >> END)
     assert read_graph(yaml.safe_load(graph.to_yaml()), Graph) == graph
     with pytest.raises(FileUnreadable, match="model object"):
@@ -215,7 +249,9 @@ edges:
 
 def test_code_and_skills_have_their_words(folder: Path) -> None:
     (folder / "skills" / "bread").mkdir(parents=True)
-    (folder / "skills" / "bread" / "SKILL.md").write_text("---\nname: bread\ndescription: Baking.\n---\nBake.")
+    (folder / "skills" / "bread" / "SKILL.md").write_text(
+        "---\nname: bread\ndescription: Baking.\n---\nBake."
+    )
     (folder / "coded.yaml").write_text(CODED)
     graph = load_graph(folder / "coded.yaml", Graph)
     reached = {node.name: node for node in graph.reach()}
@@ -238,7 +274,11 @@ def test_code_and_skills_have_their_words(folder: Path) -> None:
     ("old", "new", "says"),
     [
         ("seconds: 2", "secnods: 2", "code 'python' has no 'secnods'; did you mean 'seconds'"),
-        ("folders: [skills]", "folder: skills", "skills 'skill' has no 'folder'; did you mean 'folders'"),
+        (
+            "folders: [skills]",
+            "folder: skills",
+            "skills 'skill' has no 'folder'; did you mean 'folders'",
+        ),
         ("kind: code", "kind: coed", "of kind 'coed'"),
     ],
 )
@@ -295,7 +335,8 @@ edges:
 
 def test_everything_has_its_words_there_and_back(folder: Path) -> None:
     (folder / "yaml_steps.py").write_text(
-        (folder / "yaml_steps.py").read_text() + "\n\ndef is_short(text: str) -> bool:\n    return len(text) < 9\n"
+        (folder / "yaml_steps.py").read_text()
+        + "\n\ndef is_short(text: str) -> bool:\n    return len(text) < 9\n"
     )
     sys.modules.pop("yaml_steps", None)
     (folder / "rich.yaml").write_text(RICH)
@@ -303,14 +344,27 @@ def test_everything_has_its_words_there_and_back(folder: Path) -> None:
     reached = {node.name: node for node in graph.reach()}
     triage, asker, clock = reached["triage"], reached["asker"], reached["clock"]
     assert isinstance(triage, Agent)
-    assert [(h.name, h.conversation, h.laps) for h in triage.handoffs] == [("clerk", False, None), ("boss", True, 2)]
-    assert (triage.max_parallel_calls, triage.cache, triage.approval, triage.timeout_s) == (3, 60, True, 40)
+    assert [(h.name, h.conversation, h.laps) for h in triage.handoffs] == [
+        ("clerk", False, None),
+        ("boss", True, 2),
+    ]
+    assert (triage.max_parallel_calls, triage.cache, triage.approval, triage.timeout_s) == (
+        3,
+        60,
+        True,
+        40,
+    )
     assert triage.policy is not None
     assert triage.policy.effects == ("reads",)
     assert isinstance(asker, SubAgent)
     assert (asker.isolation, asker.in_background, asker.limits) == ("forked", True, Limits(steps=5))
     assert isinstance(clock, MCP)
-    assert (clock.command[0], clock.prefix, clock.scope, clock.timeout_s) == ("mcp-server-time", "now_", "process", 5)
+    assert (clock.command[0], clock.prefix, clock.scope, clock.timeout_s) == (
+        "mcp-server-time",
+        "now_",
+        "process",
+        5,
+    )
     way = reached["way"]
     assert isinstance(way, Router)
     assert [stage.name for stage in way.cascade] == ["first", "second"]
@@ -330,19 +384,37 @@ def test_everything_has_its_words_there_and_back(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "says"),
     [
-        ("conversation: true", "conversatoin: true", "a hand-over of 'triage' has no 'conversatoin'; did you mean"),
+        (
+            "conversation: true",
+            "conversatoin: true",
+            "a hand-over of 'triage' has no 'conversatoin'; did you mean",
+        ),
         ("{target: boss,", "{", "a hand-over of 'triage' has no target"),
-        ("isolation: forked", "isolaton: forked", "sub-agent 'asker' has no 'isolaton'; did you mean 'isolation'"),
-        ("deny: [delete]", "denies: [delete]", "the policy of 'triage' has no 'denies'; did you mean 'deny'"),
+        (
+            "isolation: forked",
+            "isolaton: forked",
+            "sub-agent 'asker' has no 'isolaton'; did you mean 'isolation'",
+        ),
+        (
+            "deny: [delete]",
+            "denies: [delete]",
+            "the policy of 'triage' has no 'denies'; did you mean 'deny'",
+        ),
         ("token: $DOCS_TOKEN", "token: abc", "a file must not hold a token"),
         ('url: "http://127.0.0.1:9/mcp", ', "", "mcp 'docs' needs either a command"),
-        ("cascade: [first, second]", "cascade: [first, helper]", "'helper' in the cascade of 'way' is not a router"),
+        (
+            "cascade: [first, second]",
+            "cascade: [first, helper]",
+            "'helper' in the cascade of 'way' is not a router",
+        ),
         ("limits: {steps: 5}", "limits: {stepz: 5}", "the limits of 'asker' has no 'stepz'"),
     ],
 )
 def test_wrong_words_are_told_with_the_line(folder: Path, old: str, new: str, says: str) -> None:
     assert old in RICH
-    (folder / "rich.yaml").write_text(RICH.replace(old, new).replace("yaml_steps:is_short", "yaml_steps:is_long"))
+    (folder / "rich.yaml").write_text(
+        RICH.replace(old, new).replace("yaml_steps:is_short", "yaml_steps:is_long")
+    )
     with pytest.raises(FileUnreadable, match=says):
         load_graph(folder / "rich.yaml", Graph)
 
@@ -357,7 +429,13 @@ def test_policies_and_options_of_a_graph_are_there_and_back(folder: Path) -> Non
     narrow = SubAgent(inner, policy=Policy(deny=["x"]), timeout_s=3)
     agent = Agent("boss", input=str, sub_agents=[narrow], policy=Policy(effects=()))
     graph: Graph[Any, Any] = Graph(
-        "g", START >> agent >> END, policy=Policy(allow=(), deny=["pay"]), retry=3, timeout_s=9, approval=True, deps=str
+        "g",
+        START >> agent >> END,
+        policy=Policy(allow=(), deny=["pay"]),
+        retry=3,
+        timeout_s=9,
+        approval=True,
+        deps=str,
     )
     (folder / "g.yaml").write_text(graph.to_yaml())
     again = load_graph(folder / "g.yaml", Graph)
@@ -381,12 +459,30 @@ def test_what_a_file_cannot_hold_is_refused_not_left_out() -> None:
         (Agent("a", policy=Policy(check=lambda use: None)), "a policy with a check"),
         (Code("a", approval=lambda message: True), "which a file cannot hold"),
         (Agent("a", mcp=[MCP("s", ["x"], ask=ask)]), "a function that asks a person"),
-        (Agent("a", mcp=[MCP("s", ["x"], env={"API_KEY": "the key itself"})]), "holds the value of API_KEY"),
-        (Agent("a", mcp=[MCP("s", "http://h/mcp", token="the token itself")]), "holds the value of Authorization"),
-        (Agent("a", mcp=[MCP("s", ["x", "--key=sk-0123456789abcdefghij"])]), "has a key in its command"),
-        (Agent("a", mcp=[MCP("s", "http://h/mcp?key=sk-0123456789abcdefghij")]), "has a key in its url"),
-        (Agent("a", sub_agents=[SubAgent(Agent("b", input=str), deps=3)]), "dependencies of its own"),
-        (Router("a", guards={"x": lambda m: True, "y": lambda m: True}, otherwise="y"), "stands in no module"),
+        (
+            Agent("a", mcp=[MCP("s", ["x"], env={"API_KEY": "the key itself"})]),
+            "holds the value of API_KEY",
+        ),
+        (
+            Agent("a", mcp=[MCP("s", "http://h/mcp", token="the token itself")]),
+            "holds the value of Authorization",
+        ),
+        (
+            Agent("a", mcp=[MCP("s", ["x", "--key=sk-0123456789abcdefghij"])]),
+            "has a key in its command",
+        ),
+        (
+            Agent("a", mcp=[MCP("s", "http://h/mcp?key=sk-0123456789abcdefghij")]),
+            "has a key in its url",
+        ),
+        (
+            Agent("a", sub_agents=[SubAgent(Agent("b", input=str), deps=3)]),
+            "dependencies of its own",
+        ),
+        (
+            Router("a", guards={"x": lambda m: True, "y": lambda m: True}, otherwise="y"),
+            "stands in no module",
+        ),
     ):
         arms = [node["x"] >> END, node["y"] >> END] if isinstance(node, Router) else [node >> END]
         with pytest.raises(FileUnreadable, match=told):
@@ -405,7 +501,9 @@ def test_what_a_file_cannot_hold_is_refused_not_left_out() -> None:
         (Elicitation, "graphflow.mcp:Elicitation"),
     ],
 )
-def test_a_file_names_public_paths_and_reads_those_within_rooms_too(kind: type, written: str) -> None:
+def test_a_file_names_public_paths_and_reads_those_within_rooms_too(
+    kind: type, written: str
+) -> None:
     def read(text: str) -> Graph:
         reader = {"kind": "agent", "input": text, "prompt": "Say what this is."}
         declared = {"graph": "g", "nodes": {"reader": reader}, "edges": ["START >> reader >> END"]}

@@ -89,7 +89,7 @@ def written(folder: Path, text: str, name: str = "g.yaml") -> Path:
     return file
 
 
-# -- what a file can reach ---------------------------------------------------------------------------------------------
+# -- what a file can reach -------------------------------------------------------------------------
 @pytest.mark.parametrize(
     ("guard", "says"),
     [
@@ -115,7 +115,9 @@ def written(folder: Path, text: str, name: str = "g.yaml") -> Path:
     ],
 )
 @pytest.mark.parametrize("place", ["guard", "rule", "arrow"])
-def test_only_functions_that_the_project_defines_are_called(project: Path, guard: str, says: str, place: str) -> None:
+def test_only_functions_that_the_project_defines_are_called(
+    project: Path, guard: str, says: str, place: str
+) -> None:
     text = GUARDED.replace("GUARD", guard)
     if place == "rule":
         text = text.replace(f'guards: {{yes: "{guard}"}}, otherwise: no', f'rule: "{guard}"')
@@ -146,7 +148,10 @@ def test_functions_nodes_and_types_of_the_project_are_found_by_their_place(proje
         graph = load_graph(written(project / "graphs", GUARDED.replace("GUARD", guard)), Graph)
         assert walk(graph, "abcdefgh").error is None
     graph = load_graph(
-        written(project / "graphs", "graph: g\nnodes:\n  a: nodes.trusted_node:echo\nedges:\n  - START >> a >> END\n"),
+        written(
+            project / "graphs",
+            "graph: g\nnodes:\n  a: nodes.trusted_node:echo\nedges:\n  - START >> a >> END\n",
+        ),
         Graph,
     )
     assert walk(graph, "x").output == "x"
@@ -166,8 +171,19 @@ def test_a_module_beside_a_file_is_nobody_elses(tmp_path: Path) -> None:
     elsewhere = tmp_path / "downloads" / "deeper"
     elsewhere.mkdir(parents=True)
     for folder in (elsewhere, elsewhere.parent):
-        for name in ("jinja2", "json", "stray_optional", "brotli", "orjson", "mcp", "uvloop", "typing_extensions"):
-            (folder / f"{name}.py").write_text("open('/dev/null')\nraise SystemExit('a stray module was imported')\n")
+        for name in (
+            "jinja2",
+            "json",
+            "stray_optional",
+            "brotli",
+            "orjson",
+            "mcp",
+            "uvloop",
+            "typing_extensions",
+        ):
+            (folder / f"{name}.py").write_text(
+                "open('/dev/null')\nraise SystemExit('a stray module was imported')\n"
+            )
     written(
         elsewhere,
         'graph: g\nmodel: local:smollm2\nnodes:\n  a: {kind: agent, input: str, prompt: "{{ message }}"}\nedges:\n  - START >> a >> END\n',
@@ -180,7 +196,11 @@ def test_a_module_beside_a_file_is_nobody_elses(tmp_path: Path) -> None:
         "try:\n    importlib.import_module('stray_optional')\nexcept ImportError:\n    print('not found')\n"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code], cwd=os.path.dirname(sys.executable), capture_output=True, text=True, check=False
+        [sys.executable, "-c", code],
+        cwd=os.path.dirname(sys.executable),
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.stdout.strip() == "not found", done.stderr
 
@@ -189,17 +209,23 @@ def test_a_module_with_the_name_of_a_package_is_refused(project: Path) -> None:
     (project / "jinja2.py").write_text("def fine(m):\n    return True\n")
     (project / "json.py").write_text("def fine(m):\n    return True\n")
     for name in ("jinja2", "json"):
-        with pytest.raises(FileUnreadable, match=f"is called like the module '{name}'.*rename the file"):
+        with pytest.raises(
+            FileUnreadable, match=f"is called like the module '{name}'.*rename the file"
+        ):
             load_graph(written(project / "graphs", GUARDED.replace("GUARD", f"{name}:fine")), Graph)
 
 
 def test_another_module_of_the_same_name_is_not_taken_for_it(project: Path, tmp_path: Path) -> None:
-    load_graph(written(project / "graphs", GUARDED.replace("GUARD", "trusted_words:is_long")), Graph)
+    load_graph(
+        written(project / "graphs", GUARDED.replace("GUARD", "trusted_words:is_long")), Graph
+    )
     other = tmp_path / "other"
     (other / "graphs").mkdir(parents=True)
     (other / "trusted_words.py").write_text(WORDS)
     with pytest.raises(FileUnreadable, match="another one of that name is loaded from"):
-        load_graph(written(other / "graphs", GUARDED.replace("GUARD", "trusted_words:is_long")), Graph)
+        load_graph(
+            written(other / "graphs", GUARDED.replace("GUARD", "trusted_words:is_long")), Graph
+        )
 
 
 @pytest.mark.parametrize(
@@ -238,19 +264,39 @@ def test_a_project_may_keep_its_modules_in_src_or_be_a_package_itself(tmp_path: 
     (root / "src" / "trusted_inside.py").write_text(WORDS)
     (tmp_path / "trusted_package.py").write_text(WORDS)
     for guard in ("trusted_package.words:is_long", "trusted_inside:is_long"):
-        assert load_graph(written(root / "graphs", GUARDED.replace("GUARD", guard)), Graph).name == "guarded"
-    with pytest.raises(FileUnreadable, match="not a module of the project"):  # it stands beside the project
-        load_graph(written(root / "graphs", GUARDED.replace("GUARD", "trusted_package:is_long")), Graph)
+        assert (
+            load_graph(written(root / "graphs", GUARDED.replace("GUARD", guard)), Graph).name
+            == "guarded"
+        )
+    # It stands beside the project.
+    with pytest.raises(FileUnreadable, match="not a module of the project"):
+        load_graph(
+            written(root / "graphs", GUARDED.replace("GUARD", "trusted_package:is_long")), Graph
+        )
 
 
-# -- what it costs to read one -----------------------------------------------------------------------------------------
+# -- what it costs to read one ---------------------------------------------------------------------
 def test_yaml_is_read_as_its_version_1_2_says() -> None:
-    text = (
-        "[no, on, 1:30, 1:30.5, 010, 0o10, 0x1F, 1_000, 1e3, .5, 1., -.inf, ~, null, true, 2020-01-01, +12, =, 0b1, <<]"
-    )
+    text = "[no, on, 1:30, 1:30.5, 010, 0o10, 0x1F, 1_000, 1e3, .5, 1., -.inf, ~, null, true, 2020-01-01, +12, =, 0b1, <<]"
     words, _ = parse(text, "f")
     assert words == [
-        *("no", "on", "1:30", "1:30.5", 10, 8, 31, "1_000", 1000.0, 0.5, 1.0, float("-inf"), None, None, True),
+        *(
+            "no",
+            "on",
+            "1:30",
+            "1:30.5",
+            10,
+            8,
+            31,
+            "1_000",
+            1000.0,
+            0.5,
+            1.0,
+            float("-inf"),
+            None,
+            None,
+            True,
+        ),
         *("2020-01-01", 12, "=", "0b1", "<<"),
     ]
 
@@ -291,7 +337,8 @@ def test_what_is_no_plain_yaml_is_refused_in_a_sentence(text: str, says: str) ->
 def test_an_alias_may_stand_for_the_same_twice() -> None:
     graph = read_graph(
         parse(
-            "graph: g\nnodes:\n  a: &a {kind: agent, input: str}\n  b: *a\nedges:\n  - START >> a >> b >> END\n", "f"
+            "graph: g\nnodes:\n  a: &a {kind: agent, input: str}\n  b: *a\nedges:\n  - START >> a >> b >> END\n",
+            "f",
         )[0],
         Graph,
     )
@@ -322,13 +369,18 @@ def test_only_a_file_of_reasonable_size_is_read(tmp_path: Path) -> None:
             load_graph(written(tmp_path, text), Graph)
 
 
-# -- what is said of one that is wrong ---------------------------------------------------------------------------------
+# -- what is said of one that is wrong -------------------------------------------------------------
 WHOLE: dict[str, Any] = {
     "graph": "g",
     "model": "local:smollm2",
     "nodes": {
         "a": {"kind": "agent", "input": "str"},
-        "r": {"kind": "router", "input": "str", "guards": {"yes": "trusted_steps:is_short"}, "otherwise": "no"},
+        "r": {
+            "kind": "router",
+            "input": "str",
+            "guards": {"yes": "trusted_steps:is_short"},
+            "otherwise": "no",
+        },
         "l": {"kind": "router", "input": "str", "labels": {"x": "X", "y": "Y"}},
         "s": {"kind": "sub-agent", "target": "helper"},
         "helper": {"kind": "agent", "input": "str"},
@@ -336,7 +388,13 @@ WHOLE: dict[str, Any] = {
         "k": {"kind": "skills", "folders": ["skills"]},
         "m": {"kind": "mcp", "command": ["server"]},
         "u": {"kind": "mcp", "url": "http://host/mcp"},
-        "boss": {"kind": "agent", "input": "str", "tools": ["c", "k"], "sub_agents": ["s"], "mcp": ["m", "u"]},
+        "boss": {
+            "kind": "agent",
+            "input": "str",
+            "tools": ["c", "k"],
+            "sub_agents": ["s"],
+            "mcp": ["m", "u"],
+        },
     },
     "edges": [
         *("START >> boss >> r", "r['yes'] >> a >> END", "r['no'] >> l"),
@@ -348,7 +406,9 @@ WHOLE: dict[str, Any] = {
 @pytest.fixture
 def whole(project: Path) -> Path:
     (project / "skills" / "bread").mkdir(parents=True)
-    (project / "skills" / "bread" / "SKILL.md").write_text("---\nname: bread\ndescription: Baking.\n---\nBake.")
+    (project / "skills" / "bread" / "SKILL.md").write_text(
+        "---\nname: bread\ndescription: Baking.\n---\nBake."
+    )
     (project / "g.yaml").write_text(yaml.safe_dump(WHOLE, sort_keys=False))
     return project / "g.yaml"
 
@@ -360,11 +420,31 @@ def whole(project: Path) -> Path:
         ("a", "turns", True, "turns of agent 'a' is True"),
         ("a", "turns", 2.5, "turns of agent 'a' is 2.5"),
         ("a", "retry", {"atempts": 3}, "retry of 'a' has no 'atempts'; did you mean 'attempts'"),
-        ("a", "retry", {"attempts": 0}, "attempts of retry of 'a' is 0; it must be a whole number of at least 1"),
-        ("a", "retry", "often", "retry of agent 'a' is 'often'; it must be a whole number .* or a mapping"),
-        ("a", "timeout_s", "1:30", "timeout_s of agent 'a' is '1:30'; it must be a positive number"),
+        (
+            "a",
+            "retry",
+            {"attempts": 0},
+            "attempts of retry of 'a' is 0; it must be a whole number of at least 1",
+        ),
+        (
+            "a",
+            "retry",
+            "often",
+            "retry of agent 'a' is 'often'; it must be a whole number .* or a mapping",
+        ),
+        (
+            "a",
+            "timeout_s",
+            "1:30",
+            "timeout_s of agent 'a' is '1:30'; it must be a positive number",
+        ),
         ("a", "timeout_s", float("nan"), "must be a positive number"),
-        ("a", "cache", "yes", "cache of agent 'a' is 'yes'; it must be true, false or a number of seconds"),
+        (
+            "a",
+            "cache",
+            "yes",
+            "cache of agent 'a' is 'yes'; it must be true, false or a number of seconds",
+        ),
         ("a", "tools", "search", r"tools of agent 'a' is 'search'; it must be a list, \[a, b\]"),
         ("a", "tools", [1], "item 1 of tools of agent 'a' is 1; it must be the name of a node"),
         ("a", "tools", None, "tools of agent 'a' is empty; it must be a list"),
@@ -375,7 +455,12 @@ def whole(project: Path) -> Path:
         ("a", "input", "str[int]", "the type 'str.int.' cannot be made"),
         ("a", "input", "trusted_steps:is_short", "a function, not a type"),
         ("a", "input", "subprocess:Popen", "not a module of the project"),
-        ("a", "policy", ["look"], "policy of agent 'a' is a list; it must be .* a mapping with allow, deny, effects"),
+        (
+            "a",
+            "policy",
+            ["look"],
+            "policy of agent 'a' is a list; it must be .* a mapping with allow, deny, effects",
+        ),
         ("a", "policy", {"deny": "look"}, "deny of the policy of 'a' is 'look'; it must be a list"),
         ("a", "policy", {"effects": ["fly"]}, "it must be one of reads, writes, network, executes"),
         ("a", "thinking", [1], "it must be true, false, a number of tokens, or an effort"),
@@ -383,7 +468,12 @@ def whole(project: Path) -> Path:
         ("a", "max_tokens", -1, "max_tokens"),
         ("a", "kind", "agnet", "did you mean 'agent'"),
         ("a", "kind", ["agent"], "node 'a' is of kind a list"),
-        ("a", "handoffs", [{"target": 1}], "target of a hand-over of 'a' is 1; it must be the name of a node"),
+        (
+            "a",
+            "handoffs",
+            [{"target": 1}],
+            "target of a hand-over of 'a' is 1; it must be the name of a node",
+        ),
         ("r", "guards", ["x"], "guards of router 'r' is a list; it must be a mapping"),
         ("r", "guards", {True: "x:y"}, "has the key True, which must be a text: put it in quotes"),
         ("r", "threshold", "high", "threshold of router 'r' is 'high'; it must be a number"),
@@ -394,18 +484,38 @@ def whole(project: Path) -> Path:
             "'x' of labels of router 'l' is 1; it must be a text; put it in quotes, '1'",
         ),
         ("s", "isolation", "alone", "it must be one of isolated, shared, forked"),
-        ("s", "limits", {"steps": "many"}, "steps of the limits of 's' is 'many'; it must be a number of at least 0"),
+        (
+            "s",
+            "limits",
+            {"steps": "many"},
+            "steps of the limits of 's' is 'many'; it must be a number of at least 0",
+        ),
         ("s", "target", {"kind": "agent", "turns": "x"}, "turns of agent 's' is 'x'"),
         ("s", "target", 7, "target of sub-agent 's' is 7"),
         ("c", "seconds", 0, "seconds of code 'c' is 0; it must be a positive number"),
         ("k", "folders", ["nowhere"], "nowhere"),
-        ("m", "env", {"PORT": 80}, "'PORT' of env of mcp 'm' is 80; it must be a text; put it in quotes, '80'"),
+        (
+            "m",
+            "env",
+            {"PORT": 80},
+            "'PORT' of env of mcp 'm' is 80; it must be a text; put it in quotes, '80'",
+        ),
         ("m", "command", "server --x", "command of mcp 'm' is 'server --x'; it must be a list"),
         ("m", "scope", "always", "it must be one of run, process"),
         ("u", "url", "ftp://x", "mcp|address|http"),
         (None, "nodes", ["a"], "nodes of a graph is a list; it must be .* a mapping"),
-        (None, "edges", "START >> a", r"edges of a graph is 'START >> a'; it must be a list, \[a, b\]"),
-        (None, "edges", [{"a": "b"}], "item 1 of edges of a graph is a mapping; it must be an arrow in one text"),
+        (
+            None,
+            "edges",
+            "START >> a",
+            r"edges of a graph is 'START >> a'; it must be a list, \[a, b\]",
+        ),
+        (
+            None,
+            "edges",
+            [{"a": "b"}],
+            "item 1 of edges of a graph is a mapping; it must be an arrow in one text",
+        ),
         (None, "graph", None, "graph of a graph is empty"),
         (None, "limits", {"depth": "deep"}, "depth of limits is 'deep'"),
         (None, "ends", "any", "it must be one of one, first, all"),
@@ -424,7 +534,11 @@ def test_a_wrong_value_is_told_with_its_line_and_what_is_allowed(
         load_graph(whole, Graph)
     lines = [int(line) for line in re.findall(r"g\.yaml:(\d+)\]?", str(caught.value))][-1:]
     rows = text.splitlines()
-    first = next(n for n, row in enumerate(rows, 1) if row.strip().startswith(f"{where}:" if where else f"{key}:"))
+    first = next(
+        n
+        for n, row in enumerate(rows, 1)
+        if row.strip().startswith(f"{where}:" if where else f"{key}:")
+    )
     assert lines
     assert min(lines) >= first
     assert min(lines) <= first + 12
@@ -458,7 +572,10 @@ def test_all_problems_of_a_file_are_told_at_once(project: Path) -> None:
         (10, "names 'z', and there is no such node"),
         (11, "cannot be read"),
     ):
-        assert any(f"g.yaml:{line}: " in row and says in row for row in told.splitlines()), (says, told)
+        assert any(f"g.yaml:{line}: " in row and says in row for row in told.splitlines()), (
+            says,
+            told,
+        )
 
 
 values = st.recursive(
@@ -470,8 +587,24 @@ values = st.recursive(
         st.text(max_size=6),
         st.sampled_from(
             [
-                *("a", "boss", "str", "list[str]", "str | None", "m:f", "os:system", "trusted_steps:is_short", "$NAME"),
-                *("trusted_steps:echo", "START >> a >> END", "a.each >> boss", "a.limit(True)", "(a, l).each >> a"),
+                *(
+                    "a",
+                    "boss",
+                    "str",
+                    "list[str]",
+                    "str | None",
+                    "m:f",
+                    "os:system",
+                    "trusted_steps:is_short",
+                    "$NAME",
+                ),
+                *(
+                    "trusted_steps:echo",
+                    "START >> a >> END",
+                    "a.each >> boss",
+                    "a.limit(True)",
+                    "(a, l).each >> a",
+                ),
                 *(
                     "START['x'] >> a",
                     "'a' >> r",
@@ -489,7 +622,19 @@ values = st.recursive(
         st.lists(inner, max_size=3),
         st.dictionaries(
             st.sampled_from(
-                ["a", "kind", "target", "allow", "deny", "attempts", "name", "failover", "depth", "x", "1"]
+                [
+                    "a",
+                    "kind",
+                    "target",
+                    "allow",
+                    "deny",
+                    "attempts",
+                    "name",
+                    "failover",
+                    "depth",
+                    "x",
+                    "1",
+                ]
             ),
             inner,
             max_size=3,
@@ -499,14 +644,18 @@ values = st.recursive(
 )
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(st.data())
 def test_no_value_anywhere_is_a_traceback(whole: Path, data: st.DataObject) -> None:
     """Any value under any key: the graph is made, or what is wrong is said in a sentence with its place."""
     declared = copy.deepcopy(WHOLE)
     where = data.draw(st.sampled_from([None, *WHOLE["nodes"]]))
     shapes = (
-        graph_shape("g").keys if where is None else {**KINDS[WHOLE["nodes"][where]["kind"]](where), **options(where)}
+        graph_shape("g").keys
+        if where is None
+        else {**KINDS[WHOLE["nodes"][where]["kind"]](where), **options(where)}
     )
     key = data.draw(st.sampled_from(sorted(shapes)))
     (declared if where is None else declared["nodes"][where])[key] = data.draw(values)
@@ -517,18 +666,30 @@ def test_no_value_anywhere_is_a_traceback(whole: Path, data: st.DataObject) -> N
         pass
     except FileUnreadable as error:
         assert "g.yaml" in str(error)
-        assert not any(f"{kind}:" in str(error) for kind in ("TypeError", "AttributeError", "KeyError", "IndexError"))
+        assert not any(
+            f"{kind}:" in str(error)
+            for kind in ("TypeError", "AttributeError", "KeyError", "IndexError")
+        )
 
 
 @settings(max_examples=100, deadline=None)
-@given(st.one_of(values, st.fixed_dictionaries({"graph": values, "nodes": values, "edges": values})))
+@given(
+    st.one_of(values, st.fixed_dictionaries({"graph": values, "nodes": values, "edges": values}))
+)
 def test_no_data_at_all_is_a_traceback(declared: Any) -> None:
     with pytest.raises((FileUnreadable, GraphError)):
         read_graph(declared, Graph)
 
 
 @pytest.mark.parametrize(
-    "arrow", ["START >> " + "a >> " * 3000 + "END", "(" * 300 + "a" + ")" * 300, "a" * 100_000, "a\0b", "9" * 5000]
+    "arrow",
+    [
+        "START >> " + "a >> " * 3000 + "END",
+        "(" * 300 + "a" + ")" * 300,
+        "a" * 100_000,
+        "a\0b",
+        "9" * 5000,
+    ],
 )
 def test_an_arrow_that_is_no_arrow_is_refused_in_a_sentence(project: Path, arrow: str) -> None:
     declared = {"graph": "g", "nodes": {"a": {"kind": "agent", "input": "str"}}, "edges": [arrow]}
@@ -537,7 +698,7 @@ def test_an_arrow_that_is_no_arrow_is_refused_in_a_sentence(project: Path, arrow
     assert len(str(caught.value)) < 600
 
 
-# -- what a file does not hold -----------------------------------------------------------------------------------------
+# -- what a file does not hold ---------------------------------------------------------------------
 @pytest.mark.parametrize(
     "server",
     [
@@ -556,14 +717,18 @@ def test_an_arrow_that_is_no_arrow_is_refused_in_a_sentence(project: Path, arrow
     ids=lambda server: " ".join(server.command) or server.url,
 )
 def test_a_servers_secrets_are_not_written(server: MCP) -> None:
-    with pytest.raises(FileUnreadable, match=r"'s' (holds the value of|has a key in its)") as caught:
+    with pytest.raises(
+        FileUnreadable, match=r"'s' (holds the value of|has a key in its)"
+    ) as caught:
         Graph("g", START >> Agent("a", input=str, mcp=[server]) >> END).to_yaml()
     assert "hunter2" not in str(caught.value)
 
 
 def test_what_is_plain_about_a_server_is_written() -> None:
     server = MCP(
-        "s", ["npx", "-y", "@modelcontextprotocol/server-filesystem@2025.1.14", "/usr/share/doc"], env={"LANG": "C"}
+        "s",
+        ["npx", "-y", "@modelcontextprotocol/server-filesystem@2025.1.14", "/usr/share/doc"],
+        env={"LANG": "C"},
     )
     other = MCP("t", "https://host.example.com/v1/mcp?version=2&page=1")
     text = Graph("g", START >> Agent("a", input=str, mcp=[server, other]) >> END).to_yaml()

@@ -36,10 +36,14 @@ def classes(kind: type[GraphflowError] = GraphflowError) -> Iterator[type[Graphf
 
 
 MADE: dict[type[GraphflowError], Callable[[], GraphflowError]] = {
-    tree.AnswerInvalid: lambda: tree.AnswerInvalid("editor-1", "Approved | Rejected", "text: Field required"),
+    tree.AnswerInvalid: lambda: tree.AnswerInvalid(
+        "editor-1", "Approved | Rejected", "text: Field required"
+    ),
     tree.Diverged: lambda: tree.Diverged(("desk", "inner"), "activation 2 of 'a'", "nothing"),
     tree.GraphError: lambda: tree.GraphError("g", ["one", "two"], "file.py:3"),
-    tree.Stuck: lambda: tree.Stuck("stuck", node="a", port="b", edges=["x >> a"], scope="the outermost"),
+    tree.Stuck: lambda: tree.Stuck(
+        "stuck", node="a", port="b", edges=["x >> a"], scope="the outermost"
+    ),
     tree.LimitExceeded: lambda: LimitExceeded("steps", 3, ["g", "h"], "too many"),
     tree.DepthExceeded: lambda: tree.DepthExceeded(["g", "h"], 1),
     tree.ModelUnset: lambda: tree.ModelUnset("clerk", "desk"),
@@ -61,7 +65,9 @@ def made(kind: type[GraphflowError]) -> GraphflowError:
     if kind in MADE:
         return MADE[kind]()
     if issubclass(kind, tree.ModelError):
-        error = kind("no", provider="p", status=429, code="c", type="t", request_id="r", retry_after=2.5)
+        error = kind(
+            "no", provider="p", status=429, code="c", type="t", request_id="r", retry_after=2.5
+        )
         error.partial = Reply(text="so far")
         return error
     return kind("what it says")
@@ -72,7 +78,9 @@ KINDS: dict[str, type[GraphflowError]] = {kind.__name__: kind for kind in classe
 
 @ways
 @pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
-def test_every_error_keeps_class_text_and_attributes(kind: type[GraphflowError], sent: Sent) -> None:
+def test_every_error_keeps_class_text_and_attributes(
+    kind: type[GraphflowError], sent: Sent
+) -> None:
     error = made(kind)
     error.add_note("raised by node 'a'")
     again = sent(error)
@@ -146,7 +154,12 @@ def test_a_sent_run_tells_nothing_of_what_happened_and_breaks_nowhere() -> None:
     sent: Any = pickle.loads(pickle.dumps(run.error))
     assert sent.run.usage.tokens == run.usage.tokens > 0
     assert sent.run.error is sent
-    assert (sent.run.events, sent.run.steps, sent.run.failures, sent.run.artifacts) == ([], [], [], [])
+    assert (sent.run.events, sent.run.steps, sent.run.failures, sent.run.artifacts) == (
+        [],
+        [],
+        [],
+        [],
+    )
 
 
 @node
@@ -167,7 +180,9 @@ except LimitExceeded as error:
 
 
 def test_another_process_can_raise_them() -> None:
-    done = subprocess.run([sys.executable, "-c", WORKER], cwd=ROOT, capture_output=True, check=True, timeout=60)
+    done = subprocess.run(
+        [sys.executable, "-c", WORKER], cwd=ROOT, capture_output=True, check=True, timeout=60
+    )
     error = pickle.loads(done.stdout)
     assert isinstance(error, LimitExceeded)
     assert error.limit == "steps"

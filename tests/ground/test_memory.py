@@ -65,7 +65,11 @@ def of_a_closure(service: Service) -> Any:
 
 def of_a_tool(service: Service) -> Any:
     model = ScriptedModel(calls("step", n=1), "end")
-    return walk(Graph("g", START >> Agent("a", input=str, tools=[tool(service.step)]) >> END), "x", model=model)
+    return walk(
+        Graph("g", START >> Agent("a", input=str, tools=[tool(service.step)]) >> END),
+        "x",
+        model=model,
+    )
 
 
 def of_a_sub_agent(service: Service) -> Any:
@@ -82,7 +86,13 @@ def of_a_guard(service: Service) -> Any:
         return n
 
     return walk(
-        Graph("g", START >> same, same.when(service.choose) >> END, same.otherwise >> node(service.step) >> END), 1
+        Graph(
+            "g",
+            START >> same,
+            same.when(service.choose) >> END,
+            same.otherwise >> node(service.step) >> END,
+        ),
+        1,
     )
 
 
@@ -92,7 +102,9 @@ def of_a_rule(service: Service) -> Any:
 
     router: Any = Router("r", rule)
     up, down = node(service.step), node(name="down")(service.step)
-    return walk(Graph("g", START >> router, router["up"] >> up >> END, router["down"] >> down >> END), 1)
+    return walk(
+        Graph("g", START >> router, router["up"] >> up >> END, router["down"] >> down >> END), 1
+    )
 
 
 @pytest.mark.parametrize(

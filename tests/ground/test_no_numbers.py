@@ -56,7 +56,7 @@ def wrote(name: str, arguments: str) -> Scripted:
     return Scripted(calls=[(name, arguments)])
 
 
-# -- arguments -------------------------------------------------------------------------------------------------------------
+# -- arguments -------------------------------------------------------------------------------------
 @tool
 async def pay(usd: float, most: float = inf) -> str:
     return f"paid {usd}"
@@ -134,7 +134,7 @@ def test_a_default_that_json_cannot_say_is_left_out_of_the_schema() -> None:
     assert schema["required"] == ["usd"]
 
 
-# -- bodies ----------------------------------------------------------------------------------------------------------------
+# -- bodies ----------------------------------------------------------------------------------------
 @pytest.mark.parametrize("provider", TARGETS)
 def test_no_body_holds_one(provider: str) -> None:
     """Of a model's call, of a tool's answer, of a schema's default."""
@@ -156,12 +156,18 @@ def test_no_body_holds_one(provider: str) -> None:
             def stream(self, request: Any) -> Any:
                 return (self.first if self.first.left else there).stream(request)
 
-        run = walk(Graph("g", START >> Agent("a", input=str, tools=[look], output=Out) >> END), "x", model=Wild())
+        run = walk(
+            Graph("g", START >> Agent("a", input=str, tools=[look], output=Out) >> END),
+            "x",
+            model=Wild(),
+        )
         assert strict.refused == []
         assert run.output == Out(x=1)
 
 
-@pytest.mark.parametrize("wire", ["anthropic", "gemini", "ollama", "openai_chat", "openai_responses"])
+@pytest.mark.parametrize(
+    "wire", ["anthropic", "gemini", "ollama", "openai_chat", "openai_responses"]
+)
 def test_no_wire_renders_one(wire: str) -> None:
     from importlib import import_module
 
@@ -176,7 +182,7 @@ def test_no_wire_renders_one(wire: str) -> None:
         strictly(encode(module.render_turn(turn, None, Dialect())))
 
 
-# -- files and records -----------------------------------------------------------------------------------------------------
+# -- files and records -----------------------------------------------------------------------------
 class Picture(BaseModel):
     name: str
     raw: bytes

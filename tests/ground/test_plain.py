@@ -82,14 +82,22 @@ def test_everything_is_shown_as_json_and_soon(name: str) -> None:
 
 def test_what_stands_for_what_cannot_be_written() -> None:
     assert to_json_value(HUGE) == f"[an integer of more than {DIGITS} digits]"
-    assert to_json_value([float("nan"), float("inf"), float("-inf")]) == ["NaN", "Infinity", "-Infinity"]
+    assert to_json_value([float("nan"), float("inf"), float("-inf")]) == [
+        "NaN",
+        "Infinity",
+        "-Infinity",
+    ]
     assert to_json_value({"a": b"\x89PNG\xff"}) == {"a": "iVBOR_8="}
     assert to_json_value(endless()) == {"n": 1, "again": ["[the same again]"]}
     assert to_json_value("a\ud800b") == "a\ufffdb"
     assert to_json_value(["\ud83d\ude00"]) == ["\U0001f600"]
     assert to_json_value(Blunt()) == "<Blunt without a repr>"
     twice = [1]
-    assert to_json_value([twice, twice, 10**5000]) == [[1], [1], f"[an integer of more than {DIGITS} digits]"]
+    assert to_json_value([twice, twice, 10**5000]) == [
+        [1],
+        [1],
+        f"[an integer of more than {DIGITS} digits]",
+    ]
 
 
 def test_an_integer_is_too_long_beyond_what_python_writes() -> None:
@@ -104,7 +112,7 @@ def test_an_integer_is_too_long_beyond_what_python_writes() -> None:
     check_integers(endless())
 
 
-# -- through whole walks ---------------------------------------------------------------------------------------------------
+# -- through whole walks ---------------------------------------------------------------------------
 @tool
 async def power(n: int) -> Any:
     """Two to the n-th."""
@@ -116,25 +124,37 @@ async def make(n: int) -> Any:
     return [1 << n]
 
 
-@pytest.mark.parametrize("shape", ["tool", "code", "argument of code", "message", "prompt", "beside a picture"])
+@pytest.mark.parametrize(
+    "shape", ["tool", "code", "argument of code", "message", "prompt", "beside a picture"]
+)
 def test_a_huge_integer_is_refused_before_it_is_written(shape: str) -> None:
     """A walk that would write it would not end: the time limit is hours away from that."""
     began = time.process_time()
     if shape == "tool":
         model = ScriptedModel(calls("power", n=100_000_000), "done")
-        run = walk(Graph("g", START >> Agent("a", input=str, tools=[power]) >> END), "x", model=model)
+        run = walk(
+            Graph("g", START >> Agent("a", input=str, tools=[power]) >> END), "x", model=model
+        )
         told = model.requests[1].turns[-1].results[0]  # type: ignore[union-attr]
         assert not told.ok
         assert "4300 digits" in told.text
         assert run.output == "done"
     else:
-        agent: Agent[Any, Any] = Agent("a", input=Any, prompt="{{ message }}" if shape == "prompt" else None)
+        agent: Agent[Any, Any] = Agent(
+            "a", input=Any, prompt="{{ message }}" if shape == "prompt" else None
+        )
         graphs: dict[str, tuple[Graph[Any, Any], Any]] = {
             "code": (Graph("g", START >> Code() >> END), "[1 << 100_000_000]"),
-            "argument of code": (Graph("g", START >> Code(calls=[power]) >> END), "power(1 << 100_000_000)"),
+            "argument of code": (
+                Graph("g", START >> Code(calls=[power]) >> END),
+                "power(1 << 100_000_000)",
+            ),
             "message": (Graph("g", START >> make >> agent >> END), 100_000_000),
             "prompt": (Graph("g", START >> make >> agent >> END), 100_000_000),
-            "beside a picture": (Graph("g", START >> agent >> END), [Media(mime="image/png", data=b"x"), HUGE]),
+            "beside a picture": (
+                Graph("g", START >> agent >> END),
+                [Media(mime="image/png", data=b"x"), HUGE],
+            ),
         }
         graph, message = graphs[shape]
         run = walk(graph, message, model=ScriptedModel("done"))
@@ -149,7 +169,9 @@ def test_a_huge_integer_travels_between_nodes_and_is_shown() -> None:
         return int(numbers[0].bit_length())
 
     run = walk(Graph("g", START >> make >> size >> END), 100_000_000, observed=True)
-    assert run.output == 100_000_001, "between nodes it is a number like any other: nothing writes it"
+    assert run.output == 100_000_001, (
+        "between nodes it is a number like any other: nothing writes it"
+    )
     assert "digits]" in json.dumps([to_record(event) for event in run.events])
     assert run._repr_mimebundle_()
     assert "[an integer of more than" in str(run.to_frame())

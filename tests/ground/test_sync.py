@@ -58,7 +58,9 @@ def test_it_says_that_others_stand_still() -> None:
             seen.set()
 
         task = asyncio.get_running_loop().create_task(other())
-        with pytest.warns(RuntimeWarning, match=r"1 of its tasks stand still.*await graph.run") as said:
+        with pytest.warns(
+            RuntimeWarning, match=r"1 of its tasks stand still.*await graph.run"
+        ) as said:
             output = inner.run_sync(4).output
         assert said[0].filename == __file__
         still = not seen.is_set()

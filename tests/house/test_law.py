@@ -41,7 +41,10 @@ BORROWED = {
 @cache
 def trees() -> Mapping[Path, ast.Module]:
     """Every file of the package, by its path within it."""
-    return {path.relative_to(PACKAGE): ast.parse(path.read_text()) for path in sorted(PACKAGE.rglob("*.py"))}
+    return {
+        path.relative_to(PACKAGE): ast.parse(path.read_text())
+        for path in sorted(PACKAGE.rglob("*.py"))
+    }
 
 
 def room(path: Path) -> str:
@@ -64,7 +67,11 @@ def private_names(tree: ast.Module) -> set[str]:
     given: set[str] = set()
     for item in ast.walk(tree):
         match item:
-            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
+            case (
+                ast.FunctionDef(name=name)
+                | ast.AsyncFunctionDef(name=name)
+                | ast.ClassDef(name=name)
+            ):
                 given.add(name)
             case ast.Name(id=name, ctx=ast.Store()):
                 given.add(name)
@@ -77,7 +84,9 @@ def private_names(tree: ast.Module) -> set[str]:
 
 def is_private(name: str) -> bool:
     """Whether a name belongs to those who gave it."""
-    return name.startswith("_") and not name.startswith("__") and name.isidentifier() and name != "_"
+    return (
+        name.startswith("_") and not name.startswith("__") and name.isidentifier() and name != "_"
+    )
 
 
 def private_reads(tree: ast.Module) -> Iterator[tuple[int, str]]:
@@ -135,21 +144,31 @@ def test_no_room_reads_private_names_of_another() -> None:
 
 @pytest.mark.parametrize(
     "line",
-    ["graph._proof.edges", "run.record._task.cancel()", "from graphflow.proofs.proven import _flat"],
+    [
+        "graph._proof.edges",
+        "run.record._task.cancel()",
+        "from graphflow.proofs.proven import _flat",
+    ],
 )
 def test_a_private_name_of_another_room_is_found(line: str) -> None:
     files = {
         Path("render/page.py"): ast.parse(line),
-        Path("proofs/proven.py"): ast.parse("class ProvenGraph:\n    _proof: object\n\ndef _flat(): ...\n"),
+        Path("proofs/proven.py"): ast.parse(
+            "class ProvenGraph:\n    _proof: object\n\ndef _flat(): ...\n"
+        ),
         Path("runtime/run_record.py"): ast.parse("class RunRecord:\n    __slots__ = ('_task',)\n"),
     }
     assert len(foreign_reads(files)) == 1
     at_home = {
-        Path("proofs/report.py" if "_task" not in line else "runtime/frame.py"): files.pop(Path("render/page.py"))
+        Path("proofs/report.py" if "_task" not in line else "runtime/frame.py"): files.pop(
+            Path("render/page.py")
+        )
     }
     assert foreign_reads(at_home | files) == []
 
 
-@pytest.mark.parametrize("line", ["import_module('graphflow.run')", "importlib.import_module(f'graphflow.{room}')"])
+@pytest.mark.parametrize(
+    "line", ["import_module('graphflow.run')", "importlib.import_module(f'graphflow.{room}')"]
+)
 def test_an_import_by_string_is_found(line: str) -> None:
     assert list(loads_by_string(ast.parse(line))) == [1]

@@ -54,17 +54,29 @@ def test_who_leaves_something_fails_by_name_and_nobody_else_does(tmp_path: Path)
         "/dev/null",
     ]
     done = subprocess.run(
-        [*command, "--rootdir", str(tmp_path), str(tmp_path)], cwd=ROOT, capture_output=True, text=True, check=False
+        [*command, "--rootdir", str(tmp_path), str(tmp_path)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     told = done.stdout
     assert "4 passed, 3 errors" in told, told + done.stderr
-    for name, what in (("process", "python"), ("thread", "the thread 'forgotten'"), ("task", "the task lost")):
-        [section] = [part for part in told.split("ERROR at teardown of ")[1:] if part.startswith(f"test_{name} ")]
+    for name, what in (
+        ("process", "python"),
+        ("thread", "the thread 'forgotten'"),
+        ("task", "the task lost"),
+    ):
+        [section] = [
+            part
+            for part in told.split("ERROR at teardown of ")[1:]
+            if part.startswith(f"test_{name} ")
+        ]
         assert f"left behind: the {name}" in section
         assert what in section
 
 
-# -- the clock ---------------------------------------------------------------------------------------------------------
+# -- the clock -------------------------------------------------------------------------------------
 def test_waits_are_over_at_once_and_in_the_order_of_their_lengths(jumping_clock: None) -> None:
     order: list[int] = []
 
@@ -107,6 +119,8 @@ def test_while_a_thread_works_time_passes_as_it_does(jumping_clock: None) -> Non
     limits = Limits(seconds=300)
     assert walk(Graph("g", START >> works >> END), 7, limits=limits).output == 7
     try:
-        assert isinstance(walk(Graph("g", START >> hangs >> END), 7, limits=limits).error, NodeTimeout)
+        assert isinstance(
+            walk(Graph("g", START >> hangs >> END), 7, limits=limits).error, NodeTimeout
+        )
     finally:
         free.set()

@@ -27,7 +27,11 @@ def test_a_room_keeps_to_its_budgets(room: str) -> None:
 
 @pytest.mark.parametrize("room", sorted(FIGURES))
 def test_budgets_follow_what_has_become_better(room: str) -> None:
-    generous = [name for name, figure in FIGURES[room].items() if budgets()[room][name] > figure * SLACK + 0.1]
+    generous = [
+        name
+        for name, figure in FIGURES[room].items()
+        if budgets()[room][name] > figure * SLACK + 0.1
+    ]
     assert not generous, "run python tests/tools/budgets.py --tighten"
 
 

@@ -24,11 +24,16 @@ FORMER = "former_name"
 @cache
 def trees() -> list[tuple[str, ast.Module]]:
     """Each file of the package, parsed."""
-    return [(path.relative_to(PACKAGE).as_posix(), ast.parse(path.read_text(encoding="utf-8"))) for path in FILES]
+    return [
+        (path.relative_to(PACKAGE).as_posix(), ast.parse(path.read_text(encoding="utf-8")))
+        for path in FILES
+    ]
 
 
 def is_former_name(value: ast.expr | None) -> bool:
-    return isinstance(value, ast.Call) and isinstance(value.func, ast.Name) and value.func.id == FORMER
+    return (
+        isinstance(value, ast.Call) and isinstance(value.func, ast.Name) and value.func.id == FORMER
+    )
 
 
 def names_given(tree: ast.AST) -> Iterator[str]:
@@ -41,7 +46,11 @@ def names_given(tree: ast.AST) -> Iterator[str]:
     }
     for node in ast.walk(tree):
         match node:
-            case ast.ClassDef(name=name) | ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name):
+            case (
+                ast.ClassDef(name=name)
+                | ast.FunctionDef(name=name)
+                | ast.AsyncFunctionDef(name=name)
+            ):
                 yield name
             case ast.arg(arg=name):
                 yield name
@@ -83,7 +92,9 @@ def test_no_two_classes_share_a_name() -> None:
 
 def test_no_type_has_the_name_of_a_class() -> None:
     classes = classes_named()
-    shared = {(name, file) for file, tree in trees() for name in types_named(tree) if name in classes}
+    shared = {
+        (name, file) for file, tree in trees() for name in types_named(tree) if name in classes
+    }
     unlisted = {(name, file) for name, file in shared if name not in SHARED}
     assert unlisted == set()
     assert {name for name, _ in shared} == set(SHARED), "a name on the list is no longer shared"
@@ -91,6 +102,9 @@ def test_no_type_has_the_name_of_a_class() -> None:
 
 def test_no_name_is_one_of_the_participles_that_say_nothing() -> None:
     found = [
-        f"{file}: {name}" for file, tree in trees() for name in names_given(tree) if name.strip("_") in PARTICIPLES
+        f"{file}: {name}"
+        for file, tree in trees()
+        for name in names_given(tree)
+        if name.strip("_") in PARTICIPLES
     ]
     assert found == []

@@ -26,7 +26,9 @@ def test_a_picture_shows_the_desk_as_it_is(name: str, tmp_path: Path) -> None:
 
 def test_the_walk_was_completed_and_touched_every_specialist() -> None:
     shown = read((FOLDER / "desk_walk.svg").read_text(encoding="utf-8"))
-    done = {name for name, mark in shown.marks.items() if mark in ("done", "ok", "ran", "completed")}
+    done = {
+        name for name, mark in shown.marks.items() if mark in ("done", "ok", "ran", "completed")
+    }
     assert done >= {"orders", "prices", "questions", "small_talk", "to_table"}, shown.marks
 
 

@@ -41,7 +41,16 @@ MOVED = [
 ]
 ROOMS = {
     "messages": ["Artifact", "Failure", "LimitReached", "Media", "Message"],
-    "model": ["CACHE", "AssistantTurn", "Model", "Reply", "Request", "ToolCall", "ToolSpec", "UserTurn"],
+    "model": [
+        "CACHE",
+        "AssistantTurn",
+        "Model",
+        "Reply",
+        "Request",
+        "ToolCall",
+        "ToolSpec",
+        "UserTurn",
+    ],
     "project": ["find_all", "load", "read_message", "roots"],
     "walk": ["Activation", "Cancel", "Finish", "Walk"],
 }
@@ -61,7 +70,9 @@ def test_an_everyday_name_is_imported_from_the_top(name: str) -> None:
     assert getattr(graphflow, name) is not None
 
 
-@pytest.mark.parametrize(("room", "name"), [(room, name) for room, names in ROOMS.items() for name in names])
+@pytest.mark.parametrize(
+    ("room", "name"), [(room, name) for room, names in ROOMS.items() for name in names]
+)
 def test_a_name_is_imported_from_its_room(room: str, name: str) -> None:
     assert getattr(importlib.import_module(f"graphflow.{room}"), name) is not None
 
@@ -69,16 +80,28 @@ def test_a_name_is_imported_from_its_room(room: str, name: str) -> None:
 @pytest.mark.parametrize(("old", "new"), MOVED)
 def test_what_has_moved_answers_under_its_old_name_with_a_warning(old: str, new: str) -> None:
     new_module = importlib.import_module(f"graphflow.{new}")
-    name = next(n for n, value in vars(new_module).items() if getattr(value, "__module__", "") == new_module.__name__)
-    with pytest.warns(DeprecationWarning, match=f"graphflow.{old} is now graphflow.{new}; the old name goes with 0.3"):
+    name = next(
+        n
+        for n, value in vars(new_module).items()
+        if getattr(value, "__module__", "") == new_module.__name__
+    )
+    with pytest.warns(
+        DeprecationWarning,
+        match=f"graphflow.{old} is now graphflow.{new}; the old name goes with 0.3",
+    ):
         found = getattr(importlib.import_module(f"graphflow.{old}"), name)
     assert found is getattr(new_module, name)
 
 
 @pytest.mark.parametrize(("module", "old", "new"), RENAMED + RENAMED_BELOW_FACES)
-def test_what_has_a_new_name_answers_under_its_old_one_with_a_warning(module: str, old: str, new: str) -> None:
+def test_what_has_a_new_name_answers_under_its_old_one_with_a_warning(
+    module: str, old: str, new: str
+) -> None:
     found = importlib.import_module(f"graphflow.{module}")
-    with pytest.warns(DeprecationWarning, match=f"graphflow.{module}.{old} is now {new}; the old name goes with 0.3"):
+    with pytest.warns(
+        DeprecationWarning,
+        match=f"graphflow.{module}.{old} is now {new}; the old name goes with 0.3",
+    ):
         assert getattr(found, old) is getattr(found, new)
 
 
@@ -86,7 +109,9 @@ def test_what_has_a_new_name_answers_under_its_old_one_with_a_warning(module: st
 def test_a_room_answers_for_its_old_names_too(module: str, old: str, new: str) -> None:
     found = importlib.import_module(f"graphflow.{module}")
     with pytest.warns(DeprecationWarning, match=f"{old} is now {new}"):
-        assert getattr(importlib.import_module(f"graphflow.{module.partition('.')[0]}"), old) is getattr(found, new)
+        assert getattr(
+            importlib.import_module(f"graphflow.{module.partition('.')[0]}"), old
+        ) is getattr(found, new)
 
 
 RENAMED_KEYWORDS = [
@@ -99,7 +124,9 @@ RENAMED_KEYWORDS = [
 
 
 @pytest.mark.parametrize(("make", "kind", "old", "new"), RENAMED_KEYWORDS)
-def test_a_renamed_keyword_is_taken_with_a_warning(make: Any, kind: str, old: str, new: str) -> None:
+def test_a_renamed_keyword_is_taken_with_a_warning(
+    make: Any, kind: str, old: str, new: str
+) -> None:
     with pytest.warns(
         DeprecationWarning, match=rf"^{kind}\({old}=...\) is now {kind}\({new}=...\); the old name"
     ) as warned:
@@ -107,13 +134,19 @@ def test_a_renamed_keyword_is_taken_with_a_warning(make: Any, kind: str, old: st
     assert [Path(warning.filename).name for warning in warned] == [Path(__file__).name]
     assert made == make(**{new: 3})
     assert getattr(made, new) == 3
-    with pytest.warns(DeprecationWarning, match=f"^{kind}.{old} is now {kind}.{new}; the old name goes with 0.3"):
+    with pytest.warns(
+        DeprecationWarning, match=f"^{kind}.{old} is now {kind}.{new}; the old name goes with 0.3"
+    ):
         assert getattr(made, old) == 3
 
 
 @pytest.mark.parametrize(("make", "kind", "old", "new"), RENAMED_KEYWORDS)
-def test_a_renamed_keyword_is_given_under_one_of_its_names(make: Any, kind: str, old: str, new: str) -> None:
-    with pytest.raises(DeclarationError, match=rf"given {new}= twice, the second time as {old}=; leave {old}= out"):
+def test_a_renamed_keyword_is_given_under_one_of_its_names(
+    make: Any, kind: str, old: str, new: str
+) -> None:
+    with pytest.raises(
+        DeclarationError, match=rf"given {new}= twice, the second time as {old}=; leave {old}= out"
+    ):
         make(**{old: 3, new: 3})
 
 
@@ -127,7 +160,11 @@ edges: [START >> clerk >> END]
 def test_a_file_with_old_keywords_is_read_with_warnings(tmp_path: Path) -> None:
     old, new = tmp_path / "old.yaml", tmp_path / "new.yaml"
     old.write_text(YAML.replace("WORDS", "turns: 3, at_once: 2, retry: {attempts: 2, most_s: 5}"))
-    new.write_text(YAML.replace("WORDS", "max_turns: 3, max_parallel_calls: 2, retry: {attempts: 2, max_wait_s: 5}"))
+    new.write_text(
+        YAML.replace(
+            "WORDS", "max_turns: 3, max_parallel_calls: 2, retry: {attempts: 2, max_wait_s: 5}"
+        )
+    )
     with pytest.warns(DeprecationWarning, match="the old name goes with 0.3") as warned:
         read = Graph.from_yaml(old)
     assert sorted(str(warning.message).partition(" ")[0] for warning in warned) == [
@@ -144,14 +181,17 @@ def test_a_file_gives_a_renamed_key_under_one_of_its_names(tmp_path: Path) -> No
     file = tmp_path / "both.yaml"
     file.write_text(YAML.replace("WORDS", "turns: 3, max_turns: 3"))
     with pytest.raises(
-        FileUnreadable, match="agent 'clerk' has max_turns twice, the second time as turns; leave turns out"
+        FileUnreadable,
+        match="agent 'clerk' has max_turns twice, the second time as turns; leave turns out",
     ):
         Graph.from_yaml(file)
 
 
 def test_the_words_of_a_provider_are_still_read_under_their_old_name_with_a_warning() -> None:
     error = ModelError("overloaded")
-    with pytest.warns(DeprecationWarning, match="ModelError.said is now ModelError.provider_message"):
+    with pytest.warns(
+        DeprecationWarning, match="ModelError.said is now ModelError.provider_message"
+    ):
         assert error.said == error.provider_message == "overloaded"
 
 
@@ -186,7 +226,8 @@ def test_settings_of_a_request_are_given_together_or_one_by_one() -> None:
 def test_a_setting_is_still_read_from_the_request_with_a_warning() -> None:
     request = Request((UserTurn("Hi"),), seed=7)
     with pytest.warns(
-        DeprecationWarning, match=r"request.seed is now request.settings.seed; the old name goes with 0.3"
+        DeprecationWarning,
+        match=r"request.seed is now request.settings.seed; the old name goes with 0.3",
     ):
         assert request.seed == 7  # type: ignore[attr-defined]
     with pytest.raises(AttributeError, match="a Request has no attribute 'sed'"):

@@ -29,7 +29,9 @@ def test_right_arrows_are_accepted() -> None:
 
 def test_every_wrong_arrow_is_an_error() -> None:
     file = "tests/typing/wrong.py"
-    marked = {i for i, line in enumerate((ROOT / file).read_text().splitlines(), 1) if "# error" in line}
+    marked = {
+        i for i, line in enumerate((ROOT / file).read_text().splitlines(), 1) if "# error" in line
+    }
     found = {int(n) for n in re.findall(rf"{file}:(\d+): error", mypy(file))}
     assert found == marked
     assert len(marked) >= 19

@@ -51,7 +51,10 @@ CLOCKS = {
 def modules() -> list[tuple[str, ast.Module]]:
     folder = ROOT / "tests"
     paths = sorted(folder.rglob("*.py"))
-    return [(str(path.relative_to(folder)), ast.parse(path.read_text(encoding="utf-8"))) for path in paths]
+    return [
+        (str(path.relative_to(folder)), ast.parse(path.read_text(encoding="utf-8")))
+        for path in paths
+    ]
 
 
 def is_about_time(module: str) -> bool:
@@ -64,7 +67,11 @@ def calls_of(tree: ast.Module, names: set[str]) -> list[ast.Call]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Call):
             function = node.func
-            name = function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
+            name = (
+                function.attr
+                if isinstance(function, ast.Attribute)
+                else getattr(function, "id", "")
+            )
             if name in names:
                 found.append(node)
     return found

@@ -16,7 +16,16 @@ ROOT = Path(__file__).resolve().parents[2]
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("wheel")
-    command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(folder), str(ROOT)]
+    command = [
+        sys.executable,
+        "-m",
+        "build",
+        "--wheel",
+        "--no-isolation",
+        "--outdir",
+        str(folder),
+        str(ROOT),
+    ]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return next(folder.glob("*.whl"))
@@ -50,7 +59,12 @@ def test_the_shipped_desk_is_found_from_anywhere(wheel: Path, tmp_path: Path) ->
     environment = {**os.environ, "PYTHONPATH": str(site)}
     command = [sys.executable, "-m", "graphflow", "check", "desk"]
     done = subprocess.run(
-        command, cwd=tmp_path / "elsewhere", capture_output=True, text=True, check=False, env=environment
+        command,
+        cwd=tmp_path / "elsewhere",
+        capture_output=True,
+        text=True,
+        check=False,
+        env=environment,
     )
     assert done.returncode == 0, done.stderr
     assert "graph 'desk': sound" in done.stdout

@@ -29,9 +29,11 @@ def address(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if kind == "postgres":
         running: postgres.Postgres = request.getfixturevalue("server")
         return running.new_database()
-    return {"memory": "memory:", "jsonl": f"jsonl:{tmp_path / 'runs'}", "sqlite": f"sqlite:{tmp_path / 'runs.db'}"}[
-        kind
-    ]
+    return {
+        "memory": "memory:",
+        "jsonl": f"jsonl:{tmp_path / 'runs'}",
+        "sqlite": f"sqlite:{tmp_path / 'runs.db'}",
+    }[kind]
 
 
 class Disk:
@@ -42,7 +44,9 @@ class Disk:
 
     def remount(self, options: str) -> None:
         """Changes it: "ro", "rw", or "size=8m"."""
-        subprocess.run(["mount", "-o", f"remount,{options}", str(self.path)], check=True, capture_output=True)
+        subprocess.run(
+            ["mount", "-o", f"remount,{options}", str(self.path)], check=True, capture_output=True
+        )
 
 
 @pytest.fixture

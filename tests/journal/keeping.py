@@ -39,7 +39,10 @@ def header(id: str = "order-17", **fields: Any) -> RunHeader:
 
 def some_rows(first: int, count: int, body: str = '{"n":%d}') -> list[StoredRow]:
     bodies = [body % number if "%d" in body else body for number in range(first, first + count)]
-    return [StoredRow.of(first + at, "node.end", f"0/{first + at}", text) for at, text in enumerate(bodies)]
+    return [
+        StoredRow.of(first + at, "node.end", f"0/{first + at}", text)
+        for at, text in enumerate(bodies)
+    ]
 
 
 async def all_rows(store: Store, run: str, first: int = 0) -> list[StoredRow]:

@@ -61,7 +61,14 @@ def desk() -> Graph[Any, Any]:
     """Forks, failures, an agent with tools and a sub-agent, and a person at the end."""
     model = ComputedModel(reply)
     clerk = Agent("clerk", input=Msg, output=Msg, model=model)
-    agent = Agent("agent", input=Msg, output=Msg, tools=[book, look], sub_agents=[SubAgent(clerk)], model=model)
+    agent = Agent(
+        "agent",
+        input=Msg,
+        output=Msg,
+        tools=[book, look],
+        sub_agents=[SubAgent(clerk)],
+        model=model,
+    )
     person: Any = Human("person", input=Msg, output=Msg)
     return Graph(
         "desk",

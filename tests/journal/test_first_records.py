@@ -38,7 +38,9 @@ def test_runs_of_the_first_format_are_loaded_replayed_and_resumed(address: str) 
             assert loaded.output == Msg(n=9)
             assert loaded.payload(loaded.artifacts[0]) == b"x" * 70_000
             assert (await graph.replay("done", store=store)).output == Msg(n=9)
-            assert [question.node for question in (await store.load("waiting", graph)).pending] == ["person"]
+            assert [question.node for question in (await store.load("waiting", graph)).pending] == [
+                "person"
+            ]
             resumed = await graph.resume("waiting", store=store, answers={"person": {"n": 5}})
             assert resumed.output == Msg(n=5)
             assert resumed.usage.model_calls == loaded.usage.model_calls == 3
@@ -62,8 +64,14 @@ def in_tables() -> tuple[Rows, Mapping[str, bytes]]:
         found = connection.execute(
             "SELECT number, kind, place, body, checksum FROM rows JOIN runs ON runs.key = run WHERE id = 'done' ORDER BY number"
         )
-        rows = [(int(number), kind, place, body, int(checksum)) for number, kind, place, body, checksum in found]
-        large = {digest: bytes(content) for digest, content in connection.execute("SELECT digest, body FROM large")}
+        rows = [
+            (int(number), kind, place, body, int(checksum))
+            for number, kind, place, body, checksum in found
+        ]
+        large = {
+            digest: bytes(content)
+            for digest, content in connection.execute("SELECT digest, body FROM large")
+        }
     finally:
         connection.close()
     return rows, large
@@ -94,6 +102,10 @@ def test_a_record_can_be_read_by_hand(read: Any) -> None:
         answers += answers_of(kind, body)
         if "content" in body:
             contents.append(body["content"])
-    assert [node for node, _ in answers if node in ("collect", "agent", "person")] == ["collect", "agent", "person"]
+    assert [node for node, _ in answers if node in ("collect", "agent", "person")] == [
+        "collect",
+        "agent",
+        "person",
+    ]
     assert answers[-1] == ("person", {"n": 9, "tag": "", "_unset": ["tag"]})
     assert contents == [{"text": "x" * 70_000}]

@@ -62,7 +62,9 @@ def test_a_long_loop_keeps_its_newest_activations() -> None:
     assert f"the oldest {run.dropped} activations not kept" in repr(run)
     assert len(run.steps) == 24_000 - run.dropped
     assert KEEP_STEPS <= len(run.steps) <= KEEP_STEPS + 3 * 1024
-    assert [s.output.n for s in run.steps if s.node == "up"] == list(range(12_001 - len(run.steps) // 2, 12_001))
+    assert [s.output.n for s in run.steps if s.node == "up"] == list(
+        range(12_001 - len(run.steps) // 2, 12_001)
+    )
     assert kept(run) <= KEEP_STEPS + 3 * 1024
 
 
@@ -112,7 +114,9 @@ def test_a_loop_of_failures_keeps_no_more() -> None:
     async def again(f: Failure) -> Msg:
         return Msg(n=f.input.n + 1)
 
-    graph = Graph("g", START >> stubborn >> END, stubborn[Failure].limit(10**6) >> again >> stubborn)
+    graph = Graph(
+        "g", START >> stubborn >> END, stubborn[Failure].limit(10**6) >> again >> stubborn
+    )
     run = walk(graph, Msg(), keep_steps=100)
     assert run.output == Msg(n=6_000)
     assert kept(run) < 6_000
@@ -163,7 +167,9 @@ def test_a_loop_with_forks_keeps_its_newest_activations(policy: Any) -> None:
     assert kept(short) < 4_500
     last = len([row for row in rows(short.events) if row[0] == "NodeFinished"])
     ends = [row for row in rows(whole.events) if row[0] == "NodeFinished"]
-    assert [row[2:4] for row in rows(short.events) if row[0] == "NodeFinished"] == [row[2:4] for row in ends[-last:]]
+    assert [row[2:4] for row in rows(short.events) if row[0] == "NodeFinished"] == [
+        row[2:4] for row in ends[-last:]
+    ]
     scopes = {row[2]: row[4:] for row in rows(whole.events) if row[0] == "NodeStarted"}
     assert all(scopes[row[2]] == row[4:] for row in rows(short.events) if row[0] == "NodeStarted")
 
@@ -176,7 +182,11 @@ def test_a_snapshot_goes_on_as_the_walk_that_it_was_made_of() -> None:
     for policy in ("cancel", "isolate", "finish"):
         run = walk(forked(12, policy), Msg(), plain=False)
         program, path, _ = run.frames[0]
-        facts = [f for f in run.facts if isinstance(f, (RunStarted, NodeFinished, NodeFailed, NodeCancelled, Stopped))]
+        facts = [
+            f
+            for f in run.facts
+            if isinstance(f, (RunStarted, NodeFinished, NodeFailed, NodeCancelled, Stopped))
+        ]
         for cut in range(0, len(facts), 3):
             first = Walk(program, path=path)
             for fact in facts[:cut]:
@@ -203,5 +213,7 @@ def test_a_chain_and_a_run_that_is_listened_to_keep_everything() -> None:
 
 @pytest.mark.parametrize("wrong", [-1, "all", 1.5])
 def test_what_is_no_number_of_activations_is_refused(wrong: Any) -> None:
-    with pytest.raises(DeclarationError, match=r"keep_steps=.*must be a number of activations, 0 or more"):
+    with pytest.raises(
+        DeclarationError, match=r"keep_steps=.*must be a number of activations, 0 or more"
+    ):
         walk(counting(1), Msg(), keep_steps=wrong)

@@ -59,10 +59,12 @@ def facts(events: list[Event]) -> list[Event]:
 
 
 def text_of(events: list[Event], channel: str = "text") -> str:
-    return "".join(event.text for event in events if isinstance(event, ModelDelta) and event.channel == channel)
+    return "".join(
+        event.text for event in events if isinstance(event, ModelDelta) and event.channel == channel
+    )
 
 
-# -- slow readers -------------------------------------------------------------------------------------------------------
+# -- slow readers ----------------------------------------------------------------------------------
 @pytest.mark.parametrize("first", [1, 5, 500])
 def test_a_slow_reader_loses_no_fact_and_no_word(first: int) -> None:
     async def main() -> tuple[Run[Any], list[Event]]:
@@ -195,7 +197,9 @@ def test_answers_of_one_activation_are_not_mixed_up() -> None:
                 yield CallDelta(0, f"c{asked}", "look", "{}")
             yield Finished("tool_calls" if asked < turns else "stop")
 
-    graph = Graph("g", START >> Agent("a", input=str, tools=[look], max_turns=turns + 1) >> END, model=Twice())
+    graph = Graph(
+        "g", START >> Agent("a", input=str, tools=[look], max_turns=turns + 1) >> END, model=Twice()
+    )
 
     async def main() -> list[Event]:
         return await read_late(graph.start("x"))
@@ -231,11 +235,13 @@ def test_pieces_of_a_tool_that_are_too_many_go_oldest_first_and_the_whole_follow
     pieces = [event.piece for event in found if isinstance(event, ToolPartial)]
     assert pieces == list(range(2 * MAX_PIECES))[-len(pieces) :]
     assert MAX_PIECES // 4 <= len(pieces) <= MAX_PIECES
-    assert next(step.output for step in run.steps if step.node == "count") == list(range(2 * MAX_PIECES))
+    assert next(step.output for step in run.steps if step.node == "count") == list(
+        range(2 * MAX_PIECES)
+    )
     assert facts(found) == run.events
 
 
-# -- leaving ------------------------------------------------------------------------------------------------------------
+# -- leaving ---------------------------------------------------------------------------------------
 def test_a_reader_that_breaks_off_leaves_nothing_behind() -> None:
     async def main() -> None:
         run = talk().start("x")
@@ -293,7 +299,7 @@ async def _last(reader: AsyncIterator[Event]) -> Event:
     return last
 
 
-# -- what is kept -------------------------------------------------------------------------------------------------------
+# -- what is kept ----------------------------------------------------------------------------------
 def test_pieces_are_no_part_of_the_record_and_what_was_thought_is() -> None:
     watched = walk(talk(50), "x", observed=True)
     plain = walk(talk(50), "x")

@@ -14,11 +14,19 @@ from hypothesis import strategies as st
 from graphflow import errors
 from graphflow.journal.store import Ownership, Store
 from graphflow.journal.stored import StoredRow
-from tests.journal.keeping import all_rows, everywhere, header, lasting, some_rows, sound_rows, within
+from tests.journal.keeping import (
+    all_rows,
+    everywhere,
+    header,
+    lasting,
+    some_rows,
+    sound_rows,
+    within,
+)
 from tests.stand_ins import postgres
 
 
-# -- rows ------------------------------------------------------------------------------------------------------------------
+# -- rows ------------------------------------------------------------------------------------------
 @everywhere
 def test_a_run_begins_with_its_first_rows_or_not_at_all(address: str) -> None:
     async def work(store: Store) -> None:
@@ -39,7 +47,9 @@ def test_rows_come_back_as_they_were_written(address: str) -> None:
     texts = ['{"a":"ä€😀"}', '"\\u0000"', '"line\\nbreak"', "[" + "1," * 5000 + "1]"]
 
     async def work(store: Store) -> None:
-        ownership = await store.create(header(about={"limits": {"steps": 5}}, metadata={"customer": "Anna"}), "me")
+        ownership = await store.create(
+            header(about={"limits": {"steps": 5}}, metadata={"customer": "Anna"}), "me"
+        )
         rows = [StoredRow.of(at, "kind", f"place {at}", text) for at, text in enumerate(texts)]
         await store.append(ownership, rows)
         assert ownership.rows == len(texts)
@@ -68,7 +78,11 @@ def test_what_was_acknowledged_is_there_for_the_next_one_who_opens_it(address: s
         assert await all_rows(store, "order-17") == some_rows(0, 2500)
         assert await store.large("d1") == b"\x00large"
         found = await store.header("order-17")
-        assert (found.status, dict(found.metadata), found.rows) == ("completed", {"seen": True}, 2500)
+        assert (found.status, dict(found.metadata), found.rows) == (
+            "completed",
+            {"seen": True},
+            2500,
+        )
 
     within(address, write)
     within(address, read)
@@ -92,7 +106,9 @@ def test_many_runs_write_at_once(address: str) -> None:
 
 
 @everywhere
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(
     id=st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=300),
     body=st.text(st.characters(exclude_categories=["Cs"]), max_size=50),
@@ -151,12 +167,16 @@ def test_a_text_that_cannot_be_written_harms_nobody_else(tmp_path: Path) -> None
         ]
         ends = await asyncio.gather(*adding, return_exceptions=True)
         assert [type(end) for end in ends] == [type(None), UnicodeEncodeError, type(None)]
-        assert [found.rows for found in sorted(await store.runs(), key=lambda found: found.id)] == [1, 0, 1]
+        assert [found.rows for found in sorted(await store.runs(), key=lambda found: found.id)] == [
+            1,
+            0,
+            1,
+        ]
 
     within(f"sqlite:{tmp_path / 'runs.db'}", work)
 
 
-# -- owners ----------------------------------------------------------------------------------------------------------------
+# -- owners ----------------------------------------------------------------------------------------
 @everywhere
 def test_a_run_has_one_owner_and_the_other_is_told_who(address: str) -> None:
     async def work(store: Store) -> None:
@@ -214,7 +234,9 @@ def test_a_lease_that_is_renewed_lasts_and_one_that_is_released_ends(address: st
 def test_of_many_who_want_a_run_one_gets_it(address: str) -> None:
     async def work(store: Store) -> None:
         await store.create(header(), "dead", lease_s=0)
-        ownerships = [store.acquire("order-17", f"worker {number}", lease_s=60) for number in range(8)]
+        ownerships = [
+            store.acquire("order-17", f"worker {number}", lease_s=60) for number in range(8)
+        ]
         answers = await asyncio.gather(*ownerships, return_exceptions=True)
         won = [answer for answer in answers if isinstance(answer, Ownership)]
         assert len(won) == 1
@@ -223,14 +245,15 @@ def test_of_many_who_want_a_run_one_gets_it(address: str) -> None:
     within(address, work)
 
 
-# -- what is found -----------------------------------------------------------------------------------------------------------
+# -- what is found ---------------------------------------------------------------------------------
 @everywhere
 def test_runs_are_found_by_what_is_known_of_them(address: str) -> None:
     async def work(store: Store) -> None:
         for number in range(6):
             graph = "desk" if number % 2 else "shop"
             ownership = await store.create(
-                header(f"r{number}", graph=graph, metadata={"n": number, "odd": bool(number % 2)}), "me"
+                header(f"r{number}", graph=graph, metadata={"n": number, "odd": bool(number % 2)}),
+                "me",
             )
             await store.note(ownership, "completed" if number < 4 else "waiting")
         names = [found.id for found in await store.runs()]
@@ -238,7 +261,10 @@ def test_runs_are_found_by_what_is_known_of_them(address: str) -> None:
         assert [found.id for found in await store.runs(graph="desk")] == ["r5", "r3", "r1"]
         assert [found.id for found in await store.runs(status="waiting")] == ["r5", "r4"]
         assert [found.id for found in await store.runs(metadata={"odd": True, "n": 3})] == ["r3"]
-        assert [found.id for found in await store.runs(graph="desk", status="completed")] == ["r3", "r1"]
+        assert [found.id for found in await store.runs(graph="desk", status="completed")] == [
+            "r3",
+            "r1",
+        ]
         since = (await store.header("r4")).changed
         assert [found.id for found in await store.runs(since=since)] == ["r5", "r4"]
         with pytest.raises(errors.RunUnknown, match=r"did you mean .*'r5'"):
@@ -262,7 +288,7 @@ def test_an_unknown_run_is_unknown_whatever_is_wanted_of_it(address: str) -> Non
     within(address, work)
 
 
-# -- what is removed ---------------------------------------------------------------------------------------------------------
+# -- what is removed -------------------------------------------------------------------------------
 @everywhere
 def test_a_run_goes_with_the_large_values_that_nobody_else_names(address: str) -> None:
     async def work(store: Store) -> None:
@@ -307,8 +333,10 @@ def test_pruning_removes_old_runs_that_have_ended_and_gives_their_space_back(add
     within(address, work)
 
 
-# -- what is wrong -----------------------------------------------------------------------------------------------------------
-@pytest.mark.parametrize("wrong", ["", "nope", "sqlite:", "sqlite::memory:", "redis://x", "postgresql:x", "jsonl:"])
+# -- what is wrong ---------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    "wrong", ["", "nope", "sqlite:", "sqlite::memory:", "redis://x", "postgresql:x", "jsonl:"]
+)
 def test_an_address_that_is_none_is_refused_with_those_that_are(wrong: str) -> None:
     with pytest.raises(errors.StoreUnreadable, match="sqlite:FILE"):
         Store.open(wrong)
@@ -445,7 +473,9 @@ def test_another_programs_database_is_left_alone(tmp_path: Path) -> None:
         within(f"sqlite:{path}", lambda store: store.find("x"))
 
 
-def test_a_newer_schema_is_refused_with_its_version(tmp_path: Path, server: postgres.Postgres) -> None:
+def test_a_newer_schema_is_refused_with_its_version(
+    tmp_path: Path, server: postgres.Postgres
+) -> None:
     path = tmp_path / "runs.db"
     within(f"sqlite:{path}", lambda store: store.find("x"))
     spoil_sqlite(path, "PRAGMA user_version=99")
@@ -483,7 +513,9 @@ def test_a_database_that_was_restarted_is_used_again(server: postgres.Postgres) 
     within(address, work)
 
 
-def test_rows_whose_acknowledgement_was_lost_are_not_written_twice(server: postgres.Postgres) -> None:
+def test_rows_whose_acknowledgement_was_lost_are_not_written_twice(
+    server: postgres.Postgres,
+) -> None:
     address = server.new_database()
 
     async def work(store: Store) -> None:
@@ -497,7 +529,7 @@ def test_rows_whose_acknowledgement_was_lost_are_not_written_twice(server: postg
     within(address, work)
 
 
-# -- what it costs -----------------------------------------------------------------------------------------------------------
+# -- what it costs ---------------------------------------------------------------------------------
 def test_a_file_takes_little_more_than_its_rows(tmp_path: Path) -> None:
     body = '"' + "x" * 1022 + '"'
     sizes = {}
@@ -515,7 +547,7 @@ def test_a_file_takes_little_more_than_its_rows(tmp_path: Path) -> None:
     assert sizes[1600] < sizes[50] * 1600 / 50
 
 
-# -- read by anybody ---------------------------------------------------------------------------------------------------------
+# -- read by anybody -------------------------------------------------------------------------------
 def test_a_store_can_be_read_with_json_and_sqlite_alone(tmp_path: Path) -> None:
     async def write(store: Store) -> None:
         ownership = await store.create(header(about={"model": "a"}), "me")
@@ -525,11 +557,18 @@ def test_a_store_can_be_read_with_json_and_sqlite_alone(tmp_path: Path) -> None:
     with sqlite3.connect(tmp_path / "runs.db") as db:
         about, key = db.execute("SELECT about, key FROM runs WHERE id = 'order-17'").fetchone()
         assert json.loads(about) == {"model": "a"}
-        rows = db.execute("SELECT kind, body FROM rows WHERE run = ? ORDER BY number", (key,)).fetchall()
+        rows = db.execute(
+            "SELECT kind, body FROM rows WHERE run = ? ORDER BY number", (key,)
+        ).fetchall()
     db.close()
-    assert [(kind, json.loads(body)) for kind, body in rows] == [("node.end", {"n": 0}), ("node.end", {"n": 1})]
+    assert [(kind, json.loads(body)) for kind, body in rows] == [
+        ("node.end", {"n": 0}),
+        ("node.end", {"n": 1}),
+    ]
 
     within(f"jsonl:{tmp_path / 'runs'}", write)
-    lines = [json.loads(line) for line in (tmp_path / "runs" / "order-17.jsonl").read_text().splitlines()]
+    lines = [
+        json.loads(line) for line in (tmp_path / "runs" / "order-17.jsonl").read_text().splitlines()
+    ]
     assert lines[0]["run"]["about"] == {"model": "a"}
     assert [json.loads(line["body"]) for line in lines if "row" in line] == [{"n": 0}, {"n": 1}]

@@ -53,7 +53,9 @@ def test_an_answer_is_found_by_the_owner_of_the_run(address: str) -> None:
         found = await store.answers("order-17")
         assert list(found) == ["0/3:approve", "0/1:name"]
         first = found["0/3:approve"]
-        assert first == StoredAnswer("order-17", "0/3:approve", '{"text":"ä€😀","ok":true}', "Anna", first.at)
+        assert first == StoredAnswer(
+            "order-17", "0/3:approve", '{"text":"ä€😀","ok":true}', "Anna", first.at
+        )
         assert before <= first.at <= await store.now()
         assert found["0/1:name"].value == '"line\\nbreak \\u0000"'
         assert found["0/1:name"].by == ""
@@ -69,7 +71,9 @@ def test_the_first_answer_counts_and_the_second_is_told_whose_it_was(address: st
         await store.create(header(), "me")
         await store.put_answer("order-17", "q", "1", "Anna")
         first = (await store.answers("order-17"))["q"]
-        with pytest.raises(errors.AnswerExists, match=r"'q' of run 'order-17' was answered by Anna") as caught:
+        with pytest.raises(
+            errors.AnswerExists, match=r"'q' of run 'order-17' was answered by Anna"
+        ) as caught:
             await store.put_answer("order-17", "q", "2", "Bert")
         assert (caught.value.by, caught.value.at) == ("Anna", first.at)
         assert await store.answers("order-17") == {"q": first}
@@ -82,7 +86,10 @@ def test_of_many_who_answer_at_once_one_is_the_first(address: str) -> None:
     async def work(store: Store) -> None:
         await store.create(header(), "me")
         for question in ("q1", "q2", "q3"):
-            putting = [store.put_answer("order-17", question, str(number), f"p{number}") for number in range(8)]
+            putting = [
+                store.put_answer("order-17", question, str(number), f"p{number}")
+                for number in range(8)
+            ]
             ends = await asyncio.gather(*putting, return_exceptions=True)
             won = [number for number, end in enumerate(ends) if end is None]
             assert len(won) == 1
@@ -171,7 +178,9 @@ def test_a_very_long_answer_comes_back_as_it_was_given(address: str) -> None:
 @everywhere
 def test_a_note_replaces_what_a_run_is_about(address: str) -> None:
     async def work(store: Store) -> None:
-        ownership = await store.create(header(about={"model": "a"}, metadata={"customer": "Anna"}), "me")
+        ownership = await store.create(
+            header(about={"model": "a"}, metadata={"customer": "Anna"}), "me"
+        )
         await store.note(ownership, "waiting", about={"model": "a", "pending": ["0/3:approve"]})
         found = await store.header("order-17")
         assert found.status == "waiting"
@@ -221,7 +230,9 @@ def test_a_line_that_is_no_answer_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("address", ["sqlite", "postgres"], indirect=True)
-def test_a_store_of_an_older_schema_gets_a_table_of_answers(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_store_of_an_older_schema_gets_a_table_of_answers(
+    address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async def write(store: Store) -> None:
         ownership = await store.create(header(), "me")
         await store.append(ownership, some_rows(0, 3))
@@ -238,7 +249,9 @@ def test_a_store_of_an_older_schema_gets_a_table_of_answers(address: str, monkey
     within(address, read)
 
 
-def test_an_answer_that_was_put_while_the_database_was_away_is_told_to_be_unknown(server: postgres.Postgres) -> None:
+def test_an_answer_that_was_put_while_the_database_was_away_is_told_to_be_unknown(
+    server: postgres.Postgres,
+) -> None:
     address = server.new_database()
 
     async def work(store: Store) -> None:

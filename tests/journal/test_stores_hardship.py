@@ -19,12 +19,22 @@ from graphflow.journal.store import Ownership, Store
 from graphflow.journal.stored import StoredRow
 from graphflow.journal.stores import sqlite as sqlite_store
 from tests.journal.conftest import Disk
-from tests.journal.keeping import all_rows, everywhere, header, lasting, some_rows, sound_rows, within
+from tests.journal.keeping import (
+    all_rows,
+    everywhere,
+    header,
+    lasting,
+    some_rows,
+    sound_rows,
+    within,
+)
 from tests.stand_ins import postgres
 
 MB = 1024 * 1024
 KB_OF_TEXT = '"' + "x" * 1022 + '"'
-on_disk = pytest.mark.parametrize("address_on", ["jsonl:{}/runs", "sqlite:{}/runs.db"], ids=["jsonl", "sqlite"])
+on_disk = pytest.mark.parametrize(
+    "address_on", ["jsonl:{}/runs", "sqlite:{}/runs.db"], ids=["jsonl", "sqlite"]
+)
 
 APPENDING = """
 import asyncio, sys
@@ -58,9 +68,11 @@ def fill(path: Path) -> None:
             file.write(b"x" * 4096)
 
 
-# -- disks -----------------------------------------------------------------------------------------------------------------
+# -- disks -----------------------------------------------------------------------------------------
 @on_disk
-def test_on_a_full_disk_what_was_acknowledged_is_there_and_with_room_it_goes_on(address_on: str, disk: Disk) -> None:
+def test_on_a_full_disk_what_was_acknowledged_is_there_and_with_room_it_goes_on(
+    address_on: str, disk: Disk
+) -> None:
     address = address_on.format(disk.path)
 
     async def write(store: Store) -> int:
@@ -131,7 +143,10 @@ def test_a_read_only_disk_can_be_read_and_is_said_to_be_one(address_on: str, dis
 
 
 def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
-    for wrong, reason in ((tmp_path / "nowhere" / "runs.db", "no folder .*nowhere"), (tmp_path, "it is a folder")):
+    for wrong, reason in (
+        (tmp_path / "nowhere" / "runs.db", "no folder .*nowhere"),
+        (tmp_path, "it is a folder"),
+    ):
         with pytest.raises(errors.StoreUnreadable, match=reason):
             within(f"sqlite:{wrong}", lambda store: store.find("x"))
     (tmp_path / "file").write_text("x")
@@ -139,7 +154,7 @@ def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
         within(f"jsonl:{tmp_path / 'file'}", lambda store: store.create(header(), "me"))
 
 
-# -- much at once ----------------------------------------------------------------------------------------------------------
+# -- much at once ----------------------------------------------------------------------------------
 @everywhere
 def test_a_large_value_of_50_mb_comes_back_and_goes_with_its_run(address: str) -> None:
     value = os.urandom(MB) * 50
@@ -163,7 +178,9 @@ def test_rows_that_are_long_are_read_a_few_at_a_time(address: str) -> None:
     async def work(store: Store) -> None:
         ownership = await store.create(header(), "me")
         for number in range(8):
-            await store.append(ownership, [StoredRow.of(number, "k", "p", f'"{number}' + "x" * 5 * MB + '"')])
+            await store.append(
+                ownership, [StoredRow.of(number, "k", "p", f'"{number}' + "x" * 5 * MB + '"')]
+            )
         assert [row.body[:2] for row in await all_rows(store, "order-17", 2)] == [
             f'"{number}' for number in range(2, 8)
         ]
@@ -191,12 +208,17 @@ def test_a_file_that_stays_locked_is_told_to_be_out_of_reach_for_now(
 
 
 @lasting
-def test_of_four_processes_one_is_killed_and_all_that_was_acknowledged_is_there(address: str) -> None:
+def test_of_four_processes_one_is_killed_and_all_that_was_acknowledged_is_there(
+    address: str,
+) -> None:
     within(address, lambda store: store.find("x"))
     names = ["a", "b", "c", "d"]
     appending = [
         subprocess.Popen(
-            [sys.executable, "-c", APPENDING, address, name], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            [sys.executable, "-c", APPENDING, address, name],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
         )
         for name in names
     ]
@@ -234,7 +256,9 @@ def test_a_database_that_dies_while_runs_are_written_loses_nothing_that_was_ackn
     address = server.new_database()
     interrupted = set()
 
-    async def one(store: Store, ownership: Ownership, is_under_way: asyncio.Event, is_back: asyncio.Event) -> None:
+    async def one(
+        store: Store, ownership: Ownership, is_under_way: asyncio.Event, is_back: asyncio.Event
+    ) -> None:
         while ownership.rows < 40 or not is_back.is_set():
             try:
                 await store.append(ownership, some_rows(ownership.rows, 2))
@@ -249,7 +273,10 @@ def test_a_database_that_dies_while_runs_are_written_loses_nothing_that_was_ackn
     async def work(store: Store) -> None:
         ownerships = [await store.create(header(f"r{number}"), "me") for number in range(10)]
         is_under_way, is_back = asyncio.Event(), asyncio.Event()
-        writing = [asyncio.ensure_future(one(store, ownership, is_under_way, is_back)) for ownership in ownerships]
+        writing = [
+            asyncio.ensure_future(one(store, ownership, is_under_way, is_back))
+            for ownership in ownerships
+        ]
         await is_under_way.wait()
         await asyncio.to_thread(server.stop, "immediate")
         await asyncio.to_thread(server.start)
@@ -262,7 +289,7 @@ def test_a_database_that_dies_while_runs_are_written_loses_nothing_that_was_ackn
     within(address, work)
 
 
-# -- what was spoilt -------------------------------------------------------------------------------------------------------
+# -- what was spoilt -------------------------------------------------------------------------------
 CHANGES = [
     ("UPDATE {rows} SET body = '{{}}' WHERE number = 3", 3),
     ("DELETE FROM {rows} WHERE number = 4", 4),

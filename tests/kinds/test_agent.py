@@ -8,8 +8,26 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from graphflow import END, START, Agent, Context, Failure, Graph, GraphflowError, ToolError, node, tool
-from graphflow.errors import DeclarationError, ModelError, ModelUnset, OutputInvalid, ScriptError, UnknownProvider
+from graphflow import (
+    END,
+    START,
+    Agent,
+    Context,
+    Failure,
+    Graph,
+    GraphflowError,
+    ToolError,
+    node,
+    tool,
+)
+from graphflow.errors import (
+    DeclarationError,
+    ModelError,
+    ModelUnset,
+    OutputInvalid,
+    ScriptError,
+    UnknownProvider,
+)
 from graphflow.events import Event, ModelDelta, ModelFinished, to_record
 from graphflow.model.reply import gather
 from graphflow.model.resolve import open_model
@@ -177,16 +195,24 @@ def test_an_answer_of_the_wrong_type_is_shown_its_error_and_repaired() -> None:
 
 
 def test_repairs_are_used_up() -> None:
-    run = walk(graph_of(Agent("a", output=Verdict, repairs=1)), "go", model=ScriptedModel("x", "y", "z"))
+    run = walk(
+        graph_of(Agent("a", output=Verdict, repairs=1)), "go", model=ScriptedModel("x", "y", "z")
+    )
     assert isinstance(run.error, OutputInvalid)
     assert "after 1 repairs" in str(run.error)
 
 
 def test_examples_are_earlier_turns() -> None:
-    agent = Agent("a", input=Msg, output=list[int], prompt="n={{ n }}", examples=[(Msg(n=2), [0, 1])])
+    agent = Agent(
+        "a", input=Msg, output=list[int], prompt="n={{ n }}", examples=[(Msg(n=2), [0, 1])]
+    )
     model = ScriptedModel('{"result": [0]}')
     walk(graph_of(agent), Msg(n=1), model=model)
-    assert model.requests[0].turns == (UserTurn("n=2"), AssistantTurn('{"result":[0,1]}'), UserTurn("n=1"))
+    assert model.requests[0].turns == (
+        UserTurn("n=2"),
+        AssistantTurn('{"result":[0,1]}'),
+        UserTurn("n=1"),
+    )
 
 
 def test_a_message_without_a_prompt_is_shown_as_it_is() -> None:
@@ -224,7 +250,9 @@ def test_any_node_can_be_called() -> None:
     sub = Graph("sub", START >> inner >> END, description="A graph.")
     helper = Agent("helper", input=Msg, prompt="{{ n }}", description="Helps.")
     model = ScriptedModel(
-        both(calls("double", input=4), calls("sub", n=5), calls("helper", n=6)), says("H", when="6"), "done"
+        both(calls("double", input=4), calls("sub", n=5), calls("helper", n=6)),
+        says("H", when="6"),
+        "done",
     )
     run = walk(graph_of(Agent("a", tools=[double, sub], sub_agents=[helper])), "go", model=model)
     assert run.error is None
@@ -247,7 +275,9 @@ def test_a_node_calls_along_its_edges_only() -> None:
         return "?"
 
     run = walk(graph_of(caller), Msg())
-    assert run.output.startswith("HEY YOU 'caller' has no call edge to 'divide'; it can reach: shout")
+    assert run.output.startswith(
+        "HEY YOU 'caller' has no call edge to 'divide'; it can reach: shout"
+    )
     assert [s.node for s in run.steps] == ["shout", "shout", "caller"]
     assert run.steps[0].caller == "caller"
 
@@ -276,7 +306,9 @@ def test_pieces_of_an_answer_are_told_and_not_kept() -> None:
 
 def test_stream_yields_every_event_and_ends_with_the_terminal_one() -> None:
     async def main() -> list[str]:
-        return [e.kind async for e in graph_of(Agent("a")).stream("go", model=ScriptedModel("hi there"))]
+        return [
+            e.kind async for e in graph_of(Agent("a")).stream("go", model=ScriptedModel("hi there"))
+        ]
 
     seen = asyncio.run(main())
     assert seen[0] == "run.start"
@@ -335,7 +367,11 @@ def test_no_model_is_told_before_anything_runs() -> None:
 
 def test_the_nearest_model_wins() -> None:
     own, default, outer = ScriptedModel("own"), ScriptedModel("default"), ScriptedModel("outer")
-    inner = Graph("inner", START >> Agent("a", model=own) >> Agent("b", prompt="{{ text }}") >> END, model=default)
+    inner = Graph(
+        "inner",
+        START >> Agent("a", model=own) >> Agent("b", prompt="{{ text }}") >> END,
+        model=default,
+    )
     graph = Graph("outer", START >> inner >> Agent("c", prompt="{{ text }}") >> END)
     assert walk(graph, "x", model=outer).output == "outer"
     for model in (own, default, outer):
@@ -391,6 +427,12 @@ def test_refusals_are_errors() -> None:
 def test_twice_the_same_events_from_the_journal_and_live() -> None:
     """What follows from the facts is the same whether it was told live or derived afterwards."""
     script = [calls("divide", a=4, b=2), "done"]
-    live = walk(graph_of(Agent("a", tools=[divide])), "go", model=ScriptedModel(*script), observed=True)
-    later = walk(graph_of(Agent("a", tools=[divide])), "go", model=ScriptedModel(*[calls("divide", a=4, b=2), "done"]))
+    live = walk(
+        graph_of(Agent("a", tools=[divide])), "go", model=ScriptedModel(*script), observed=True
+    )
+    later = walk(
+        graph_of(Agent("a", tools=[divide])),
+        "go",
+        model=ScriptedModel(*[calls("divide", a=4, b=2), "done"]),
+    )
     assert [k for k in kinds(live) if k != "model.delta"] == kinds(later)

@@ -113,7 +113,9 @@ def workers() -> set[int]:
     return {pid for pid in children() if not leftovers.name_of(pid).startswith("/bin/sh")}
 
 
-def run_code(code: str, *callees: Any, message: Any = None, options: Any = None, **run: Any) -> Run[Any]:
+def run_code(
+    code: str, *callees: Any, message: Any = None, options: Any = None, **run: Any
+) -> Run[Any]:
     """One piece of code as a node of a graph; afterwards no worker is left."""
     given = Code("code", calls=callees, **(options or {}))
     done = walk(Graph("g", START >> given >> END), message or code, **run)
@@ -142,7 +144,7 @@ def asked(code: str, given: Code, *more: str, **run: Any) -> tuple[Run[Any], str
     return done, model.requests[-1].turns[-1].results[0].content if len(model.requests) > 1 else ""  # type: ignore[union-attr,return-value]
 
 
-# -- nodes as functions ------------------------------------------------------------------------------------------------
+# -- nodes as functions ----------------------------------------------------------------------------
 def test_a_model_reads_signatures_and_a_short_answer() -> None:
     agent = Agent("boss", input=str, tools=[Code(calls=[search, order])])
     code = 'found = search("bees", limit=1)\nprint("seen", found)\norder(id=7)["items"]'
@@ -151,8 +153,13 @@ def test_a_model_reads_signatures_and_a_short_answer() -> None:
     assert run.output == "end"
     spec = model.requests[0].tools[0]
     assert spec.name == "run_python"
-    assert "\nsearch(query: str, limit: int = 2) -> list[str]: Search the handbook.\n" in spec.description
-    assert '\norder(id: int) -> {"id": int, "items": list[str]}: Look an order up.' in spec.description
+    assert (
+        "\nsearch(query: str, limit: int = 2) -> list[str]: Search the handbook.\n"
+        in spec.description
+    )
+    assert (
+        '\norder(id: int) -> {"id": int, "items": list[str]}: Look an order up.' in spec.description
+    )
     assert list(spec.parameters["properties"]) == ["code"]
     content = model.requests[1].turns[-1].results[0].content  # type: ignore[union-attr]
     assert content == '{"printed":"seen [\'bees0\']\\n","value":["bread"]}'
@@ -211,11 +218,18 @@ def test_code_too_new_or_too_deep_for_our_parser_is_read_by_sight() -> None:
 
 def test_arguments_by_position_and_name_and_what_does_not_fit() -> None:
     def told_in_code(call: str) -> Any:
-        return value(f"try:\n    {call}\nexcept Exception as e:\n    r = (type(e).__name__, str(e))\nr", search, order)
+        return value(
+            f"try:\n    {call}\nexcept Exception as e:\n    r = (type(e).__name__, str(e))\nr",
+            search,
+            order,
+        )
 
     assert told_in_code("search()")[0] == "ValueError"
     assert "query: Field required" in told_in_code("search()")[1]
-    assert told_in_code("search('x', 1, 2)") == ["TypeError", "search() takes query, limit, and was given 3 arguments"]
+    assert told_in_code("search('x', 1, 2)") == [
+        "TypeError",
+        "search() takes query, limit, and was given 3 arguments",
+    ]
     assert told_in_code("search('x', query='y')") == [
         "TypeError",
         "search() got multiple values for argument 'query'",
@@ -227,7 +241,9 @@ def test_arguments_by_position_and_name_and_what_does_not_fit() -> None:
 
 
 def test_an_error_is_caught_in_code_or_ends_it_with_what_was_printed() -> None:
-    assert value("try:\n    order(-1)\nexcept KeyError as e:\n    r = 'caught'\nr", order) == "caught"
+    assert (
+        value("try:\n    order(-1)\nexcept KeyError as e:\n    r = 'caught'\nr", order) == "caught"
+    )
     error = failed("print('first')\ndef look():\n    return order(-1)\nlook()", order)
     assert error.printed == "first\n"
     assert "line 3, in look" in str(error)
@@ -272,12 +288,18 @@ def test_own_errors_are_what_they_derive_from() -> None:
 
     code = "r = []\nfor how in ('mine', 'theirs', 'told'):\n    try:\n        breaks(how)\n    except Exception as e:\n"
     code += "        r.append((type(e).__name__, str(e)))\nr"
-    assert value(code, breaks) == [["LookupError", "m"], ["Exception", "t"], ["Exception", "try again ?"]]
+    assert value(code, breaks) == [
+        ["LookupError", "m"],
+        ["Exception", "t"],
+        ["Exception", "try again ?"],
+    ]
 
 
-# -- every call is a step ----------------------------------------------------------------------------------------------
+# -- every call is a step --------------------------------------------------------------------------
 def test_the_journal_has_every_call_of_code() -> None:
-    run = run_code("import asyncio\nawait asyncio.gather(search('a'), search('b'))\norder(1)", search, order)
+    run = run_code(
+        "import asyncio\nawait asyncio.gather(search('a'), search('b'))\norder(1)", search, order
+    )
     started = [(e.caller, e.node) for e in run.events if isinstance(e, CallStarted)]
     assert started == [("code", "search"), ("code", "search"), ("code", "order")]
     answers = [e.output for e in run.events if isinstance(e, CallFinished)]
@@ -342,7 +364,9 @@ def test_approval_is_asked_for_in_the_middle_of_code() -> None:
 
 
 @pytest.mark.parametrize("limits", [Limits(steps=4), Limits(tool_calls=3)])
-@pytest.mark.parametrize("call", ["search('x')", "await search('x')", "await asyncio.gather(search('x'), search('y'))"])
+@pytest.mark.parametrize(
+    "call", ["search('x')", "await search('x')", "await asyncio.gather(search('x'), search('y'))"]
+)
 def test_a_limit_of_the_walk_ends_the_code_and_cannot_be_caught(limits: Limits, call: str) -> None:
     code = f"import asyncio\nwhile True:\n    try:\n        {call}\n    except BaseException:\n        pass"
     run = run_code(code, search, limits=limits)
@@ -364,9 +388,14 @@ def test_a_sub_agent_is_a_function_in_a_frame_of_its_own() -> None:
     assert "clerk(id: int, items: list[str] = []) -> str: Does it." in given.spec.description
     assert "plain(input: str) -> str" in given.spec.description
     model = ScriptedModel("C", "P")
-    run = walk(Graph("g", START >> given >> END), "[clerk(3, items=['a']), plain('x')]", model=model)
+    run = walk(
+        Graph("g", START >> given >> END), "[clerk(3, items=['a']), plain('x')]", model=model
+    )
     assert run.output.value == ["C", "P"]
-    assert [e.path for e in run.events if isinstance(e, FrameEntered)] == [("g", "clerk"), ("g", "plain")]
+    assert [e.path for e in run.events if isinstance(e, FrameEntered)] == [
+        ("g", "clerk"),
+        ("g", "plain"),
+    ]
     assert model.requests[0].turns[0].text == "Do: 3"  # type: ignore[union-attr]
 
 
@@ -383,7 +412,9 @@ def test_at_the_depth_limit_a_sub_agent_is_not_told_of_and_refused() -> None:
 def test_a_limit_of_a_call_edge_is_an_error_that_code_can_catch() -> None:
     tight = SubAgent(clerk, limits=Limits(model_calls=0))
     assert "model_calls limit" in value(
-        "try:\n    clerk(3)\nexcept Exception as e:\n    r = str(e)\nr", tight, model=ScriptedModel()
+        "try:\n    clerk(3)\nexcept Exception as e:\n    r = str(e)\nr",
+        tight,
+        model=ScriptedModel(),
     )
 
 
@@ -421,7 +452,7 @@ def test_a_deep_value_reaches_a_model_or_is_refused() -> None:
     assert last.startswith(('{"value":[[', "ResultInvalid", "CodeFailed"))
 
 
-# -- what it may use ---------------------------------------------------------------------------------------------------
+# -- what it may use -------------------------------------------------------------------------------
 @pytest.mark.parametrize(
     ("code", "options", "says"),
     [
@@ -443,7 +474,11 @@ def test_a_deep_value_reaches_a_model_or_is_refused() -> None:
             "sleep for more",
         ),
         ("while True: search('x')", {"max_calls": 5}, "more than 5 calls"),
-        ("while True:\n    try: search('x')\n    except BaseException: pass", {"max_calls": 5}, "more than 5 calls"),
+        (
+            "while True:\n    try: search('x')\n    except BaseException: pass",
+            {"max_calls": 5},
+            "more than 5 calls",
+        ),
         (
             "import asyncio\nawait asyncio.gather(*[search('x') for _ in range(99)])",
             {"max_calls": 5},
@@ -532,7 +567,7 @@ def test_the_loop_stays_free_while_code_computes() -> None:
     assert beats == [1] * 20
 
 
-# -- values ------------------------------------------------------------------------------------------------------------
+# -- values ----------------------------------------------------------------------------------------
 @pytest.mark.parametrize(
     ("code", "expected"),
     [
@@ -597,29 +632,51 @@ def test_a_flow_takes_it_typed() -> None:
     assert walk(graph, '{"code": 1}').output == " {'code': 1}"
     with pytest.raises(InputInvalid, match="Input should be a valid string"):
         walk(graph, {"code": 1})
-    assert Computed.model_validate_json(Computed(value=[1]).model_dump_json()) == Computed(value=[1])
+    assert Computed.model_validate_json(Computed(value=[1]).model_dump_json()) == Computed(
+        value=[1]
+    )
     assert Computed().model_dump() == {"value": None}
 
 
-# -- names -------------------------------------------------------------------------------------------------------------
+# -- names -----------------------------------------------------------------------------------------
 def test_names_become_identifiers() -> None:
     names = ["web-search", "print", "class", "2nd", "json", "größe", "a.b"]
-    assert [function_name(n) for n in names] == ["web_search", "print_", "class_", "_2nd", "json_", "größe", "a_b"]
+    assert [function_name(n) for n in names] == [
+        "web_search",
+        "print_",
+        "class_",
+        "_2nd",
+        "json_",
+        "größe",
+        "a_b",
+    ]
     found = search.named("web-search"), search.named("print"), search.named("json")
-    assert value("import json\nprint(web_search('x'))\n[print_('y'), json_('z', 1)]", *found) == [["y0", "y1"], ["z0"]]
+    assert value("import json\nprint(web_search('x'))\n[print_('y'), json_('z', 1)]", *found) == [
+        ["y0", "y1"],
+        ["z0"],
+    ]
     assert signature_line(found[0]).startswith("web_search(query: str")
 
 
 def test_names_that_become_the_same_do_not_build() -> None:
     given = Code(calls=[search.named("a-b"), search.named("a_b")])
-    with pytest.raises(GraphError, match=r"'a-b' and 'a_b' would both be the function 'a_b' in code; rename one"):
+    with pytest.raises(
+        GraphError, match=r"'a-b' and 'a_b' would both be the function 'a_b' in code; rename one"
+    ):
         Graph("g", START >> given >> END)
     with pytest.raises(GraphError, match="would both be the function"):
         Graph("g", START >> Agent("boss", input=str, tools=[given]) >> END)
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"seconds": 0}, {"seconds": float("nan")}, {"memory_mib": 1.5}, {"max_calls": True}, {"recursion": -1}]
+    "wrong",
+    [
+        {"seconds": 0},
+        {"seconds": float("nan")},
+        {"memory_mib": 1.5},
+        {"max_calls": True},
+        {"recursion": -1},
+    ],
 )
 def test_wrong_limits_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(DeclarationError, match=f"{next(iter(wrong))}=.* must be a positive number"):
@@ -652,7 +709,7 @@ def test_names_of_nodes_in_the_graph_are_found() -> None:
     assert walk(graph, "loud(input='a') + loud('b')").output == "AB"
 
 
-# -- ending ------------------------------------------------------------------------------------------------------------
+# -- ending ----------------------------------------------------------------------------------------
 def test_cancelling_leaves_nothing_behind() -> None:
     begun: list[int] = []
     ended: list[str] = []
@@ -680,7 +737,11 @@ def test_cancelling_leaves_nothing_behind() -> None:
     def calls_of(code: str) -> int:
         return code.count("hang(")
 
-    for code in ("hang(1)", "import asyncio\nawait asyncio.gather(hang(1), hang(2))", "while True: pass"):
+    for code in (
+        "hang(1)",
+        "import asyncio\nawait asyncio.gather(hang(1), hang(2))",
+        "while True: pass",
+    ):
         begun.clear()
         asyncio.run(main(code))
     assert ended == ["over"] * 3
@@ -784,7 +845,10 @@ def test_a_program_that_ran_code_ends_well() -> None:
     program = "from graphflow import *\nprint(Graph('g', START >> Code() >> END).run_sync('40 + 2').output.value)"
     for _ in range(8):
         done = subprocess.run(
-            [sys.executable, "-W", "error", "-c", program], capture_output=True, text=True, check=False
+            [sys.executable, "-W", "error", "-c", program],
+            capture_output=True,
+            text=True,
+            check=False,
         )
         assert (done.returncode, done.stdout, done.stderr) == (0, "42\n", "")
 
@@ -830,7 +894,8 @@ def test_a_worker_that_computes_dies_with_its_host() -> None:
             assert workers
         finally:
             host.kill()
-    until(lambda: not any(map(leftovers.alive, workers)))  # the code itself would go on for ten minutes
+    # The code itself would go on for ten minutes.
+    until(lambda: not any(map(leftovers.alive, workers)))
 
 
 def test_without_a_warden_code_runs_as_before(monkeypatch: pytest.MonkeyPatch) -> None:

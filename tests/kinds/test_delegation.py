@@ -24,7 +24,13 @@ from graphflow import (
     tool,
 )
 from graphflow.errors import DeclarationError, DepthExceeded, LimitExceeded
-from graphflow.events import BackgroundFinished, CallFailed, CallFinished, FrameEntered, ModelFinished
+from graphflow.events import (
+    BackgroundFinished,
+    CallFailed,
+    CallFinished,
+    FrameEntered,
+    ModelFinished,
+)
 from graphflow.kinds.tool import spec_of
 from graphflow.model.seam import Request
 from graphflow.model.turns import AssistantTurn, ToolTurn, UserTurn
@@ -60,11 +66,15 @@ def boss_of(child: Any, **options: Any) -> Graph[Any, Any]:
     return Graph("office", START >> Agent("boss", input=str, sub_agents=[child], **options) >> END)
 
 
-researcher = Agent("researcher", input=Question, output=Finding, prompt="Find: {{ text }}", system="SECRET PROMPT")
+researcher = Agent(
+    "researcher", input=Question, output=Finding, prompt="Find: {{ text }}", system="SECRET PROMPT"
+)
 
 
 def test_the_task_is_the_targets_input_type_and_the_answer_its_typed_output() -> None:
-    model = ScriptedModel(calls("researcher", text="bees", urgent=True), gives({"claim": "They fly."}), "done")
+    model = ScriptedModel(
+        calls("researcher", text="bees", urgent=True), gives({"claim": "They fly."}), "done"
+    )
     run = walk(boss_of(researcher), "go", model=model)
     assert run.output == "done"
     [answer] = [e.output for e in run.events if isinstance(e, CallFinished)]
@@ -77,7 +87,10 @@ def test_the_task_is_the_targets_input_type_and_the_answer_its_typed_output() ->
 
 
 def test_a_description_is_the_given_one_and_never_the_prompt() -> None:
-    assert spec_of(SubAgent(researcher, description="Looks things up.")).description == "Looks things up."
+    assert (
+        spec_of(SubAgent(researcher, description="Looks things up.")).description
+        == "Looks things up."
+    )
     assert spec_of(researcher).description == "Ask researcher."
 
 
@@ -89,7 +102,7 @@ def test_arguments_that_do_not_fit_come_back_as_an_error_of_that_call() -> None:
     assert "text: Field required" in result.content
 
 
-# -- isolation ---------------------------------------------------------------------------------------------------------
+# -- isolation -------------------------------------------------------------------------------------
 clerk = Agent("clerk", input=str, prompt="Do: {{ message }}")
 
 
@@ -152,7 +165,10 @@ def test_three_parallel_children_keep_their_own_answers(isolation: Any) -> None:
 
 def test_shared_children_go_one_at_a_time_and_in_the_order_of_the_calls() -> None:
     model = ScriptedModel(
-        both(calls("clerk", input="a"), calls("clerk", input="b")), says("A", wait_s=0.02), "B", "end"
+        both(calls("clerk", input="a"), calls("clerk", input="b")),
+        says("A", wait_s=0.02),
+        "B",
+        "end",
     )
     walk(boss_of(SubAgent(clerk, isolation="shared")), "go", model=model)
     assert texts(model.requests[2]) == ["user: go", "user: Do: a", "assistant: A", "user: Do: b"]
@@ -162,7 +178,9 @@ def test_a_shared_child_may_share_with_its_own_child() -> None:
     """Each level has its own lock, so nobody waits for itself."""
     middle = Agent("middle", input=str, sub_agents=[SubAgent(clerk, isolation="shared")])
     model = ScriptedModel(calls("middle", input="m"), calls("clerk", input="c"), "C", "M", "end")
-    run = walk(boss_of(SubAgent(middle, isolation="shared")), "go", model=model, limits=Limits(seconds=5))
+    run = walk(
+        boss_of(SubAgent(middle, isolation="shared")), "go", model=model, limits=Limits(seconds=5)
+    )
     assert run.output == "end"
     assert texts(model.requests[2])[:2] == ["user: go", "user: m"]
 
@@ -174,7 +192,7 @@ def test_a_graph_can_share_the_conversation_too() -> None:
     assert texts(model.requests[1]) == ["user: the story", "user: Do: a"]
 
 
-# -- what goes down ----------------------------------------------------------------------------------------------------
+# -- what goes down --------------------------------------------------------------------------------
 def test_deps_session_and_limits_go_down_and_a_function_makes_the_childs_deps() -> None:
     seen: list[Any] = []
 
@@ -187,7 +205,14 @@ def test_deps_session_and_limits_go_down_and_a_function_makes_the_childs_deps() 
     tuned = SubAgent(plain, name="tuned", deps=lambda deps: deps * 2, limits=Limits(steps=3))
     agent = Agent("boss", input=str, sub_agents=[plain, tuned])
     model = ScriptedModel(calls("plain", input="x"), calls("tuned", input="x"), "end")
-    walk(Graph("g", START >> agent >> END), "go", model=model, deps=21, session="s1", limits=Limits(steps=50))
+    walk(
+        Graph("g", START >> agent >> END),
+        "go",
+        model=model,
+        deps=21,
+        session="s1",
+        limits=Limits(steps=50),
+    )
     assert [(d, s, depth, path) for d, s, _, depth, path in seen] == [
         (21, "s1", 1, ("g", "plain")),
         (42, "s1", 1, ("g", "tuned")),
@@ -213,13 +238,18 @@ def test_a_childs_own_limit_is_an_error_result_for_its_parent() -> None:
 
 
 def test_what_a_child_uses_counts_for_its_parents() -> None:
-    model = ScriptedModel(calls("researcher", text="x"), gives({"claim": "y"}), "end", tokens=(10, 5), usd=0.01)
+    model = ScriptedModel(
+        calls("researcher", text="x"), gives({"claim": "y"}), "end", tokens=(10, 5), usd=0.01
+    )
     run = walk(boss_of(researcher), "go", model=model)
     assert (run.usage.model_calls, run.usage.tokens) == (3, 45)
     assert run.usage.usd == pytest.approx(0.03)
     assert run.usage_by_frame[("office", "researcher")].model_calls == 1
     run = walk(
-        boss_of(researcher), "go", model=ScriptedModel(calls("researcher", text="x")), limits=Limits(model_calls=1)
+        boss_of(researcher),
+        "go",
+        model=ScriptedModel(calls("researcher", text="x")),
+        limits=Limits(model_calls=1),
     )
     assert run.status == "limited"
 
@@ -236,7 +266,12 @@ def test_artifacts_and_events_come_up_with_the_full_path() -> None:
     model = ScriptedModel(calls("painter", input="x"), calls("chart", title="t"), "ok", "end")
     run = walk(boss_of(painter), "go", model=model)
     first, second = run.artifacts
-    assert (first.name, first.kind, first.size, first.mime) == ("t.svg", "image", 6, "image/svg+xml")
+    assert (first.name, first.kind, first.size, first.mime) == (
+        "t.svg",
+        "image",
+        6,
+        "image/svg+xml",
+    )
     assert first.digest == second.digest
     assert run.payload(first) == b"<svg/>"
     assert len(run.kept) == 1
@@ -271,12 +306,18 @@ def test_a_childs_error_comes_up_typed() -> None:
     assert run.output == "came up: no luck"
 
 
-# -- depth -------------------------------------------------------------------------------------------------------------
+# -- depth -----------------------------------------------------------------------------------------
 def test_thirty_nested_calls_stop_at_depth_five_with_the_path() -> None:
     digger = Agent("digger", input=str, sub_agents=["digger"], description="Digs.")
     model = ScriptedModel(*(calls("digger", input=str(i)) for i in range(30)))
-    run = walk(Graph("mine", START >> digger >> END), "go", model=model, limits=Limits(model_calls=7))
-    refused = [e.error for e in run.events if isinstance(e, CallFailed) and isinstance(e.error, DepthExceeded)]
+    run = walk(
+        Graph("mine", START >> digger >> END), "go", model=model, limits=Limits(model_calls=7)
+    )
+    refused = [
+        e.error
+        for e in run.events
+        if isinstance(e, CallFailed) and isinstance(e.error, DepthExceeded)
+    ]
     assert refused
     assert refused[0].path == ("mine", *["digger"] * 6)
     assert max(e.depth for e in run.events if isinstance(e, FrameEntered)) == 5
@@ -316,7 +357,7 @@ def test_names_are_unique_or_a_build_error() -> None:
     assert Graph("g", START >> named >> END).nodes
 
 
-# -- in the background -------------------------------------------------------------------------------------------------
+# -- in the background -----------------------------------------------------------------------------
 slow_clerk = SubAgent(clerk, background=True)
 
 
@@ -329,7 +370,9 @@ def test_a_background_call_is_awaited_by_the_model() -> None:
     )
     run = walk(boss_of(slow_clerk), "go", model=model)
     assert run.output == "end"
-    first = json.loads(next(r for r in model.requests if len(r.turns) == 3).turns[-1].results[0].content)  # type: ignore[union-attr]
+    first = json.loads(
+        next(r for r in model.requests if len(r.turns) == 3).turns[-1].results[0].content
+    )  # type: ignore[union-attr]
     assert first == {"handle": "clerk-1", "node": "clerk", "status": "running"}
     last = json.loads(model.requests[-1].turns[-1].results[0].content)  # type: ignore[union-attr]
     assert last == {"handle": "clerk-1", "status": "completed", "answer": "X", "error": ""}
@@ -362,7 +405,9 @@ def test_a_background_call_can_be_looked_at_and_cancelled() -> None:
     )
     run = walk(boss_of(slow_clerk), "go", model=model)
     assert run.output == "end"
-    told = [r.turns[-1].results[0].content for r in model.requests if isinstance(r.turns[-1], ToolTurn)]
+    told = [
+        r.turns[-1].results[0].content for r in model.requests if isinstance(r.turns[-1], ToolTurn)
+    ]
     assert json.loads(told[1])["status"] == "running"
     assert json.loads(told[2])["status"] == "cancelled"
     assert "no background call 'nope'" in told[3]
@@ -387,10 +432,19 @@ def test_a_handle_is_of_use_to_those_only_who_could_have_made_the_call() -> None
         calls("clerk", when="mine", input="x"),
         says("secret", when="Do: x"),
         says("kept", when="running", wait_s=0.2),
-        Scripted(calls=[("background", '{"handle": "clerk-1", "action": "await"}')], when="theirs", wait_s=0.05),
+        Scripted(
+            calls=[("background", '{"handle": "clerk-1", "action": "await"}')],
+            when="theirs",
+            wait_s=0.05,
+        ),
         says("nothing", when="no background call 'clerk-1'"),
     )
-    other = Agent("other", input=str, prompt="theirs", sub_agents=[SubAgent(clerk, name="own", background=True)])
+    other = Agent(
+        "other",
+        input=str,
+        prompt="theirs",
+        sub_agents=[SubAgent(clerk, name="own", background=True)],
+    )
     owner = Agent("owner", input=str, prompt="mine", sub_agents=[slow_clerk])
 
     @node
@@ -414,12 +468,18 @@ def test_who_is_called_through_a_tool_sees_the_agents_conversation_too(isolation
         return answer
 
     model = ScriptedModel(calls("ask_the_clerk", task="a"), "A", "end")
-    walk(Graph("g", START >> Agent("boss", input=str, tools=[ask_the_clerk]) >> END), "the story", model=model)
+    walk(
+        Graph("g", START >> Agent("boss", input=str, tools=[ask_the_clerk]) >> END),
+        "the story",
+        model=model,
+    )
     assert texts(model.requests[1]) == ["user: the story", "user: Do: a"]
 
 
 def test_it_survives_its_parents_turn_but_not_the_run() -> None:
-    model = ScriptedModel(calls("clerk", input="x"), hangs(when="Do: x"), says("end", when="running"))
+    model = ScriptedModel(
+        calls("clerk", input="x"), hangs(when="Do: x"), says("end", when="running")
+    )
     run = walk(boss_of(slow_clerk), "go", model=model)
     assert run.output == "end"
     [ended] = [e for e in run.events if isinstance(e, BackgroundFinished)]
@@ -465,9 +525,14 @@ def test_limits_hold_in_the_background() -> None:
     run = walk(boss_of(slow_clerk), "go", model=model, limits=Limits(seconds=0.1))
     assert run.status == "limited"
     with_depth = walk(
-        boss_of(slow_clerk), "go", model=ScriptedModel(calls("clerk", input="x"), "end"), limits=Limits(depth=0)
+        boss_of(slow_clerk),
+        "go",
+        model=ScriptedModel(calls("clerk", input="x"), "end"),
+        limits=Limits(depth=0),
     )
-    assert [type(e.error) for e in with_depth.events if isinstance(e, CallFailed)] == [DepthExceeded]
+    assert [type(e.error) for e in with_depth.events if isinstance(e, CallFailed)] == [
+        DepthExceeded
+    ]
     assert not [e for e in with_depth.events if e.kind == "background.start"]
 
 
@@ -489,7 +554,9 @@ def test_a_background_child_stops_at_the_deadline_of_the_frame_that_began_it() -
         await asyncio.sleep(seconds)
         return "waited"
 
-    boss = Agent("boss", input=str, tools=[wait], sub_agents=[SubAgent(inner, limits=Limits(seconds=0.15))])
+    boss = Agent(
+        "boss", input=str, tools=[wait], sub_agents=[SubAgent(inner, limits=Limits(seconds=0.15))]
+    )
     run = walk(Graph("office", START >> boss >> END), "go", model=model)
     assert run.output == "end", run.error
     [ended] = [e for e in run.events if isinstance(e, BackgroundFinished)]

@@ -39,17 +39,25 @@ class Refund(BaseModel, frozen=True):
 
 
 billing = Agent(
-    "billing", input=Case, output=Refund, prompt="Pay {{ customer }} {{ amount }}", description="Pays money back."
+    "billing",
+    input=Case,
+    output=Refund,
+    prompt="Pay {{ customer }} {{ amount }}",
+    description="Pays money back.",
 )
 
 
 def desk(*handoffs: Any, **options: Any) -> Graph[Any, Any]:
-    return Graph("desk", START >> Agent("triage", input=str, handoffs=list(handoffs), **options) >> END)
+    return Graph(
+        "desk", START >> Agent("triage", input=str, handoffs=list(handoffs), **options) >> END
+    )
 
 
 @pytest.mark.parametrize("observed", [False, True])
 def test_a_typed_message_travels_and_the_targets_answer_is_the_graphs(observed: bool) -> None:
-    model = ScriptedModel(calls("transfer_to_billing", customer="Ida", amount=3), gives({"paid": 3}))
+    model = ScriptedModel(
+        calls("transfer_to_billing", customer="Ida", amount=3), gives({"paid": 3})
+    )
     run = walk(desk(billing), "money back!", model=model, observed=observed)
     assert run.output == Refund(paid=3.0)
     assert ended(run) == ["triage", "billing"]
@@ -63,7 +71,8 @@ def test_a_typed_message_travels_and_the_targets_answer_is_the_graphs(observed: 
     [sent] = [e for e in run.events if isinstance(e, EdgeSent) and e.target == "billing"]
     assert sent.message == Case(customer="Ida", amount=3)
     assert [e.target for e in run.events if isinstance(e, HandedOver)] == ["billing"]
-    assert not [e for e in run.events if isinstance(e, FrameEntered)]  # a tail call: no frame, no depth
+    # A tail call: no frame, no depth.
+    assert not [e for e in run.events if isinstance(e, FrameEntered)]
 
 
 def test_it_may_answer_by_itself() -> None:
@@ -83,7 +92,10 @@ def test_a_wrong_message_is_told_to_the_model_and_nothing_moves() -> None:
 
 
 def test_a_failing_target_is_a_failure() -> None:
-    model = ScriptedModel(calls("transfer_to_billing", customer="Ida", amount=3), fails(RuntimeError("till is locked")))
+    model = ScriptedModel(
+        calls("transfer_to_billing", customer="Ida", amount=3),
+        fails(RuntimeError("till is locked")),
+    )
     run = walk(desk(billing), "x", model=model)
     assert run.status == "failed"
     assert str(run.error) == "till is locked"
@@ -103,7 +115,9 @@ def test_other_calls_of_the_turn_are_carried_out_first_and_two_hand_overs_are_re
     other = Agent("other", input=str)
     give = calls("transfer_to_billing", customer="Ida", amount=3)
     model = ScriptedModel(
-        both(give, calls("transfer_to_other", input="y")), both(give, calls("note", text="n")), gives({"paid": 3})
+        both(give, calls("transfer_to_other", input="y")),
+        both(give, calls("note", text="n")),
+        gives({"paid": 3}),
     )
     run = walk(desk(billing, other, tools=[note]), "x", model=model)
     assert run.output == Refund(paid=3)
@@ -120,8 +134,14 @@ def test_the_conversation_travels_if_asked() -> None:
         return "delayed"
 
     helper = Agent("helper", input=str, prompt="You now: {{ message }}")
-    model = ScriptedModel(calls("look_up", order=7), calls("transfer_to_helper", input="order 7"), "sorry")
-    walk(desk(Handoff(helper, conversation=True, description="Angry people."), tools=[look_up]), "where?", model=model)
+    model = ScriptedModel(
+        calls("look_up", order=7), calls("transfer_to_helper", input="order 7"), "sorry"
+    )
+    walk(
+        desk(Handoff(helper, conversation=True, description="Angry people."), tools=[look_up]),
+        "where?",
+        model=model,
+    )
     turns = model.requests[2].turns
     assert isinstance(turns[1], AssistantTurn)
     assert [t.text for t in turns if isinstance(t, UserTurn)] == [
@@ -135,10 +155,18 @@ def test_the_conversation_travels_if_asked() -> None:
 def test_what_was_said_travels_once_and_without_examples() -> None:
     """However often it goes round, and where it began within the conversation of somebody else."""
     other = Agent("other", input=str, handoffs=[Handoff("triage", conversation=True)])
-    triage = Agent("triage", input=str, examples=[("like this", "so")], handoffs=[Handoff(other, conversation=True)])
+    triage = Agent(
+        "triage",
+        input=str,
+        examples=[("like this", "so")],
+        handoffs=[Handoff(other, conversation=True)],
+    )
     pair = Graph("pair", START >> triage >> END, other >> END)
     boss = Agent("boss", input=str, sub_agents=[SubAgent(pair, isolation="forked")])
-    there, back = calls("transfer_to_other", input="there"), calls("transfer_to_triage", input="back")
+    there, back = (
+        calls("transfer_to_other", input="there"),
+        calls("transfer_to_triage", input="back"),
+    )
     model = ScriptedModel(calls("pair", input="task"), there, back, there, "done", "end")
     walk(Graph("office", START >> boss >> END), "the story", model=model)
     said = [turn.text for turn in model.requests[4].turns if isinstance(turn, UserTurn)]
@@ -148,16 +176,26 @@ def test_what_was_said_travels_once_and_without_examples() -> None:
 def test_they_hand_over_in_circles_within_laps_and_limits() -> None:
     support = Agent("support", input=str, handoffs=["triage"])
     graph = desk(Handoff(support, laps=2))
-    assert any("loop support > triage" in fact and "at most 2" in fact for fact in graph.check().facts)
+    assert any(
+        "loop support > triage" in fact and "at most 2" in fact for fact in graph.check().facts
+    )
     there, back = calls("transfer_to_support", input="a"), calls("transfer_to_triage", input="b")
     run = walk(graph, "x", model=ScriptedModel(there, back, there, back, "enough"))
     assert run.output == "enough"
     for observed in (False, True):
-        run = walk(graph, "x", model=ScriptedModel(there, back, there, back, there, back), observed=observed)
+        run = walk(
+            graph,
+            "x",
+            model=ScriptedModel(there, back, there, back, there, back),
+            observed=observed,
+        )
         assert run.status == "limited"
         assert isinstance(run.error, LimitExceeded)
         assert run.error.limit == "laps"
-    assert walk(graph, "x", model=ScriptedModel(there, back, there), limits=Limits(steps=2)).status == "limited"
+    assert (
+        walk(graph, "x", model=ScriptedModel(there, back, there), limits=Limits(steps=2)).status
+        == "limited"
+    )
 
 
 def test_used_up_laps_have_their_edge() -> None:
@@ -167,7 +205,9 @@ def test_used_up_laps_have_their_edge() -> None:
 
     support = Agent("support", input=str, handoffs=[Handoff("triage", laps=1)])
     triage = Agent("triage", input=str, handoffs=[support])
-    graph = Graph("desk", START >> triage >> END, support >> END, support[LimitReached] >> give_up >> END)
+    graph = Graph(
+        "desk", START >> triage >> END, support >> END, support[LimitReached] >> give_up >> END
+    )
     there, back = calls("transfer_to_support", input="a"), calls("transfer_to_triage", input="b")
     for observed in (False, True):
         run = walk(graph, "x", model=ScriptedModel(there, back, there, back), observed=observed)
@@ -181,7 +221,9 @@ def test_a_target_with_arrows_of_its_own_goes_on_along_them() -> None:
 
     triage = Agent("triage", input=str, handoffs=[billing])
     graph = Graph("desk", START >> triage >> END, billing >> receipt >> END)
-    model = ScriptedModel(calls("transfer_to_billing", customer="Ida", amount=3), gives({"paid": 3}))
+    model = ScriptedModel(
+        calls("transfer_to_billing", customer="Ida", amount=3), gives({"paid": 3})
+    )
     assert walk(graph, "x", model=model).output == "receipt over 3.0"
 
 
@@ -192,7 +234,9 @@ def test_a_failure_edge_takes_what_the_target_lost() -> None:
 
     triage = Agent("triage", input=str, handoffs=[billing])
     graph = Graph("desk", START >> triage >> END, billing >> END, billing[Failure] >> mend >> END)
-    model = ScriptedModel(calls("transfer_to_billing", customer="Ida", amount=3), fails(RuntimeError("x")))
+    model = ScriptedModel(
+        calls("transfer_to_billing", customer="Ida", amount=3), fails(RuntimeError("x"))
+    )
     assert walk(graph, "x", model=model).output == "mended billing"
 
 
@@ -203,10 +247,20 @@ def test_what_is_told_of_a_lost_hand_over_is_its_message_alone() -> None:
 
     helper = Agent("helper", input=Case, handoffs=[Handoff("triage", conversation=True, laps=1)])
     triage = Agent("triage", input=str, handoffs=[Handoff(helper, conversation=True)])
-    graph = Graph("desk", START >> triage >> END, helper >> END, (helper[Failure], helper[LimitReached]) >> tell >> END)
-    there, back = calls("transfer_to_helper", customer="Ida", amount=3), calls("transfer_to_triage", input="b")
+    graph = Graph(
+        "desk",
+        START >> triage >> END,
+        helper >> END,
+        (helper[Failure], helper[LimitReached]) >> tell >> END,
+    )
+    there, back = (
+        calls("transfer_to_helper", customer="Ida", amount=3),
+        calls("transfer_to_triage", input="b"),
+    )
     for observed in (False, True):
-        run = walk(graph, "x", model=ScriptedModel(there, fails(RuntimeError("x"))), observed=observed)
+        run = walk(
+            graph, "x", model=ScriptedModel(there, fails(RuntimeError("x"))), observed=observed
+        )
         assert run.output == repr(Case(customer="Ida", amount=3))
         run = walk(graph, "x", model=ScriptedModel(there, back, there, back), observed=observed)
         assert run.output == repr("b")
@@ -270,12 +324,17 @@ def test_a_policy_hides_a_hand_over() -> None:
     [
         (lambda: desk("nobody"), "hands over to 'nobody', and no node in the graph has that name"),
         (
-            lambda: desk(Handoff(Graph("inner", START >> node(name="n")(_echo) >> END), conversation=True)),
+            lambda: desk(
+                Handoff(Graph("inner", START >> node(name="n")(_echo) >> END), conversation=True)
+            ),
             "only agents read",
         ),
         (lambda: desk(node(name="two")(_two)), "takes several messages"),
         (
-            lambda: Graph("g", START >> billing >> Agent("triage", handoffs=[Agent("billing", input=str)]) >> END),
+            lambda: Graph(
+                "g",
+                START >> billing >> Agent("triage", handoffs=[Agent("billing", input=str)]) >> END,
+            ),
             "has the same name",
         ),
         (

@@ -18,7 +18,10 @@ from tests.conftest import Msg, walk
 def said(prompt: str, message: Any, **options: Any) -> Any:
     model = ScriptedModel("x")
     run = walk(
-        Graph("g", START >> Agent("a", input=type(message), prompt=prompt) >> END), message, model=model, **options
+        Graph("g", START >> Agent("a", input=type(message), prompt=prompt) >> END),
+        message,
+        model=model,
+        **options,
     )
     if run.error is not None:
         raise run.error
@@ -29,7 +32,9 @@ def said(prompt: str, message: Any, **options: Any) -> Any:
 
 def test_what_a_template_sees() -> None:
     text = said(
-        "{{ n }} {{ message.tag }} {{ deps.x }} {{ ctx.depth }} {{ ctx.path[0] }}", Msg(n=3, tag="t"), deps={"x": 5}
+        "{{ n }} {{ message.tag }} {{ deps.x }} {{ ctx.depth }} {{ ctx.path[0] }}",
+        Msg(n=3, tag="t"),
+        deps={"x": 5},
     )
     assert text == "3 t 5 0 g"
 
@@ -62,11 +67,18 @@ def test_an_undefined_name_is_an_error_and_never_nothing() -> None:
 
 
 def test_loops_and_conditions_work() -> None:
-    assert said("{% for i in range(n) %}{{ i }}{% endfor %}{% if tag %}!{% endif %}", Msg(n=3, tag="x")) == "012!"
+    assert (
+        said(
+            "{% for i in range(n) %}{{ i }}{% endfor %}{% if tag %}!{% endif %}", Msg(n=3, tag="x")
+        )
+        == "012!"
+    )
 
 
-# -- bounds ----------------------------------------------------------------------------------------------------------------
-DOUBLING = "{% macro f(s, n) %}{% if n %}{{ f(s WITH s, n - 1) }}{% endif %}{% endmacro %}{{ f('x', 60) }}"
+# -- bounds ----------------------------------------------------------------------------------------
+DOUBLING = (
+    "{% macro f(s, n) %}{% if n %}{{ f(s WITH s, n - 1) }}{% endif %}{% endmacro %}{{ f('x', 60) }}"
+)
 
 
 @pytest.mark.parametrize(
@@ -119,7 +131,9 @@ DOUBLING = "{% macro f(s, n) %}{% if n %}{{ f(s WITH s, n - 1) }}{% endif %}{% e
         "{{ 'x' ~ (['x' * 9999999] * 99999) }}",
         "{% for i in range(99999) %}" + "x" * 1_000 + "{% endfor %}",
         "{% for i in range(99999) %}{{ '" + "x" * 1_000 + "' }}{% endfor %}",
-        "{% macro f() %}" + "x" * 1_000 + "{% endmacro %}{% for i in range(99999) %}{{ f() }}{% endfor %}",
+        "{% macro f() %}"
+        + "x" * 1_000
+        + "{% endmacro %}{% for i in range(99999) %}{{ f() }}{% endfor %}",
         "{% set big %}{% for i in range(99999) %}{{ 'x' * 999 }}{% endfor %}{% endset %}",
         "{% for i in range(99999) %}{% set x = range(99999)|map('string')|list %}{% endfor %}",
         DOUBLING.replace("WITH", "~"),
@@ -136,7 +150,9 @@ DOUBLING = "{% macro f(s, n) %}{% if n %}{{ f(s WITH s, n - 1) }}{% endif %}{% e
         "{{ deps }}",
     ],
 )
-def test_no_template_takes_long_or_raises_anything_else(template: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_template_takes_long_or_raises_anything_else(
+    template: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("graphflow.kinds.templates.SECONDS", 1.0)
     tracemalloc.start()
     started = time.process_time()
@@ -161,7 +177,8 @@ class Broken:
 
 
 @pytest.mark.parametrize(
-    "template", ["(" * 5_000 + "1" + ")" * 5_000, "[" * 300 + "1" + "]" * 300, "1 + " * 20_000 + "1"]
+    "template",
+    ["(" * 5_000 + "1" + ")" * 5_000, "[" * 300 + "1" + "]" * 300, "1 + " * 20_000 + "1"],
 )
 def test_what_cannot_be_compiled_is_an_unsound_graph(template: str) -> None:
     with pytest.raises((GraphError, PromptError)):
@@ -176,21 +193,36 @@ def test_a_filter_that_does_not_exist_is_found_when_the_graph_is_built() -> None
 @pytest.mark.parametrize(
     ("template", "text"),
     [
-        ("{% for i in range(3) if i != 1 %}{{ loop.index }}/{{ loop.length }}:{{ i }} {% endfor %}", "1/2:0 2/2:2 "),
+        (
+            "{% for i in range(3) if i != 1 %}{{ loop.index }}/{{ loop.length }}:{{ i }} {% endfor %}",
+            "1/2:0 2/2:2 ",
+        ),
         ("{% for i in [] %}x{% else %}none{% endfor %}", "none"),
         ("{% for t in tree recursive %}({{ t.n }}{{ loop(t.inner) }}){% endfor %}", "(1(2)(3))"),
         (
             "{{ 'a' ~ n ~ 'b' }}{{ 'a' + 'b' }}{{ 'ab' * 2 }}{{ 2 ** 10 }}{{ [1] + [2] }}{{ 7 % 4 }}",
             "a3bababab1024[1, 2]3",
         ),
-        ("{{ '%s-%05.1f' % ('x', 2) }} {{ '%s'|format(n) }} {{ '{:>4}|{}'.format(1, 2) }}", "x-002.0 3    1|2"),
-        ("{{ [3, 1]|sort|join(', ') }}{{ 'a b'|replace('a', 'c')|upper }}{{ [1, 2]|sum }}", "1, 3C B3"),
-        ("{% macro f(x) %}<{{ x }}{{ caller() }}>{% endmacro %}{% call f(2) %}!{% endcall %}", "<2!>"),
+        (
+            "{{ '%s-%05.1f' % ('x', 2) }} {{ '%s'|format(n) }} {{ '{:>4}|{}'.format(1, 2) }}",
+            "x-002.0 3    1|2",
+        ),
+        (
+            "{{ [3, 1]|sort|join(', ') }}{{ 'a b'|replace('a', 'c')|upper }}{{ [1, 2]|sum }}",
+            "1, 3C B3",
+        ),
+        (
+            "{% macro f(x) %}<{{ x }}{{ caller() }}>{% endmacro %}{% call f(2) %}!{% endcall %}",
+            "<2!>",
+        ),
         (
             "{{ 'x'.center(5) }}|{{ 'x'|center(5) }}|{{ 'a\\nb'|indent(2) }}|{{ 'A-B'.split('-') }}",
             "  x  |  x  |a\n  b|['A', 'B']",
         ),
-        ("{{ [1, [2]]|tojson }}{{ {'a': 1}|dictsort }}{{ range(5)|batch(2)|list|length }}", "[1, [2]][('a', 1)]3"),
+        (
+            "{{ [1, [2]]|tojson }}{{ {'a': 1}|dictsort }}{{ range(5)|batch(2)|list|length }}",
+            "[1, [2]][('a', 1)]3",
+        ),
         ("{% set x %}a{{ n }}{% endset %}{{ x }}{% filter upper %}b{% endfilter %}", "a3B"),
         ("{{ big|length }} {{ none }} {{ 1.5 }} {{ true }}", "1000000 None 1.5 True"),
     ],

@@ -53,7 +53,9 @@ def decided(run: Any) -> list[RouteDecided]:
 
 def test_by_rule_the_input_travels_on() -> None:
     router: Router[Msg, Msg] = Router("r", by_label)
-    graph = Graph("g", START >> router, router["odd"] >> left >> END, router["even"] >> right >> END)
+    graph = Graph(
+        "g", START >> router, router["odd"] >> left >> END, router["even"] >> right >> END
+    )
     run = walk(graph, Msg(n=3))
     assert run.output == "left 3"
     [why] = decided(run)
@@ -62,7 +64,9 @@ def test_by_rule_the_input_travels_on() -> None:
 
 def test_by_enum() -> None:
     router: Router[Msg, Msg] = Router("r", by_enum)
-    graph = Graph("g", START >> router, router[Size.SMALL] >> left >> END, router[Size.BIG] >> right >> END)
+    graph = Graph(
+        "g", START >> router, router[Size.SMALL] >> left >> END, router[Size.BIG] >> right >> END
+    )
     assert walk(graph, Msg(n=30)).output == "right 30"
 
 
@@ -87,12 +91,18 @@ def two_ways(router: Router[Any, Any]) -> Graph[Any, Any]:
     async def two(text: str) -> str:
         return f"two: {text}"
 
-    return Graph("g", START >> router, router["one"] >> one >> END, router["two"] >> two >> END, input=str)
+    return Graph(
+        "g", START >> router, router["one"] >> one >> END, router["two"] >> two >> END, input=str
+    )
 
 
 def test_by_model_labels_are_the_schema() -> None:
     model = ScriptedModel(gives({"label": "two"}))
-    run = walk(two_ways(Router("r", input=str, labels={"one": "the first", "two": "the second"})), "hey", model=model)
+    run = walk(
+        two_ways(Router("r", input=str, labels={"one": "the first", "two": "the second"})),
+        "hey",
+        model=model,
+    )
     assert run.output == "two: hey"
     schema = model.requests[0].output_schema
     assert schema is not None
@@ -108,17 +118,25 @@ def test_by_model_one_repair() -> None:
         model=ScriptedModel("three", gives({"label": "one"})),
     )
     assert run.output == "one: x"
-    run = walk(two_ways(Router("r", input=str, labels=["one", "two"])), "x", model=ScriptedModel("three", "four"))
+    run = walk(
+        two_ways(Router("r", input=str, labels=["one", "two"])),
+        "x",
+        model=ScriptedModel("three", "four"),
+    )
     assert isinstance(run.error, OutputInvalid)
     run = walk(
-        two_ways(Router("r", input=str, labels=["one"], otherwise="two")), "x", model=ScriptedModel("three", "four")
+        two_ways(Router("r", input=str, labels=["one"], otherwise="two")),
+        "x",
+        model=ScriptedModel("three", "four"),
     )
     assert run.output == "two: x"
 
 
 def test_by_similarity_with_scores() -> None:
     examples = {"one": ["red apple", "green apple"], "two": ["fast car", "old car"]}
-    run = walk(two_ways(Router("r", input=str, examples=examples, embedder=FakeEmbedder())), "an apple")
+    run = walk(
+        two_ways(Router("r", input=str, examples=examples, embedder=FakeEmbedder())), "an apple"
+    )
     assert run.output == "one: an apple"
     [why] = decided(run)
     assert why.scores["one"] > why.scores["two"]
@@ -141,7 +159,7 @@ def test_only_what_is_asked_of_a_model_needs_one() -> None:
     assert two_ways(Router("r", input=str, labels=["one", "two"])).needs_models
 
 
-# -- guards ------------------------------------------------------------------------------------------------------------
+# -- guards ----------------------------------------------------------------------------------------
 def test_the_first_guard_that_holds() -> None:
     guards = {"one": lambda text: "a" in text, "two": lambda text: "b" in text}
     router: Router[str, str] = Router("r", input=str, guards=guards, otherwise="two")
@@ -155,7 +173,9 @@ def test_the_first_guard_that_holds() -> None:
 
 def test_guards_want_a_way_for_what_none_of_them_takes() -> None:
     router: Router[str, str] = Router("r", input=str, guards={"one": bool, "two": bool})
-    with pytest.raises(GraphError, match="where no guard holds nothing is chosen; give it otherwise"):
+    with pytest.raises(
+        GraphError, match="where no guard holds nothing is chosen; give it otherwise"
+    ):
         two_ways(router)
 
 
@@ -174,7 +194,7 @@ def test_a_rule_may_abstain() -> None:
         two_ways(Router("r", either))
 
 
-# -- probabilities -----------------------------------------------------------------------------------------------------
+# -- probabilities ---------------------------------------------------------------------------------
 DESCRIBED = {"one": "the first", "two": "the second"}
 
 
@@ -185,13 +205,22 @@ def _no_bias_known() -> None:
 
 def test_probabilities_are_corrected_for_what_the_model_says_anyway() -> None:
     router: Router[str, str] = Router("r", input=str, labels=DESCRIBED, probabilities=True)
-    says_one = ScriptedModel(weighs(one=0.6, two=0.4), weighs(one=0.9, two=0.1), weighs(one=0.7, two=0.3))
+    says_one = ScriptedModel(
+        weighs(one=0.6, two=0.4), weighs(one=0.9, two=0.1), weighs(one=0.7, two=0.3)
+    )
     run = walk(two_ways(router), "hey", model=says_one)
     assert run.output == "two: hey"  # 0.4 / 0.2 beats 0.6 / 0.8
     [why] = decided(run)
-    assert why.scores == {"one": pytest.approx(0.2727, abs=1e-3), "two": pytest.approx(0.7273, abs=1e-3)}
+    assert why.scores == {
+        "one": pytest.approx(0.2727, abs=1e-3),
+        "two": pytest.approx(0.7273, abs=1e-3),
+    }
     assert "likeliest (0.73, calibrated)" in why.reason
-    assert [request.turns[0].text for request in says_one.requests] == ["hey", "the first", "the second"]  # type: ignore[union-attr]  # a user's
+    assert [request.turns[0].text for request in says_one.requests] == [
+        "hey",
+        "the first",
+        "the second",
+    ]  # type: ignore[union-attr]  # a user's
     assert all(request.top_logprobs == 20 for request in says_one.requests)
     assert str(two_ways(router).bounds().model_calls["r"]) == "4"
     later = ScriptedModel(weighs(one=0.9, two=0.1))  # the bias is known by now
@@ -219,7 +248,8 @@ def test_a_model_that_tells_no_probabilities_chooses_a_label() -> None:
     run = walk(two_ways(router), "x", model=silent)
     assert (run.output, decided(run)[0].scores) == ("two: x", {})
     assert silent.requests[0].top_logprobs == 0
-    run = walk(two_ways(router), "x", model=ScriptedModel(gives({"label": "two"})))  # it could, and did not
+    # It could, and did not.
+    run = walk(two_ways(router), "x", model=ScriptedModel(gives({"label": "two"})))
     assert run.output == "two: x"
 
 
@@ -230,7 +260,9 @@ def test_no_label_is_repaired_beside_probabilities() -> None:
 
 
 def places(*tokens: tuple[str, dict[str, float]]) -> tuple[Likely, ...]:
-    return tuple(Likely(text, tuple((t, math.log(p)) for t, p in {**top}.items())) for text, top in tokens)
+    return tuple(
+        Likely(text, tuple((t, math.log(p)) for t, p in {**top}.items())) for text, top in tokens
+    )
 
 
 def test_probabilities_are_read_token_by_token() -> None:
@@ -247,12 +279,25 @@ def test_probabilities_are_read_token_by_token() -> None:
     assert found is not None
     assert found[:3] == [pytest.approx(0.48), pytest.approx(0.24), pytest.approx(0.1)]
     assert found[3] == pytest.approx(0.05)  # no likelier than the last that is told
-    joined = places(('{"label":', {'{"label":': 1.0}), (' "two', {' "two': 0.7, ' "one': 0.2}), ('"}', {'"}': 1.0}))
-    assert label_probabilities('{"label": "two"}', joined, ["one", "two"]) == [pytest.approx(0.2), pytest.approx(0.7)]
+    joined = places(
+        ('{"label":', {'{"label":': 1.0}),
+        (' "two', {' "two': 0.7, ' "one': 0.2}),
+        ('"}', {'"}': 1.0}),
+    )
+    assert label_probabilities('{"label": "two"}', joined, ["one", "two"]) == [
+        pytest.approx(0.2),
+        pytest.approx(0.7),
+    ]
     prefix = places(('{"label": "', {}), ("in", {"in": 1.0}), ('"', {'"': 0.9, "voice": 0.1}))
-    assert label_probabilities('{"label": "in"}', prefix, ["in", "invoice"]) == [pytest.approx(0.9), pytest.approx(0.1)]
+    assert label_probabilities('{"label": "in"}', prefix, ["in", "invoice"]) == [
+        pytest.approx(0.9),
+        pytest.approx(0.1),
+    ]
     fenced = (*places(("```", {"```": 1.0})), *joined)
-    assert label_probabilities('{"label": "two"}', fenced, ["one", "two"]) == [pytest.approx(0.2), pytest.approx(0.7)]
+    assert label_probabilities('{"label": "two"}', fenced, ["one", "two"]) == [
+        pytest.approx(0.2),
+        pytest.approx(0.7),
+    ]
     assert label_probabilities("order", answer, ["order"]) is None
     assert label_probabilities(text, (), ["order"]) is None
 
@@ -263,7 +308,9 @@ def test_probabilities_are_read_token_by_token() -> None:
 )
 def test_reading_probabilities_never_fails(tokens: list[str], labels: list[str]) -> None:
     text = '{"label": "' + "".join(tokens)
-    likely = places(('{"label": "', {}), *((token, {token: 0.5, labels[0]: 0.3}) for token in tokens))
+    likely = places(
+        ('{"label": "', {}), *((token, {token: 0.5, labels[0]: 0.3}) for token in tokens)
+    )
     found = label_probabilities(text, likely, labels)
     assert found is None or (len(found) == len(labels) and all(0 < p <= 1.0000001 for p in found))
 
@@ -278,10 +325,14 @@ def test_a_model_says_why() -> None:
     assert list(schema["properties"]) == ["reason", "label"]
 
 
-# -- cascades ----------------------------------------------------------------------------------------------------------
+# -- cascades --------------------------------------------------------------------------------------
 def cascade(**options: Any) -> Router[str, str]:
     stages: list[Router[Any, Any]] = [
-        Router("guards", input=str, guards={"one": lambda text: text.startswith("!"), "two": lambda text: "?" in text}),
+        Router(
+            "guards",
+            input=str,
+            guards={"one": lambda text: text.startswith("!"), "two": lambda text: "?" in text},
+        ),
         Router(
             "meaning",
             input=str,
@@ -328,10 +379,19 @@ def test_who_always_abstains_wants_otherwise() -> None:
 @pytest.mark.parametrize(
     ("make", "problem"),
     [
-        (lambda: Router("r", by_label, guards={"a": bool}), "has rule and guards; it decides by one of them"),
+        (
+            lambda: Router("r", by_label, guards={"a": bool}),
+            "has rule and guards; it decides by one of them",
+        ),
         (lambda: Router("r", guards={"a": bool}, examples={"a": ["x"]}), "has guards and examples"),
-        (lambda: Router("r", guards={"a": 3, "b": bool}), "the guard of 'a' must be a plain function"),  # type: ignore[dict-item]
-        (lambda: Router("r", guards={"a": by_enum, "b": bool}), "the guard of 'a' must be a plain function"),  # type: ignore[dict-item]
+        (
+            lambda: Router("r", guards={"a": 3, "b": bool}),
+            "the guard of 'a' must be a plain function",
+        ),  # type: ignore[dict-item]
+        (
+            lambda: Router("r", guards={"a": by_enum, "b": bool}),
+            "the guard of 'a' must be a plain function",
+        ),  # type: ignore[dict-item]
         (lambda: Router("r", cascade=[left]), "in its cascade is not a router"),  # type: ignore[list-item]
         (lambda: Router("r", cascade=[Router("s", by_type)]), "chooses messages, not labels"),
         (

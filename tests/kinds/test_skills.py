@@ -20,7 +20,11 @@ BODY = "# Bread\n\nUse {{ flour }} and {% water %}.\nRead `references/ovens.md`.
 def put(root: Path, name: str, head: str | None = None, body: str = BODY, **files: str) -> Path:
     folder = root / name
     folder.mkdir(parents=True)
-    head = f"name: {name}\ndescription: How to bake {name}. Use it for baking.\n" if head is None else head
+    head = (
+        f"name: {name}\ndescription: How to bake {name}. Use it for baking.\n"
+        if head is None
+        else head
+    )
     (folder / "SKILL.md").write_text(f"---\n{head}---\n{body}")
     for key, text in files.items():
         path = folder / key.replace("__", "/").replace("_dot_", ".")
@@ -60,12 +64,21 @@ def told(skills: Skills, **question: Any) -> str:
 
 
 def test_they_are_disclosed_step_by_step(root: Path) -> None:
-    question: list[dict[str, Any]] = [{"skill": "bread"}, {"skill": "bread", "file": "references/ovens.md"}]
+    question: list[dict[str, Any]] = [
+        {"skill": "bread"},
+        {"skill": "bread", "file": "references/ovens.md"},
+    ]
     [spec], [text, file] = asked(Skills(root), *question)
-    assert "- bread: How to bake bread. Use it for baking.\n- fine-cakes: How to bake fine-cakes." in spec.description
+    assert (
+        "- bread: How to bake bread. Use it for baking.\n- fine-cakes: How to bake fine-cakes."
+        in spec.description
+    )
     assert "flour" not in spec.description
     assert list(spec.parameters["properties"]) == ["skill", "file", "start"]
-    assert text.content == BODY.strip() + "\n\nFiles of this skill:\n- references/ovens.md\n- scripts/weigh.py"
+    assert (
+        text.content
+        == BODY.strip() + "\n\nFiles of this skill:\n- references/ovens.md\n- scripts/weigh.py"
+    )
     assert file.content == "Ovens are hot."
     assert told(Skills(root), skill="fine-cakes") == "Cakes."
     assert told(Skills(root), skill="bread", file="scripts/weigh.py").startswith("weight = 6 * 7")
@@ -75,14 +88,20 @@ def test_they_are_disclosed_step_by_step(root: Path) -> None:
 def test_one_skill_and_several_folders(root: Path, tmp_path: Path) -> None:
     put(tmp_path / "more", "tea")
     assert [s.name for s in Skills(root / "bread").skills] == ["bread"]
-    assert [s.name for s in Skills(root, tmp_path / "more").skills] == ["bread", "fine-cakes", "tea"]
+    assert [s.name for s in Skills(root, tmp_path / "more").skills] == [
+        "bread",
+        "fine-cakes",
+        "tea",
+    ]
     assert Skills(root) == Skills(root)
     assert Skills(root) != Skills(root / "bread")
 
 
 def test_texts_are_read_at_each_call_and_names_at_the_declaration(root: Path) -> None:
     skills = Skills(root)
-    (root / "fine-cakes" / "SKILL.md").write_text("---\nname: other\ndescription: changed\n---\nNew cakes.")
+    (root / "fine-cakes" / "SKILL.md").write_text(
+        "---\nname: other\ndescription: changed\n---\nNew cakes."
+    )
     assert told(skills, skill="fine-cakes") == "New cakes."
     assert "changed" not in skills.spec.description
     (root / "fine-cakes" / "SKILL.md").unlink()
@@ -90,7 +109,9 @@ def test_texts_are_read_at_each_call_and_names_at_the_declaration(root: Path) ->
 
 
 def test_long_texts_come_in_pieces(root: Path) -> None:
-    (root / "bread" / "references" / "long.md").write_text("".join(f"{n:05d}\n" for n in range(1000)))
+    (root / "bread" / "references" / "long.md").write_text(
+        "".join(f"{n:05d}\n" for n in range(1000))
+    )
     skills = Skills(root, output_limit=1200)
     first = told(skills, skill="bread", file="references/long.md")
     assert len(first) <= 1200
@@ -140,9 +161,14 @@ def test_no_path_leads_out(root: Path, tmp_path: Path, file: str) -> None:
 def test_files_that_are_no_text_or_too_large_are_refused(root: Path) -> None:
     (root / "bread" / "photo.png").write_bytes(b"\x89PNG\xff")
     (root / "bread" / "huge.md").write_bytes(b"x" * (2**20 + 1))
-    assert told(Skills(root), skill="bread", file="photo.png") == "ToolError: photo.png is not text (UTF-8)"
+    assert (
+        told(Skills(root), skill="bread", file="photo.png")
+        == "ToolError: photo.png is not text (UTF-8)"
+    )
     assert "1048576 are read at most" in told(Skills(root), skill="bread", file="huge.md")
-    assert "there is no skill 'nope'; there is: bread, fine-cakes" in told(Skills(root), skill="nope")
+    assert "there is no skill 'nope'; there is: bread, fine-cakes" in told(
+        Skills(root), skill="nope"
+    )
 
 
 def test_a_folder_that_became_a_link_is_refused(root: Path, tmp_path: Path) -> None:
@@ -156,7 +182,11 @@ def test_a_folder_that_became_a_link_is_refused(root: Path, tmp_path: Path) -> N
 
 def test_many_skills_share_a_bounded_list(tmp_path: Path) -> None:
     for number in range(100):
-        put(tmp_path / "s", f"skill-{number}", f"name: skill-{number}\ndescription: {'words ' * 160}\n")
+        put(
+            tmp_path / "s",
+            f"skill-{number}",
+            f"name: skill-{number}\ndescription: {'words ' * 160}\n",
+        )
     text = Skills(tmp_path / "s").spec.description
     assert len(text) < 20_000
     assert "- skill-99: words" in text
@@ -173,13 +203,18 @@ def test_many_skills_share_a_bounded_list(tmp_path: Path) -> None:
         ("name: cake\ndescription: x\n", "'cake' is not that of its folder, 'bread'; rename one"),
         ("name: bread\n", "the front matter has no `description`"),
         ("name: bread\ndescription: ' '\n", "the front matter has no `description`"),
-        ("name: bread\ndescription: " + "x" * 1025 + "\n", "has 1025 characters, and may have 1024"),
+        (
+            "name: bread\ndescription: " + "x" * 1025 + "\n",
+            "has 1025 characters, and may have 1024",
+        ),
         ("name: [bread\n", "its front matter is not YAML"),
         ("- name\n", "its front matter is not a mapping"),
         ("name: !!python/object:os.system bread\n", "is not YAML"),
     ],
 )
-def test_what_does_not_keep_to_the_format_is_told_at_the_declaration(tmp_path: Path, head: str, says: str) -> None:
+def test_what_does_not_keep_to_the_format_is_told_at_the_declaration(
+    tmp_path: Path, head: str, says: str
+) -> None:
     put(tmp_path / "s", "bread", head)
     with pytest.raises(DeclarationError, match=r"SKILL\.md") as caught:
         Skills(tmp_path / "s")
@@ -223,10 +258,12 @@ def test_windows_lines_and_further_keys_are_fine(tmp_path: Path) -> None:
     assert told(skills, skill="tea") == "Boil.\r\n---\r\nServe."
 
 
-# -- scripts -----------------------------------------------------------------------------------------------------------
+# -- scripts ---------------------------------------------------------------------------------------
 def test_without_a_runner_nothing_can_be_run(root: Path) -> None:
     said = told(Skills(root), skill="bread", file="scripts/weigh.py", run=True)
-    assert said.startswith("ArgumentsInvalid: arguments of 'skill' do not fit: run: Extra inputs are not permitted")
+    assert said.startswith(
+        "ArgumentsInvalid: arguments of 'skill' do not fit: run: Extra inputs are not permitted"
+    )
 
 
 def test_a_script_is_run_by_a_code_node_as_a_step_of_the_walk(root: Path) -> None:

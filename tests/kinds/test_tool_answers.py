@@ -58,7 +58,11 @@ for _ in range(5000):
         (b"text", True, '"text"'),
         (b"\xff\xfe", False, "answered with bytes, which cannot be written as JSON"),
         (["\ud800"], False, "which cannot be written as JSON"),
-        (ValueError("as a value"), False, "answered with ValueError, which cannot be written as JSON"),
+        (
+            ValueError("as a value"),
+            False,
+            "answered with ValueError, which cannot be written as JSON",
+        ),
         (object, False, "which cannot be written as JSON"),
         (CIRCLE, False, "which cannot be written as JSON"),
         (DEEP, False, "which cannot be written as JSON"),
@@ -66,7 +70,9 @@ for _ in range(5000):
     ],
     ids=lambda value: type(value).__name__,
 )
-def test_what_a_model_reads_of_an_answer(observed: bool, answer: Any, fine: bool, text: str) -> None:
+def test_what_a_model_reads_of_an_answer(
+    observed: bool, answer: Any, fine: bool, text: str
+) -> None:
     @tool
     async def give(n: int) -> Any:
         """Give."""
@@ -102,7 +108,9 @@ def test_an_answer_or_error_is_cut_where_the_tool_says_and_says_so(length: int) 
 
     told_of = told(give, '{"fail": false}').text
     assert (
-        told_of == "x" * length if length <= 10 else told_of.startswith("x" * 10 + f"\n[cut: the first 10 of {length}")
+        told_of == "x" * length
+        if length <= 10
+        else told_of.startswith("x" * 10 + f"\n[cut: the first 10 of {length}")
     )
     error = told(give, '{"fail": true}')
     assert not error.ok
@@ -126,7 +134,9 @@ def test_what_nobody_limits_is_limited_all_the_same_but_code_gets_all_of_it() ->
 
 @both_ways
 @pytest.mark.parametrize("answer", ["five", None, [1]])
-def test_an_answer_of_another_type_than_declared_is_the_tools_fault(observed: bool, answer: Any) -> None:
+def test_an_answer_of_another_type_than_declared_is_the_tools_fault(
+    observed: bool, answer: Any
+) -> None:
     @tool
     async def count(n: int) -> int:
         """Count."""
@@ -138,7 +148,7 @@ def test_an_answer_of_another_type_than_declared_is_the_tools_fault(observed: bo
     assert "'count' says it returns int and returned" in result.text
 
 
-# -- piece by piece ----------------------------------------------------------------------------------------------------
+# -- piece by piece --------------------------------------------------------------------------------
 def _plain_words(n: int) -> Iterator[str]:
     """Say."""
     for i in range(n):
@@ -191,7 +201,9 @@ def test_what_yields_is_told_as_it_comes_and_answers_with_the_whole(
     say = tool(name="say")(function)
     run, [result] = ask([say], calls("say", n=3), observed=observed)
     assert result.text == text
-    pieces = [e.piece for e in (heard(run) if observed else run.events) if isinstance(e, ToolPartial)]
+    pieces = [
+        e.piece for e in (heard(run) if observed else run.events) if isinstance(e, ToolPartial)
+    ]
     assert len(pieces) == (3 if observed else 0)
     assert walk(Graph("g", START >> say >> END), 3, observed=observed).output == whole
     assert told(say, '{"n": 0}', observed=observed).text == ("" if isinstance(whole, str) else "[]")
@@ -212,14 +224,16 @@ def test_a_generator_that_raises_or_is_too_slow_is_closed(observed: bool) -> Non
         finally:
             closed.append(how)
 
-    run, results = ask([say], both(calls("say", how="raise"), calls("say", how="hang")), observed=observed)
+    run, results = ask(
+        [say], both(calls("say", how="raise"), calls("say", how="hang")), observed=observed
+    )
     assert results[0].text == "ToolError: voice lost"
     assert results[1].text.startswith("NodeTimeout")
     assert sorted(closed) == ["hang", "raise"]
     assert isinstance(run.events[-1], RunEnded)
 
 
-# -- artifacts ---------------------------------------------------------------------------------------------------------
+# -- artifacts -------------------------------------------------------------------------------------
 @both_ways
 def test_artifacts_are_kept_by_content_from_however_deep(observed: bool) -> None:
     @tool
@@ -251,7 +265,11 @@ def test_artifacts_are_kept_by_content_from_however_deep(observed: bool) -> None
         ("deep.txt", "text", 7, ""),
         ("deep.json", "table", 9, ""),
     ]
-    assert [run.payload(a) for a in run.artifacts[:3]] == [b"<svg/>", "Grüße".encode(), b'{"a":[1]}']
+    assert [run.payload(a) for a in run.artifacts[:3]] == [
+        b"<svg/>",
+        "Grüße".encode(),
+        b'{"a":[1]}',
+    ]
     assert run.artifacts[0].digest == sha256(b"<svg/>").hexdigest() == run.artifacts[3].digest
     assert len(run.kept) == 3
     other, _ = ask([draw], calls("draw", title="x"))

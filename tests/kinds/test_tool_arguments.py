@@ -38,7 +38,13 @@ def test_what_is_no_object_is_told_so(written: str, words: str) -> None:
 
 @pytest.mark.parametrize(
     ("written", "text"),
-    [("bees", "bees"), ('"bees"', "bees"), ('{"query": "bees"}', "bees"), ("7", "7"), ("true", "true")],
+    [
+        ("bees", "bees"),
+        ('"bees"', "bees"),
+        ('{"query": "bees"}', "bees"),
+        ("7", "7"),
+        ("true", "true"),
+    ],
 )
 def test_of_an_only_argument_the_bare_value_will_do(written: str, text: str) -> None:
     @tool
@@ -63,8 +69,14 @@ def test_a_message_that_is_json_is_still_the_only_argument(observed: bool) -> No
         return await ctx.call(parse, text)
 
     for document in ('{"a": 1}', '{"text": "x"}', "[1]", '{"broken', ""):
-        assert walk(Graph("g", START >> parse >> END), document, observed=observed).output == f"<{document}>"
-        assert walk(Graph("g", START >> lead >> END), document, observed=observed).output == f"<{document}>"
+        assert (
+            walk(Graph("g", START >> parse >> END), document, observed=observed).output
+            == f"<{document}>"
+        )
+        assert (
+            walk(Graph("g", START >> lead >> END), document, observed=observed).output
+            == f"<{document}>"
+        )
 
 
 def test_code_calls_with_a_dict_a_model_the_only_argument_or_json() -> None:
@@ -94,7 +106,7 @@ def test_the_required_argument_takes_the_message_wherever_it_stands() -> None:
     assert walk(Graph("g", START >> find >> END), "bees").output == "bees 5"
 
 
-# -- the error is the result of that very call -------------------------------------------------------------------------
+# -- the error is the result of that very call -----------------------------------------------------
 @both_ways
 def test_wrong_calls_are_errors_of_their_own_and_the_others_are_unharmed(observed: bool) -> None:
     done: list[int] = []

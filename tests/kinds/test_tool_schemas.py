@@ -102,7 +102,11 @@ def test_every_type_is_in_the_schema_and_arrives_as_what_it_is(observed: bool) -
     assert shown["when"]["format"] == "date-time"
     assert shown["id"]["format"] == "uuid"
     assert shown["table"]["additionalProperties"]["items"] == {"type": "integer"}
-    assert (shown["among"]["minimum"], shown["among"]["maximum"], shown["among"]["default"]) == (1, 9, 5)
+    assert (shown["among"]["minimum"], shown["among"]["maximum"], shown["among"]["default"]) == (
+        1,
+        9,
+        5,
+    )
     assert shown["chosen"]["default"] == "red"
     schema = everything.spec.parameters
     assert schema["$defs"]["Colour"]["enum"] == ["red", "blue"]
@@ -137,7 +141,11 @@ def test_every_type_is_in_the_schema_and_arrives_as_what_it_is(observed: bool) -
         ("colour", "green", "colour: Input should be 'red' or 'blue'"),
         ("letter", "c", "letter: Input should be 'a' or 'b'"),
         ("either", [], "either.int: Input should be a valid integer"),
-        ("leaf", {"size": 1, "kids": [{"size": "big"}]}, "leaf.kids.0.size: Input should be a valid integer"),
+        (
+            "leaf",
+            {"size": 1, "kids": [{"size": "big"}]},
+            "leaf.kids.0.size: Input should be a valid integer",
+        ),
         ("point", {}, "point.x: Field required"),
         ("wishes", {"roof": 1}, "wishes.roof: Extra inputs are not permitted"),
         ("when", "soon", "when: Input should be a valid datetime"),
@@ -243,7 +251,10 @@ def test_a_fields_own_words_and_bounds_win_over_the_docstring() -> None:
     assert shown["c"] == {"description": "of the docstring.", "minimum": 3, "type": "integer"}
     assert set(pick.spec.parameters["required"]) == {"a", "c"}
     assert told(pick, '{"a": 1, "c": 3}').text == "1 5 3"
-    assert "b: Input should be greater than or equal to 1" in told(pick, '{"a": 1, "b": 0, "c": 3}').text
+    assert (
+        "b: Input should be greater than or equal to 1"
+        in told(pick, '{"a": 1, "b": 0, "c": 3}').text
+    )
 
 
 @tool
@@ -340,10 +351,17 @@ def test_the_context_is_no_argument_and_a_tool_without_arguments_has_an_empty_sc
         """Tell the time."""
         return ctx.node.name
 
-    assert now.spec.parameters == {"additionalProperties": False, "properties": {}, "type": "object"}
+    assert now.spec.parameters == {
+        "additionalProperties": False,
+        "properties": {},
+        "type": "object",
+    }
     for written in ("{}", "", "null"):
         assert told(now, written).text == "now"
-    assert "zone: Extra inputs are not permitted (it takes no arguments)" in told(now, '{"zone": 1}').text
+    assert (
+        "zone: Extra inputs are not permitted (it takes no arguments)"
+        in told(now, '{"zone": 1}').text
+    )
 
 
 def _hook(of: Callable[[], int]) -> str:
@@ -423,7 +441,10 @@ def test_a_bad_signature_does_not_build_and_says_why(function: Any, words: str) 
     [
         ({"output_limit": 0}, "output_limit=0 must be a number of characters"),
         ({"output_limit": True}, "output_limit=True"),
-        ({"effects": ["flies"]}, "'flies' is not an effect; there are: reads, writes, network, executes"),
+        (
+            {"effects": ["flies"]},
+            "'flies' is not an effect; there are: reads, writes, network, executes",
+        ),
         ({"timeout_s": 0}, "timeout_s=0 must be a positive"),
         ({"retry": "often"}, "must be a number of attempts or a Retry"),
         ({"cache": -1}, "cache=-1"),

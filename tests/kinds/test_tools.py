@@ -12,7 +12,19 @@ from typing import Any
 
 import pytest
 
-from graphflow import END, START, Agent, Context, Failure, Graph, Limits, Retry, ToolError, node, tool
+from graphflow import (
+    END,
+    START,
+    Agent,
+    Context,
+    Failure,
+    Graph,
+    Limits,
+    Retry,
+    ToolError,
+    node,
+    tool,
+)
 from graphflow.errors import NodeTimeout
 from graphflow.events import CallFailed, NodeAbandoned, NodeRetried
 from graphflow.testing import ScriptedModel, both, calls
@@ -24,7 +36,7 @@ pytestmark = pytest.mark.usefixtures("jumping_clock")
 both_ways = pytest.mark.parametrize("observed", [False, True])
 
 
-# -- several at once ---------------------------------------------------------------------------------------------------
+# -- several at once -------------------------------------------------------------------------------
 class Gauge:
     """How many run at a time, and what begins and ends when."""
 
@@ -46,7 +58,9 @@ class Gauge:
 
 @both_ways
 @pytest.mark.parametrize(("allowed", "most"), [(1, 1), (3, 3), (10, 6)])
-def test_the_calls_of_a_turn_run_at_once_but_no_more_than_allowed(observed: bool, allowed: int, most: int) -> None:
+def test_the_calls_of_a_turn_run_at_once_but_no_more_than_allowed(
+    observed: bool, allowed: int, most: int
+) -> None:
     gauge = Gauge()
 
     @tool
@@ -63,7 +77,9 @@ def test_the_calls_of_a_turn_run_at_once_but_no_more_than_allowed(observed: bool
 
 
 @both_ways
-def test_what_is_not_safe_beside_others_waits_for_those_before_and_holds_those_after(observed: bool) -> None:
+def test_what_is_not_safe_beside_others_waits_for_those_before_and_holds_those_after(
+    observed: bool,
+) -> None:
     gauge = Gauge()
 
     @tool
@@ -118,12 +134,16 @@ def test_two_agents_take_turns_with_what_is_not_safe(observed: bool, plain: bool
         *("done" for _ in range(4)),
         "end",
     )
-    assert walk(Graph("g", START >> boss >> END), "go", model=model, observed=observed).output == "end"
+    assert (
+        walk(Graph("g", START >> boss >> END), "go", model=model, observed=observed).output == "end"
+    )
     assert gauge.told == ["+x", "-x"] * 4
 
 
 @both_ways
-def test_plain_functions_leave_the_loop_to_others_and_see_the_callers_context(observed: bool) -> None:
+def test_plain_functions_leave_the_loop_to_others_and_see_the_callers_context(
+    observed: bool,
+) -> None:
     who = contextvars.ContextVar("who", default="nobody")
     loop_thread: list[int] = []
     met = threading.Barrier(4, timeout=60)
@@ -151,13 +171,15 @@ def test_plain_functions_leave_the_loop_to_others_and_see_the_callers_context(ob
 
     async def main() -> Any:
         who.set("ida")
-        return await Graph("g", START >> Agent("agent", input=str, tools=[block, come]) >> END).run("go", model=model)
+        return await Graph("g", START >> Agent("agent", input=str, tools=[block, come]) >> END).run(
+            "go", model=model
+        )
 
     asyncio.run(main())
     assert [r.text for r in model.requests[1].turns[-1].results] == ["ida"] * 4  # type: ignore[union-attr]
 
 
-# -- time --------------------------------------------------------------------------------------------------------------
+# -- time ------------------------------------------------------------------------------------------
 @both_ways
 def test_a_tool_that_takes_too_long_is_stopped_and_the_others_are_not(observed: bool) -> None:
     stopped: list[str] = []
@@ -177,7 +199,9 @@ def test_a_tool_that_takes_too_long_is_stopped_and_the_others_are_not(observed: 
         await asyncio.sleep(0.1)
         return "quick"
 
-    run, results = ask([hang, quick], both(calls("hang", n=1), calls("quick", n=1)), observed=observed)
+    run, results = ask(
+        [hang, quick], both(calls("hang", n=1), calls("quick", n=1)), observed=observed
+    )
     assert results[0].text == "NodeTimeout: node 'hang' took longer than its timeout_s=0.05"
     assert results[1].text == "quick"
     assert stopped == ["hang"]
@@ -198,7 +222,9 @@ def test_a_tool_that_answers_when_told_to_stop_is_too_late(observed: bool) -> No
     assert "took longer" in told(stubborn, '{"n": 1}', observed=observed).text
 
 
-def test_a_tool_that_will_not_stop_is_left_behind_and_said_to_be(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_tool_that_will_not_stop_is_left_behind_and_said_to_be(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr("graphflow.runtime.time_limits.GRACE_S", 0.05)
 
     async def main() -> Any:
@@ -291,14 +317,19 @@ def test_the_runs_deadline_stops_a_tool_without_a_limit_of_its_own() -> None:
 
     model = ScriptedModel(both(calls("hang", n=1), calls("hang", n=2)))
     run = walk(
-        Graph("g", START >> Agent("a", input=str, tools=[hang]) >> END), "go", model=model, limits=Limits(seconds=0.1)
+        Graph("g", START >> Agent("a", input=str, tools=[hang]) >> END),
+        "go",
+        model=model,
+        limits=Limits(seconds=0.1),
     )
     assert run.status == "limited"
     assert sorted(stopped) == [1, 2]
 
 
 @both_ways
-def test_a_tool_that_says_cancelled_without_being_told_to_is_an_error_result(observed: bool) -> None:
+def test_a_tool_that_says_cancelled_without_being_told_to_is_an_error_result(
+    observed: bool,
+) -> None:
     @tool
     async def odd(n: int) -> str:
         """Raise what only asyncio should."""
@@ -311,7 +342,9 @@ def test_a_tool_that_says_cancelled_without_being_told_to_is_an_error_result(obs
 
 @pytest.mark.parametrize("plain", [True, False])
 @pytest.mark.parametrize("handled", [True, False])
-def test_a_task_group_that_fails_in_a_node_is_not_a_wish_to_stop(plain: bool, handled: bool) -> None:
+def test_a_task_group_that_fails_in_a_node_is_not_a_wish_to_stop(
+    plain: bool, handled: bool
+) -> None:
     """Before Python 3.13 a `TaskGroup` leaves its own request to cancel behind in the task that walks."""
 
     async def bad() -> None:
@@ -354,13 +387,16 @@ def test_a_task_group_that_fails_in_a_node_is_not_a_wish_to_stop(plain: bool, ha
     assert model.requests[1].turns[-1].results[0].ok is handled  # type: ignore[union-attr]
 
 
-# -- again -------------------------------------------------------------------------------------------------------------
+# -- again -----------------------------------------------------------------------------------------
 @both_ways
 @pytest.mark.parametrize(
-    "options", [{}, {"timeout_s": 20}, {"concurrency_safe": False}, {"effects": ["writes"]}, {"cache": True}]
+    "options",
+    [{}, {"timeout_s": 20}, {"concurrency_safe": False}, {"effects": ["writes"]}, {"cache": True}],
 )
 @pytest.mark.parametrize("own", [False, True], ids=["of the node", "of the tool"])
-def test_a_call_is_tried_again_under_one_name_and_charged_once(observed: bool, options: Any, own: bool) -> None:
+def test_a_call_is_tried_again_under_one_name_and_charged_once(
+    observed: bool, options: Any, own: bool
+) -> None:
     retry = Retry(attempts=3, wait_s=0.001)
     keys: list[str] = []
 
@@ -471,7 +507,12 @@ def test_the_key_differs_between_calls_at_once_agents_and_runs() -> None:
     boss = Agent("boss", input=str, tools=[note], sub_agents=[clerk])
     for _ in range(2):
         model = ScriptedModel(
-            both(calls("note", n=1), calls("note", n=1), calls("clerk", input="x"), calls("clerk", input="y")),
+            both(
+                calls("note", n=1),
+                calls("note", n=1),
+                calls("clerk", input="x"),
+                calls("clerk", input="y"),
+            ),
             calls("note", n=1, when="x"),
             calls("note", n=1, when="y"),
             "c",

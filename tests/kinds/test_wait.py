@@ -52,7 +52,9 @@ def test_a_timeout_is_a_positive_number_of_seconds(seconds: Any) -> None:
 
 
 @pytest.mark.usefixtures("jumping_clock")
-def test_where_nobody_can_wait_a_wait_sleeps_and_sends_on_what_it_was_given(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_where_nobody_can_wait_a_wait_sleeps_and_sends_on_what_it_was_given(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     import asyncio
     import time
 
@@ -67,7 +69,11 @@ def test_where_nobody_can_wait_a_wait_sleeps_and_sends_on_what_it_was_given(monk
 def test_what_is_over_is_not_waited_for() -> None:
     past = datetime.now(UTC) - timedelta(days=1)
     graph = Graph(
-        "g", START >> Wait("pause", until=past, input=Msg) >> Wait("again", until=lambda m: past, input=Msg) >> END
+        "g",
+        START
+        >> Wait("pause", until=past, input=Msg)
+        >> Wait("again", until=lambda m: past, input=Msg)
+        >> END,
     )
     assert walk(graph, Msg(n=1)).output == Msg(n=1)
 
@@ -127,7 +133,9 @@ def shop(tmp_path: Path) -> Path:
     return file
 
 
-def test_a_file_declares_what_waits_and_what_is_written_is_read_again(shop: Path, tmp_path: Path) -> None:
+def test_a_file_declares_what_waits_and_what_is_written_is_read_again(
+    shop: Path, tmp_path: Path
+) -> None:
     graph = load_graph(shop, Graph)
     nodes: dict[str, Any] = {node.name: node for node in graph.nodes}
     assert nodes["pause"].seconds == 60

@@ -29,7 +29,9 @@ class Served:
 Answer = Callable[[BaseHTTPRequestHandler], None]
 
 
-def text(body: str | bytes, kind: str = "text/plain; charset=utf-8", status: int = 200, **headers: str) -> Answer:
+def text(
+    body: str | bytes, kind: str = "text/plain; charset=utf-8", status: int = 200, **headers: str
+) -> Answer:
     """An answer of one body."""
 
     def answer(handler: BaseHTTPRequestHandler) -> None:
@@ -52,7 +54,9 @@ def served(pages: dict[str, Answer]) -> Iterator[Served]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             length = int(self.headers.get("Content-Length") or 0)
-            about.requests.append((self.command, self.path, dict(self.headers), self.rfile.read(length)))
+            about.requests.append(
+                (self.command, self.path, dict(self.headers), self.rfile.read(length))
+            )
             try:
                 pages.get(self.path.split("?")[0], text("not here", status=404))(self)
             except (BrokenPipeError, ConnectionResetError):
@@ -65,7 +69,9 @@ def served(pages: dict[str, Answer]) -> Iterator[Served]:
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
     about = Served(server.server_address[1])
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
+    thread = threading.Thread(
+        target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True
+    )
     thread.start()
     try:
         yield about

@@ -144,11 +144,14 @@ def test_more_digits_than_allowed_are_refused() -> None:
 
 
 numbers = st.one_of(
-    st.integers(0, 10**6).map(str), st.decimals(0, 1000, places=3, allow_nan=False).map(lambda d: format(d, "f"))
+    st.integers(0, 10**6).map(str),
+    st.decimals(0, 1000, places=3, allow_nan=False).map(lambda d: format(d, "f")),
 )
 sums = st.recursive(
     numbers,
-    lambda inner: st.tuples(inner, st.sampled_from("+-*/"), inner).map(lambda t: f"({t[0]} {t[1]} {t[2]})"),
+    lambda inner: st.tuples(inner, st.sampled_from("+-*/"), inner).map(
+        lambda t: f"({t[0]} {t[1]} {t[2]})"
+    ),
     max_leaves=12,
 )
 
@@ -161,8 +164,15 @@ def fraction_of(expression: str) -> Fraction:
     for place, char in enumerate(expression):
         depth += (char == "(") - (char == ")")
         if depth == 1 and char in "+-*/" and expression[place - 1] == " ":
-            one, other = fraction_of(expression[1 : place - 1]), fraction_of(expression[place + 2 : -1])
-            return {"+": one + other, "-": one - other, "*": one * other}[char] if char != "/" else one / other
+            one, other = (
+                fraction_of(expression[1 : place - 1]),
+                fraction_of(expression[place + 2 : -1]),
+            )
+            return (
+                {"+": one + other, "-": one - other, "*": one * other}[char]
+                if char != "/"
+                else one / other
+            )
     raise AssertionError(expression)
 
 

@@ -24,7 +24,9 @@ def test_a_model_asks_for_the_day_in_two_places() -> None:
         "week": 53,
         "zone": "UTC",
     }
-    assert json.loads(asked(TOOLS, "now", zone="Asia/Tokyo")[1])["iso"] == "2027-01-01T08:30:00+09:00"
+    assert (
+        json.loads(asked(TOOLS, "now", zone="Asia/Tokyo")[1])["iso"] == "2027-01-01T08:30:00+09:00"
+    )
     ok, text = asked(TOOLS, "now", zone="Mars")
     assert (ok, "no zone 'Mars'" in text) == (False, True)
 
@@ -81,8 +83,12 @@ def test_what_lies_between() -> None:
 
 def test_elsewhere() -> None:
     convert = named(dates(zone="America/New_York"))["convert_zone"]
-    assert use(convert, when="2026-07-01T09:00", to="Europe/Paris").iso == "2026-07-01T15:00:00+02:00"
-    assert use(convert, when="2026-07-01T09:00Z", to="Asia/Kolkata").iso == "2026-07-01T14:30:00+05:30"
+    assert (
+        use(convert, when="2026-07-01T09:00", to="Europe/Paris").iso == "2026-07-01T15:00:00+02:00"
+    )
+    assert (
+        use(convert, when="2026-07-01T09:00Z", to="Asia/Kolkata").iso == "2026-07-01T14:30:00+05:30"
+    )
     assert "no time" in refusal(convert, when="2026-07-01", to="UTC")
     assert refusal(convert, when="9999-12-31T23:59", to="Asia/Tokyo")
     with pytest.raises(DeclarationError, match="no zone"):

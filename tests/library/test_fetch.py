@@ -43,7 +43,16 @@ def test_a_server_of_ones_own_network_is_not_asked_unless_it_is_named() -> None:
         ok, told = asked(fetch(), "fetch", url=server.url)
         assert not ok
         assert "127.0.0.1, which is not in the open internet" in told
-        for name in ("localhost", "0x7f.1", "2130706433", "127.1", "[::ffff:127.0.0.1]", "[::1]", "0.0.0.0", "0"):
+        for name in (
+            "localhost",
+            "0x7f.1",
+            "2130706433",
+            "127.1",
+            "[::ffff:127.0.0.1]",
+            "[::1]",
+            "0.0.0.0",
+            "0",
+        ):
             assert refusal(fetch(), url=f"http://{name}:{server.port}/")
         assert "not in the open" in refusal(fetch(allow_private=["127.0.0.1:1"]), url=server.url)
         assert server.requests == []
@@ -87,7 +96,9 @@ def test_addresses_that_are_not_in_the_open(address: str) -> None:
     assert not in_the_open(address)
 
 
-@pytest.mark.parametrize("address", ["8.8.8.8", "93.184.216.34", "2606:4700::1111", "2a00:1450:4001::1"])
+@pytest.mark.parametrize(
+    "address", ["8.8.8.8", "93.184.216.34", "2606:4700::1111", "2a00:1450:4001::1"]
+)
 def test_addresses_that_are(address: str) -> None:
     assert in_the_open(address)
 
@@ -112,7 +123,9 @@ def test_a_name_that_changes_its_address_after_the_check_is_not_followed() -> No
         url = web.checked(f"http://evil.test:{server.port}/")
         assert asyncio.run(web.addresses(url)) == ["192.0.32.8"]
         resolve = names(evil_test=["127.0.0.1", "192.0.32.8"])
-        assert "not in the open" in refusal(fetch(resolve=resolve), url=f"http://evil.test:{server.port}/")
+        assert "not in the open" in refusal(
+            fetch(resolve=resolve), url=f"http://evil.test:{server.port}/"
+        )
         assert resolve.asked == ["evil.test"]
         assert server.requests == []
 
@@ -133,7 +146,11 @@ def test_tls_asks_for_the_name_not_for_the_address() -> None:
     context.sni_callback = lambda _socket, name, _context: heard.append(str(name))
 
     def answer(server: socket.socket) -> None:
-        with contextlib.suppress(OSError), server.accept()[0] as met, context.wrap_socket(met, server_side=True):
+        with (
+            contextlib.suppress(OSError),
+            server.accept()[0] as met,
+            context.wrap_socket(met, server_side=True),
+        ):
             pass
 
     with socket.create_server(("127.0.0.1", 0)) as server:
@@ -268,7 +285,9 @@ def test_an_endless_answer_is_cut_and_a_slow_one_is_given_up() -> None:
     with served({"/": endless, "/slow": slow}) as server:
         answer = use(fetch(allow_private=server.here, most_bytes=100_000), url=server.url)
         assert (len(answer.text), answer.cut) == (100_000, True)
-        assert "within 0.3 s" in refusal(fetch(allow_private=server.here, seconds=0.3), url=f"{server.url}/slow")
+        assert "within 0.3 s" in refusal(
+            fetch(allow_private=server.here, seconds=0.3), url=f"{server.url}/slow"
+        )
         assert not over.is_set()
         over.set()
 
@@ -315,7 +334,17 @@ def test_what_is_no_text_is_refused_and_odd_charsets_do_no_harm() -> None:
 
 
 @pytest.mark.parametrize(
-    "charset", ["punycode", "idna", "utf-7", "unicode_escape", "raw_unicode_escape", "rot13", "hex", "x" * 999]
+    "charset",
+    [
+        "punycode",
+        "idna",
+        "utf-7",
+        "unicode_escape",
+        "raw_unicode_escape",
+        "rot13",
+        "hex",
+        "x" * 999,
+    ],
 )
 def test_a_charset_that_no_page_has_is_read_as_utf8(charset: str) -> None:
     """Python decodes punycode in quadratic time: two megabytes would take hours, on the event loop."""
@@ -327,10 +356,13 @@ def test_a_charset_that_no_page_has_is_read_as_utf8(charset: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "charset", ["utf-16", "shift_jis", "EUC-KR", "gb18030", "windows-1251", "koi8-r", "Big5", "macintosh"]
+    "charset",
+    ["utf-16", "shift_jis", "EUC-KR", "gb18030", "windows-1251", "koi8-r", "Big5", "macintosh"],
 )
 def test_a_charset_of_pages_is_read(charset: str) -> None:
-    said = {"macintosh": "été", "windows-1251": "чай", "koi8-r": "чай", "EUC-KR": "차"}.get(charset, "茶")
+    said = {"macintosh": "été", "windows-1251": "чай", "koi8-r": "чай", "EUC-KR": "차"}.get(
+        charset, "茶"
+    )
     with served({"/": text(said.encode(charset), kind=f"text/plain; charset={charset}")}) as server:
         assert use(fetch(allow_private=server.here), url=server.url).text == said
 
@@ -338,7 +370,9 @@ def test_a_charset_of_pages_is_read(charset: str) -> None:
 def test_a_server_that_is_not_there_or_breaks_off_is_told() -> None:
     with served({}) as server:
         port = server.port
-    assert "cannot be reached" in refusal(fetch(allow_private=[f"127.0.0.1:{port}"]), url=f"http://127.0.0.1:{port}/")
+    assert "cannot be reached" in refusal(
+        fetch(allow_private=[f"127.0.0.1:{port}"]), url=f"http://127.0.0.1:{port}/"
+    )
 
     async def nowhere(host: str, port: int) -> list[str]:
         raise OSError("Name or service not known")
@@ -357,7 +391,9 @@ def test_a_server_that_is_not_there_or_breaks_off_is_told() -> None:
 
 
 def test_a_model_posts_and_a_redirect_is_told_not_followed() -> None:
-    with served({"/": text("made", status=201), "/r": text("", status=307, Location="/")}) as server:
+    with served(
+        {"/": text("made", status=201), "/r": text("", status=307, Location="/")}
+    ) as server:
         tool = post(["127.0.0.1"], allow_private=server.here)
         assert tool.effects == {"network", "writes"}
         assert asked(tool, "post", url=server.url, body='{"a": 1}')[0]
@@ -369,6 +405,10 @@ def test_a_model_posts_and_a_redirect_is_told_not_followed() -> None:
 
 
 def test_lists_that_are_texts_are_mistakes_of_the_declaration() -> None:
-    for wrong in ({"hosts": "example.com"}, {"allow_private": "127.0.0.1:80"}, {"allow_private": ["localhost"]}):
+    for wrong in (
+        {"hosts": "example.com"},
+        {"allow_private": "127.0.0.1:80"},
+        {"allow_private": ["localhost"]},
+    ):
         with pytest.raises(DeclarationError):
             fetch(**wrong)  # type: ignore[arg-type]

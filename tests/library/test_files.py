@@ -41,14 +41,20 @@ def tools(root: Path, **options: Any) -> dict[str, Any]:
     return named(files(root, write=True, **options))
 
 
-# -- in a walk ---------------------------------------------------------------------------------------------------------
+# -- in a walk -------------------------------------------------------------------------------------
 def test_a_model_reads_writes_and_edits(root: Path) -> None:
     have = files(root, write=True)
     assert asked(have, "read_file", path="a.txt") == (True, "1\tone\n2\ttwo\n3\tthree")
-    assert asked(have, "edit_file", path="a.txt", old="two", new="2") == (True, "a.txt: replaced 1 at line 2")
+    assert asked(have, "edit_file", path="a.txt", old="two", new="2") == (
+        True,
+        "a.txt: replaced 1 at line 2",
+    )
     assert asked(have, "write_file", path="new/c.txt", content="hello")[0]
     assert (root / "new" / "c.txt").read_text() == "hello"
-    assert asked(have, "list_files", recursive=True, pattern="*.txt") == (True, "a.txt  12\nnew/c.txt  5")
+    assert asked(have, "list_files", recursive=True, pattern="*.txt") == (
+        True,
+        "a.txt  12\nnew/c.txt  5",
+    )
     assert asked(have, "grep_files", pattern="ret.rn") == (True, "sub/b.py:2:     return 2")
 
 
@@ -68,7 +74,10 @@ def test_without_write_nothing_can_be_written(root: Path) -> None:
     assert set(named(files(root))) == {"read_file", "list_files", "grep_files"}
     assert all(tool.effects == {"reads"} for tool in files(root))
     refused = Policy(effects=["reads"]).refuses
-    assert [t.name for t in files(root, write=True) if refused(t.name, t.effects)] == ["write_file", "edit_file"]
+    assert [t.name for t in files(root, write=True) if refused(t.name, t.effects)] == [
+        "write_file",
+        "edit_file",
+    ]
 
 
 def test_a_root_that_is_no_folder_is_a_mistake_of_the_declaration(root: Path) -> None:
@@ -77,7 +86,7 @@ def test_a_root_that_is_no_folder_is_a_mistake_of_the_declaration(root: Path) ->
             files(wrong)
 
 
-# -- nothing outside ---------------------------------------------------------------------------------------------------
+# -- nothing outside -------------------------------------------------------------------------------
 @pytest.mark.parametrize(
     "path",
     [
@@ -102,7 +111,9 @@ def test_a_root_that_is_no_folder_is_a_mistake_of_the_declaration(root: Path) ->
         "loop",
     ],
 )
-def test_paths_that_are_refused_for_reading_and_for_writing(root: Path, path: str, monkeypatch: Any) -> None:
+def test_paths_that_are_refused_for_reading_and_for_writing(
+    root: Path, path: str, monkeypatch: Any
+) -> None:
     (root / "link.txt").symlink_to(root.parent / "out" / "secret.txt")
     (root / "links").symlink_to(root.parent / "out")
     (root / "sub" / "up").symlink_to("../..")
@@ -154,7 +165,8 @@ def test_a_folder_that_becomes_a_link_in_the_middle_of_it_leads_nowhere(root: Pa
                 try:
                     os.rename(root / real, root / "d")
                     os.rename(root / "d", root / real)
-                except OSError:  # a write made a folder `d` of its own in the moment that there was none
+                # A write made a folder `d` of its own in the moment that there was none.
+                except OSError:
                     shutil.rmtree(root / "d", ignore_errors=True)
 
     thread = threading.Thread(target=swap)
@@ -164,7 +176,9 @@ def test_a_folder_that_becomes_a_link_in_the_middle_of_it_leads_nowhere(root: Pa
         for number in range(1500):
             for call in (
                 lambda: have["read_file"].function("d/secret.txt"),
-                lambda n=number: have["write_file"].function("d/new.txt", str(n)) if n % 10 == 0 else "",
+                lambda n=number: (
+                    have["write_file"].function("d/new.txt", str(n)) if n % 10 == 0 else ""
+                ),
             ):
                 try:
                     seen.add(call()[:8])
@@ -178,11 +192,19 @@ def test_a_folder_that_becomes_a_link_in_the_middle_of_it_leads_nowhere(root: Pa
 
 
 names = st.sampled_from(["a", "b", "c", "..", ".", "", "s", "out", "secret.txt", ".git", "a.txt"])
-paths = st.builds(lambda top, parts: top + "/".join(parts), st.sampled_from(["", "", "/"]), st.lists(names, max_size=5))
-inner = st.lists(st.sampled_from(["a", "b", "c", "s", "a.txt"]), min_size=1, max_size=3).map("/".join)
+paths = st.builds(
+    lambda top, parts: top + "/".join(parts),
+    st.sampled_from(["", "", "/"]),
+    st.lists(names, max_size=5),
+)
+inner = st.lists(st.sampled_from(["a", "b", "c", "s", "a.txt"]), min_size=1, max_size=3).map(
+    "/".join
+)
 things = st.lists(
     st.tuples(
-        inner, st.sampled_from(["folder", "file", "link", "fifo"]), st.sampled_from(["..", "../..", "../out", "/", "a"])
+        inner,
+        st.sampled_from(["folder", "file", "link", "fifo"]),
+        st.sampled_from(["..", "../..", "../out", "/", "a"]),
     ),
     max_size=8,
 )
@@ -201,7 +223,9 @@ def snapshot(folder: Path) -> dict[str, Any]:
 
 @settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(things, st.lists(paths, min_size=1, max_size=4))
-def test_nothing_outside_is_ever_read_or_written(tree: list[tuple[str, str, str]], tried: list[str]) -> None:
+def test_nothing_outside_is_ever_read_or_written(
+    tree: list[tuple[str, str, str]], tried: list[str]
+) -> None:
     with tempfile.TemporaryDirectory() as folder:
         top = Path(folder)
         for each in ("out", "in"):
@@ -234,7 +258,9 @@ def test_nothing_outside_is_ever_read_or_written(tree: list[tuple[str, str, str]
                 attempt(have["write_file"], path, "written"),
                 attempt(have["edit_file"], path, SECRET, "gone"),
             ]
-            assert not any(f"{SECRET}\n" in f"{text}\n" and "no line" not in text for text in told[:2])
+            assert not any(
+                f"{SECRET}\n" in f"{text}\n" and "no line" not in text for text in told[:2]
+            )
             assert ":1:" not in told[2]
         assert snapshot(top / "out") == outside
         assert {p.name for p in top.iterdir()} == {"in", "out"}
@@ -248,7 +274,7 @@ def attempt(tool: Any, *arguments: Any, **named_: Any) -> str:
         return str(error)
 
 
-# -- reading -----------------------------------------------------------------------------------------------------------
+# -- reading ---------------------------------------------------------------------------------------
 def test_a_range_of_lines_says_what_it_is_of(root: Path) -> None:
     read = tools(root)["read_file"]
     assert use(read, path="a.txt", start=2, lines=1) == "2\ttwo\n[lines 2 to 2 of 3]"
@@ -294,7 +320,9 @@ def test_a_long_listing_is_cut_and_says_so(root: Path) -> None:
     assert "nothing like" in use(tools(root)["list_files"], pattern="*.rs")
 
 
-def test_a_tree_that_is_too_large_is_refused_not_waited_for(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_tree_that_is_too_large_is_refused_not_waited_for(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(module, "MAX_ENTRIES", 2)
     assert "too much" in refusal(tools(root)["list_files"], recursive=True)
 
@@ -302,10 +330,16 @@ def test_a_tree_that_is_too_large_is_refused_not_waited_for(root: Path, monkeypa
 def test_names_that_are_no_utf8_or_have_newlines_cannot_pretend(root: Path) -> None:
     Path(os.fsdecode(os.fsencode(root) + b"/bad\xff")).write_text("x")
     (root / "a\nb").write_text("x")
-    assert asked(files(root), "list_files")[1].splitlines()[:3] == ["a\\x0ab  1", "a.txt  14", "bad\\xff  1"]
+    assert asked(files(root), "list_files")[1].splitlines()[:3] == [
+        "a\\x0ab  1",
+        "a.txt  14",
+        "bad\\xff  1",
+    ]
 
 
-def test_a_search_is_cut_and_a_pattern_that_never_ends_is_stopped(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_search_is_cut_and_a_pattern_that_never_ends_is_stopped(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(module, "MATCHING_S", 0.5)
     grep = tools(root)["grep_files"]
     assert "first 1 lines" in use(grep, pattern="t", most=1)
@@ -317,7 +351,7 @@ def test_a_search_is_cut_and_a_pattern_that_never_ends_is_stopped(root: Path, mo
     assert "took longer than 0.5 s" in text
 
 
-# -- writing -----------------------------------------------------------------------------------------------------------
+# -- writing ---------------------------------------------------------------------------------------
 def test_a_write_keeps_the_mode_and_leaves_nothing_beside(root: Path) -> None:
     os.chmod(root / "a.txt", 0o751)
     use(tools(root)["write_file"], path="a.txt", content="new")
@@ -325,7 +359,9 @@ def test_a_write_keeps_the_mode_and_leaves_nothing_beside(root: Path) -> None:
     assert sorted(os.listdir(root)) == ["a.txt", "sub"]
 
 
-def test_a_write_that_fails_leaves_the_old_file_and_nothing_beside(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_write_that_fails_leaves_the_old_file_and_nothing_beside(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def full(*_: Any, **__: Any) -> None:
         raise OSError(28, "No space left on device")
 
@@ -424,7 +460,10 @@ def test_an_edit_is_exact_or_changes_nothing(text: str, old: str, new: str) -> N
         places = [i for i in range(len(text)) if text.startswith(old, i)]
         told = attempt(tools(Path(folder))["edit_file"], "f", old, new)
         if len(places) == 1:
-            assert path.read_bytes() == (text[: places[0]] + new + text[places[0] + len(old) :]).encode()
+            assert (
+                path.read_bytes()
+                == (text[: places[0]] + new + text[places[0] + len(old) :]).encode()
+            )
         else:
             assert path.read_bytes() == text.encode()
             assert "times" in told or "does not have" in told

@@ -14,7 +14,9 @@ from nodes._support.wording import tokens
 from nodes.tools.search_documents import _sentences
 
 ROOT = Path(__file__).resolve().parents[2]
-DOCUMENTS = sorted([*(ROOT / "graphs/shop/docs").glob("*.md"), *(ROOT / "tests/data/museum").glob("*.md")])
+DOCUMENTS = sorted(
+    [*(ROOT / "graphs/shop/docs").glob("*.md"), *(ROOT / "tests/data/museum").glob("*.md")]
+)
 FACTS = [sentence for path in DOCUMENTS for sentence in _sentences(path)]
 
 INSIDE = "Delivery inside the country costs 4 euros and takes two days."
@@ -40,7 +42,10 @@ def holds(sentence: str, *facts: str) -> bool:
         (INSIDE, "Yes, delivery inside the country costs 4 euros and takes two days."),
         (STORM, "Your woollen blanket is delayed by a storm and will arrive on 14 May."),
         (STORM, "Order 1204 is delayed by a storm and arrives on May 14th."),
-        (STORM, "The order 1204 (woollen blanket) is delayed by a storm, and arrives on the 14th of May."),
+        (
+            STORM,
+            "The order 1204 (woollen blanket) is delayed by a storm, and arrives on the 14th of May.",
+        ),
         (HOURS, "No, the shop is open from 9 to 18 on weekdays and from 10 to 14 on Saturdays."),
         (HOURS, "The shop is open from 9-18 on weekdays and from 10-14 on Saturdays."),
         (EGGS, "Six eggs and a loaf of bread cost €4.60."),
@@ -90,7 +95,10 @@ def test_the_fact_in_other_spelling_holds(fact: str, sentence: str) -> None:
         ("We are closed on Sundays.", "We are not closed on Sundays."),
         ("We are closed on Sundays.", "No, we aren't closed on Sundays."),
         ("Food cannot be returned.", "Food can be returned."),
-        ("Gift cards are sold from 10 euros and never expire.", "Gift cards are sold from 10 euros and expire."),
+        (
+            "Gift cards are sold from 10 euros and never expire.",
+            "Gift cards are sold from 10 euros and expire.",
+        ),
         ("No dogs are allowed.", "Dogs are allowed."),
         ("Dogs are allowed.", "No dogs are allowed."),
         ("Never mix bleach and acid.", "Never mix bleach."),
@@ -100,7 +108,10 @@ def test_the_fact_in_other_spelling_holds(fact: str, sentence: str) -> None:
         (FREE, "Orders below 60 euros are delivered free of charge."),
         (PHOTO, "Broken goods are replaced for free."),
         (PHOTO, "Goods are replaced for free if you send us a photo."),
-        ("You can change it until the parcel is packed.", "You can change it after the parcel is packed."),
+        (
+            "You can change it until the parcel is packed.",
+            "You can change it after the parcel is packed.",
+        ),
         ("Knives are sharpened for 3 euros each.", "Knives are sharpened for 3 euros."),
         ("Delivery takes 2 days and 5 days on islands.", "Delivery takes 2 days."),
         ("A ticket is free and only for members.", "A ticket is free."),
@@ -157,7 +168,12 @@ def test_no_fact_survives_a_word_taken_out_put_in_or_changed() -> None:
 
 def test_no_fact_survives_another_number_or_unit() -> None:
     for fact in FACTS:
-        for old, new in [("euros", "dollars"), ("euro", "dollar"), ("days", "weeks"), ("years", "months")]:
+        for old, new in [
+            ("euros", "dollars"),
+            ("euro", "dollar"),
+            ("days", "weeks"),
+            ("years", "months"),
+        ]:
             bent = fact.replace(old, new)
             assert bent == fact or not holds(bent, *FACTS), bent
         for digit in range(10):
@@ -194,7 +210,11 @@ def test_a_fact_that_was_the_answer_to_another_question_loses_its_yes(tmp_path: 
     [fact] = _sentences(tmp_path / "faq.md")
     assert fact == "Dogs are welcome in the shop. It is open daily."
     [verdict] = verdicts("No, dogs are welcome.", ["Yes, dogs are welcome."])
-    assert (verdict.sentence, verdict.fact, verdict.holds) == ("Dogs are welcome.", "Dogs are welcome.", True)
+    assert (verdict.sentence, verdict.fact, verdict.holds) == (
+        "Dogs are welcome.",
+        "Dogs are welcome.",
+        True,
+    )
 
 
 @pytest.mark.parametrize(

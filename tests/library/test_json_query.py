@@ -17,10 +17,32 @@ from tests.library.using import asked, refusal, use
 STORE = {
     "store": {
         "book": [
-            {"category": "reference", "author": "Nigel Rees", "title": "Sayings of the Century", "price": 8.95},
-            {"category": "fiction", "author": "Evelyn Waugh", "title": "Sword of Honour", "price": 12.99},
-            {"category": "fiction", "author": "Herman Melville", "title": "Moby Dick", "isbn": "0-553", "price": 8.99},
-            {"category": "fiction", "author": "J. R. R. Tolkien", "title": "The Lord", "isbn": "0-395", "price": 22.99},
+            {
+                "category": "reference",
+                "author": "Nigel Rees",
+                "title": "Sayings of the Century",
+                "price": 8.95,
+            },
+            {
+                "category": "fiction",
+                "author": "Evelyn Waugh",
+                "title": "Sword of Honour",
+                "price": 12.99,
+            },
+            {
+                "category": "fiction",
+                "author": "Herman Melville",
+                "title": "Moby Dick",
+                "isbn": "0-553",
+                "price": 8.99,
+            },
+            {
+                "category": "fiction",
+                "author": "J. R. R. Tolkien",
+                "title": "The Lord",
+                "isbn": "0-395",
+                "price": 22.99,
+            },
         ],
         "bicycle": {"color": "red", "price": 399},
     }
@@ -33,7 +55,12 @@ def values(document: Any, path: str) -> list[Any]:
 
 
 def test_a_model_takes_values_out() -> None:
-    ok, text = asked(query_json, "query_json", document=json.dumps(STORE), path="$.store.book[?@.price < 10].title")
+    ok, text = asked(
+        query_json,
+        "query_json",
+        document=json.dumps(STORE),
+        path="$.store.book[?@.price < 10].title",
+    )
     assert ok
     assert json.loads(text) == {
         "matches": [
@@ -125,7 +152,13 @@ def test_wrong_paths_say_where(path: str) -> None:
 
 @pytest.mark.parametrize(
     "path",
-    ["$..*..*..*", "$..[?@..[?@..[?@..a]]]", "$[*,*,*,*,*,*]..[*,*,*]..*", "$..[?@..* && @..a]", "$" + "..*" * 100],
+    [
+        "$..*..*..*",
+        "$..[?@..[?@..[?@..a]]]",
+        "$[*,*,*,*,*,*]..[*,*,*]..*",
+        "$..[?@..* && @..a]",
+        "$" + "..*" * 100,
+    ],
 )
 def test_no_query_takes_long(path: str) -> None:
     document: Any = {"x": [[list(range(10))] * 10] * 10}
@@ -173,10 +206,12 @@ def test_what_is_no_json_or_too_deep_is_told() -> None:
     assert ([m.value for m in many.matches], many.cut) == ([0, 1, 2], True)
 
 
-# -- the oracle --------------------------------------------------------------------------------------------------------
+# -- the oracle ------------------------------------------------------------------------------------
 documents = st.recursive(
     st.none() | st.booleans() | st.integers(-3, 3) | st.sampled_from(["a", "b", ""]),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from("abc"), inner, max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from("abc"), inner, max_size=3)
+    ),
     max_leaves=15,
 )
 steps = st.one_of(
@@ -223,14 +258,21 @@ def everything(value: Any) -> list[Any]:
 
 
 @settings(max_examples=300, deadline=None)
-@given(documents, st.lists(st.tuples(st.booleans(), st.lists(steps, min_size=1, max_size=2)), max_size=3))
+@given(
+    documents,
+    st.lists(st.tuples(st.booleans(), st.lists(steps, min_size=1, max_size=2)), max_size=3),
+)
 def test_it_agrees_with_a_naive_reading(document: Any, path: list[tuple[bool, list[Any]]]) -> None:
     text, wanted = "$", [document]
     for below, selectors in path:
-        text += (".." if below else "") + "[" + ", ".join(written(*each) for each in selectors) + "]"
+        text += (
+            (".." if below else "") + "[" + ", ".join(written(*each) for each in selectors) + "]"
+        )
         starts = [each for start in wanted for each in (everything(start) if below else [start])]
         wanted = [found for start in starts for each in selectors for found in step(start, *each)]
     found = list(query(document, text))
     assert [json.dumps(value) for _, value in found] == [json.dumps(value) for value in wanted]
     for place, value in found[:20]:
-        assert [json.dumps(each) for each in values(document, normalized(place))] == [json.dumps(value)]
+        assert [json.dumps(each) for each in values(document, normalized(place))] == [
+            json.dumps(value)
+        ]

@@ -93,7 +93,10 @@ def test_a_model_reads_a_page() -> None:
         ("&#0;&#xD800;&#99999999;&lt", "\ufffd\ufffd\ufffd<"),
         (f"&#{'9' * 5000};&#x{'f' * 5000}&#65;", "\ufffd\ufffdA"),
         (f"<img alt='&#{'9' * 5000};'>", "[image: \ufffd]"),
-        ("<a href=http://a.test>x<a href=http://b.test>y</a>z</a>", "[x](http://a.test)[y](http://b.test)z"),
+        (
+            "<a href=http://a.test>x<a href=http://b.test>y</a>z</a>",
+            "[x](http://a.test)[y](http://b.test)z",
+        ),
         ("<td>loose</td>", "loose"),
         ("<nav>a<nav>b</nav>c</nav>d", "d"),
         ('<p title="a > b">x', "x"),
@@ -170,7 +173,9 @@ def test_a_page_is_read_beside_the_loop(monkeypatch: pytest.MonkeyPatch) -> None
         ok, _ = asked(page(allow_private=server.here), "read_page", url=server.url)
     assert ok
     assert where
-    assert where != [threading.get_ident()], "a large page takes a second: the loop has other walks to serve"
+    assert where != [threading.get_ident()], (
+        "a large page takes a second: the loop has other walks to serve"
+    )
 
 
 pieces = st.sampled_from(

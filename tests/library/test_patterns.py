@@ -45,7 +45,10 @@ def test_of_a_long_line_the_part_that_matched_is_shown() -> None:
 
 
 def test_matches_have_places_and_groups() -> None:
-    assert matches(r"(\w)=(\d)?", "a=1 b=") == [(0, 3, "a=1", ["a", "1"]), (4, 6, "b=", ["b", None])]
+    assert matches(r"(\w)=(\d)?", "a=1 b=") == [
+        (0, 3, "a=1", ["a", "1"]),
+        (4, 6, "b=", ["b", None]),
+    ]
 
 
 def test_replacing_counts_and_is_bounded() -> None:
@@ -56,7 +59,9 @@ def test_replacing_counts_and_is_bounded() -> None:
         replaced("a", r"\7", "abc")
 
 
-@pytest.mark.parametrize("wrong", ["(", "a**", "[z-a]", "(?P<x>", "(" * 5000, "a{99999999999999}", "\\"])
+@pytest.mark.parametrize(
+    "wrong", ["(", "a**", "[z-a]", "(?P<x>", "(" * 5000, "a{99999999999999}", "\\"]
+)
 def test_a_wrong_pattern_is_told_as_such(wrong: str) -> None:
     with pytest.raises(ToolError, match="pattern"):
         matches(wrong, "text")

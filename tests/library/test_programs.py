@@ -32,7 +32,14 @@ PLANTED = {
 def git(folder: Path, *arguments: str) -> str:
     about = {"PATH": os.environ["PATH"], "HOME": str(folder), "GIT_CONFIG_NOSYSTEM": "1"}
     who = ["-c", "user.name=a", "-c", "user.email=a@example.com"]
-    done = subprocess.run(["git", *who, *arguments], cwd=folder, env=about, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        ["git", *who, *arguments],
+        cwd=folder,
+        env=about,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     return done.stdout + done.stderr
 
 
@@ -42,7 +49,11 @@ def test_a_planted_repository_runs_nothing(tmp_path: Path) -> None:
     tools = [*files(tmp_path, write=True), shell([("git", "status")], cwd=tmp_path)]
     script = [calls("write_file", path=path, content=content) for path, content in PLANTED.items()]
     model = ScriptedModel(*script, calls("run_command", command=["git", "status"]), "done")
-    run = walk(Graph("g", START >> Agent("coder", input=str, tools=tools, max_turns=10) >> END), "go", model=model)
+    run = walk(
+        Graph("g", START >> Agent("coder", input=str, tools=tools, max_turns=10) >> END),
+        "go",
+        model=model,
+    )
     assert run.output == "done", run.error
     assert not (tmp_path / "pwned").exists()
     assert (tmp_path / "config").read_text() == PLANTED["config"]
@@ -76,7 +87,9 @@ def test_a_real_repository_is_read_as_before(tmp_path: Path) -> None:
     git(tmp_path, "add", "a.txt")
     git(tmp_path, "commit", "-q", "-m", "first")
     (tmp_path / "a.txt").write_text("two\n")
-    tool = shell([("git", "status"), ("git", "diff"), ("git", "log"), ("git", "grep")], cwd=tmp_path)
+    tool = shell(
+        [("git", "status"), ("git", "diff"), ("git", "log"), ("git", "grep")], cwd=tmp_path
+    )
     assert " M a.txt" in use(tool, command=["git", "status", "--short"]).stdout
     assert "first" in use(tool, command=["git", "log", "--oneline", "-c"]).stdout
     assert "a.txt:two" in use(tool, command=["git", "grep", "-e", "two"]).stdout
@@ -101,7 +114,9 @@ def test_a_real_repository_is_read_as_before(tmp_path: Path) -> None:
         ["git", "archive", "--exec=sh", "HEAD"],
     ],
 )
-def test_an_option_that_runs_or_writes_something_else_is_refused(command: list[str], tmp_path: Path) -> None:
+def test_an_option_that_runs_or_writes_something_else_is_refused(
+    command: list[str], tmp_path: Path
+) -> None:
     tool = shell([tuple(command[:2])], cwd=tmp_path)
     assert "would run another program" in refusal(tool, command=command)
     assert runs_more(("git",), command) == "", "whoever allows all of git has allowed that, too"

@@ -24,7 +24,9 @@ def files(folder: Path) -> set[str]:
 def named(readme: str) -> set[str]:
     """The words in backticks before the part on how to write one's own: `name`, `name.py` or `folder/`."""
     prose = readme.partition("## Write your own")[0]
-    return {word.removesuffix(".py").rstrip("/") for word in re.findall(r"`(\w+(?:\.py|/)?)`", prose)}
+    return {
+        word.removesuffix(".py").rstrip("/") for word in re.findall(r"`(\w+(?:\.py|/)?)`", prose)
+    }
 
 
 def blocks(readme: str, language: str) -> list[str]:
@@ -33,7 +35,9 @@ def blocks(readme: str, language: str) -> list[str]:
 
 @pytest.mark.parametrize("folder", [NODES, GRAPHS])
 def test_a_readme_names_every_file_and_no_other(folder: Path) -> None:
-    there = files(folder) | {each.name for each in folder.iterdir() if each.is_dir() and each.name != "__pycache__"}
+    there = files(folder) | {
+        each.name for each in folder.iterdir() if each.is_dir() and each.name != "__pycache__"
+    }
     assert named((folder / "README.md").read_text()) == there
 
 

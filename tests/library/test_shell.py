@@ -37,7 +37,8 @@ time.sleep(600)
 def gone(folder: Path) -> bool:
     pids = [int(pid) for pid in (folder / "pids").read_text().split()]
     assert len(pids) == 2
-    return until(lambda: not any(map(alive, pids)))  # the orphan is waited for by init, in its own time
+    # The orphan is waited for by init, in its own time.
+    return until(lambda: not any(map(alive, pids)))
 
 
 async def late(folder: Path) -> None:
@@ -50,14 +51,26 @@ def test_a_model_runs_a_command_and_reads_code_and_both_streams(tmp_path: Path) 
     code = "import sys; print('out'); print('err', file=sys.stderr); sys.exit(3)"
     ok, text = asked(shell([PY], cwd=tmp_path), "run_command", command=[PY, "-c", code])
     assert ok
-    assert json.loads(text) == {"exit_code": 3, "stdout": "out\n", "stderr": "err\n", "timed_out": False}
+    assert json.loads(text) == {
+        "exit_code": 3,
+        "stdout": "out\n",
+        "stderr": "err\n",
+        "timed_out": False,
+    }
 
 
 def test_what_is_not_on_the_list_is_refused_and_not_run(tmp_path: Path) -> None:
     tool = shell([("touch", "a"), "echo"], cwd=tmp_path)
     ok, text = asked(tool, "run_command", command=["touch", "b"])
     assert (ok, "begin with one of: touch a, echo" in text) == (False, True)
-    for command in (["touch"], ["/usr/bin/touch", "a"], ["./echo"], [""], ["echo; touch b"], ["sh", "-c", "echo"]):
+    for command in (
+        ["touch"],
+        ["/usr/bin/touch", "a"],
+        ["./echo"],
+        [""],
+        ["echo; touch b"],
+        ["sh", "-c", "echo"],
+    ):
         assert "not allowed" in refusal(tool, command=command)
     assert os.listdir(tmp_path) == []
     assert use(tool, command=["touch", "a"]).exit_code == 0
@@ -76,21 +89,30 @@ def test_no_shell_reads_the_arguments(tmp_path: Path) -> None:
 def test_a_program_in_the_folder_does_not_pass_for_one_on_the_path(tmp_path: Path) -> None:
     (tmp_path / "ls").write_text("#!/bin/sh\necho fake\n")
     os.chmod(tmp_path / "ls", 0o755)
-    assert "fake" not in use(shell(["ls"], cwd=tmp_path, path=f".::{os.defpath}"), command=["ls"]).stdout
+    assert (
+        "fake"
+        not in use(shell(["ls"], cwd=tmp_path, path=f".::{os.defpath}"), command=["ls"]).stdout
+    )
     assert "no program" in refusal(shell(["ls"], cwd=tmp_path, path="."), command=["ls"])
 
 
-def test_the_environment_is_empty_but_for_what_is_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_environment_is_empty_but_for_what_is_given(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("API_KEY", "sk-secret")
     tool = shell(["env"], cwd=tmp_path, env={"LANG": "C"}, path="/usr/bin:/bin")
     assert sorted(use(tool, command=["env"]).stdout.split()) == ["LANG=C", "PATH=/usr/bin:/bin"]
 
 
 def test_nothing_can_be_asked_from_the_keyboard(tmp_path: Path) -> None:
-    assert use(shell(["cat"], cwd=tmp_path), command=["cat"]) == Ran(exit_code=0, stdout="", stderr="")
+    assert use(shell(["cat"], cwd=tmp_path), command=["cat"]) == Ran(
+        exit_code=0, stdout="", stderr=""
+    )
 
 
-def test_a_command_that_ignores_sigterm_is_gone_with_its_children_when_its_time_is_up(tmp_path: Path) -> None:
+def test_a_command_that_ignores_sigterm_is_gone_with_its_children_when_its_time_is_up(
+    tmp_path: Path,
+) -> None:
     tool = shell([PY], cwd=tmp_path, seconds=300)
 
     async def main() -> Ran:
@@ -104,7 +126,9 @@ def test_a_command_that_ignores_sigterm_is_gone_with_its_children_when_its_time_
 def test_a_cancelled_walk_takes_the_command_and_its_children_with_it(tmp_path: Path) -> None:
     model = ScriptedModel(calls("run_command", command=[PY, "-c", STUBBORN]), "done")
     tool = shell([PY], cwd=tmp_path)
-    graph = Graph("g", START >> Agent("a", input=str, tools=[tool]) >> END, limits=Limits(seconds=300))
+    graph = Graph(
+        "g", START >> Agent("a", input=str, tools=[tool]) >> END, limits=Limits(seconds=300)
+    )
 
     async def main() -> None:
         run_ = graph.start("go", model=model)
@@ -172,7 +196,9 @@ def test_what_cannot_be_an_argument_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("wrong", ["git", [], [""], [()]])
-def test_a_list_that_means_nothing_is_a_mistake_of_the_declaration(tmp_path: Path, wrong: Any) -> None:
+def test_a_list_that_means_nothing_is_a_mistake_of_the_declaration(
+    tmp_path: Path, wrong: Any
+) -> None:
     with pytest.raises(DeclarationError):
         shell(wrong, cwd=tmp_path)
     with pytest.raises(DeclarationError, match="no such folder"):

@@ -10,18 +10,33 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nodes.tools import text as module
-from nodes.tools.text import change_case, count_text, diff_texts, extract_text, replace_text, text_tools
+from nodes.tools.text import (
+    change_case,
+    count_text,
+    diff_texts,
+    extract_text,
+    replace_text,
+    text_tools,
+)
 from tests.library.using import asked, refusal, use
 
 
 def test_a_model_counts_letters() -> None:
     assert asked(text_tools, "count_text", text="strawberry", piece="r") == (True, "3")
     _, text = asked(text_tools, "count_text", text="eins zwei\ndrü\n")
-    assert json.loads(text) == {"characters": 14, "characters_without_spaces": 11, "words": 3, "lines": 2, "bytes": 15}
+    assert json.loads(text) == {
+        "characters": 14,
+        "characters_without_spaces": 11,
+        "words": 3,
+        "lines": 2,
+        "bytes": 15,
+    }
     assert use(count_text, text="").lines == 0
 
 
-def test_a_model_extracts_and_a_pattern_without_end_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_model_extracts_and_a_pattern_without_end_is_an_error(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(module, "MATCHING_S", 0.5)
     _, text = asked(text_tools, "extract_text", text="a1 b2", pattern=r"(\w)(\d)", most=1)
     assert json.loads(text) == [{"start": 0, "text": "a1", "groups": ["a", "1"]}]
@@ -36,14 +51,20 @@ def test_matches_that_hold_the_text_again_and_again_are_refused() -> None:
 
 
 def test_replacing() -> None:
-    assert use(replace_text, text="a.b.c", old=".", new="-").model_dump() == {"text": "a-b-c", "count": 2}
+    assert use(replace_text, text="a.b.c", old=".", new="-").model_dump() == {
+        "text": "a-b-c",
+        "count": 2,
+    }
     assert use(replace_text, text="a.b", old="(.)", new=r"<\1>", regex=True).text == "<a><.><b>"
     assert "more than" in refusal(replace_text, text="a" * 1000, old="a", new="b" * 10_000)
     assert "cannot be used" in refusal(replace_text, text="a", old="(", new="", regex=True)
 
 
 def test_differences() -> None:
-    assert use(diff_texts, old="a\nb\nc", new="a\nx\nc", context=0) == "--- old\n+++ new\n@@ -2 +2 @@\n-b\n+x"
+    assert (
+        use(diff_texts, old="a\nb\nc", new="a\nx\nc", context=0)
+        == "--- old\n+++ new\n@@ -2 +2 @@\n-b\n+x"
+    )
     assert use(diff_texts, old="a", new="a") == ""
     assert "ends differ" in use(diff_texts, old="a\r\nb", new="a\nb")
     assert "part by part" in refusal(diff_texts, old="x\n" * 5001, new="")

@@ -42,7 +42,9 @@ def asked(tools: Any, name: str, **arguments: Any) -> tuple[bool, str]:
     assert run.output == "done", run.error
     offered = {spec.name: spec for spec in model.requests[0].tools}
     assert offered[name].description
-    assert all("description" in field for field in offered[name].parameters.get("properties", {}).values())
+    assert all(
+        "description" in field for field in offered[name].parameters.get("properties", {}).values()
+    )
     turn = model.requests[1].turns[-1]
     assert isinstance(turn, ToolTurn)
     [result] = turn.results

@@ -24,21 +24,40 @@ QUESTION = {
     "properties": {"q": {"type": "string", "minLength": 2}, "deep": {"$ref": "#/$defs/Deep"}},
     "required": ["q"],
     "additionalProperties": False,
-    "$defs": {"Deep": {"type": "object", "properties": {"level": {"type": "integer", "maximum": 3}}}},
+    "$defs": {
+        "Deep": {"type": "object", "properties": {"level": {"type": "integer", "maximum": 3}}}
+    },
 }
 TOOLS: dict[str, types.Tool] = {}
 
 
-def add(name: str, takes: dict[str, Any] = NOTHING, gives: dict[str, Any] | None = None, **hints: bool) -> None:
+def add(
+    name: str, takes: dict[str, Any] = NOTHING, gives: dict[str, Any] | None = None, **hints: bool
+) -> None:
     about = types.ToolAnnotations(**hints) if hints else None
     TOOLS[name] = types.Tool(
-        name=name, description=f"Tool {name}.", input_schema=takes, output_schema=gives, annotations=about
+        name=name,
+        description=f"Tool {name}.",
+        input_schema=takes,
+        output_schema=gives,
+        annotations=about,
     )
 
 
 add("ask", QUESTION, ANSWER, read_only_hint=True, open_world_hint=False)
 add("slow", {"type": "object", "properties": {"seconds": {"type": "number"}}})
-for each in ("fail", "refuse", "crash", "liar", "die", "change", "content", "whoami", "own_error", "forget"):
+for each in (
+    "fail",
+    "refuse",
+    "crash",
+    "liar",
+    "die",
+    "change",
+    "content",
+    "whoami",
+    "own_error",
+    "forget",
+):
     add(each, NOTHING, ANSWER if each == "liar" else None)
 add("person", NOTHING)
 add("meet", {"type": "object", "properties": {"others": {"type": "integer"}}})
@@ -64,7 +83,9 @@ async def list_tools(ctx: Any, params: Any) -> types.ListToolsResult:
 
 
 def said(text: str, structured: Any = None) -> types.CallToolResult:
-    return types.CallToolResult(content=[types.TextContent(text=text)], structured_content=structured)
+    return types.CallToolResult(
+        content=[types.TextContent(text=text)], structured_content=structured
+    )
 
 
 async def call_tool(ctx: Any, params: Any) -> Any:
@@ -113,9 +134,13 @@ async def call_tool(ctx: Any, params: Any) -> Any:
                 types.ImageContent(data="iVBORw0KGgo=", mime_type="image/png"),
                 types.AudioContent(data="aGk=", mime_type="audio/wav"),
                 types.ResourceLink(name="there", uri="file:///x"),
-                types.EmbeddedResource(resource=types.TextResourceContents(uri="mem://a", text="body")),
                 types.EmbeddedResource(
-                    resource=types.BlobResourceContents(uri="mem://b", blob="aGk=", mime_type="application/zip")
+                    resource=types.TextResourceContents(uri="mem://a", text="body")
+                ),
+                types.EmbeddedResource(
+                    resource=types.BlobResourceContents(
+                        uri="mem://b", blob="aGk=", mime_type="application/zip"
+                    )
                 ),
             ]
         )
@@ -182,7 +207,11 @@ def main() -> None:
         stateless_http="--stateless" in sys.argv,
     )
     uvicorn.run(
-        Guarded(app, sys.argv[3]), host="127.0.0.1", port=int(sys.argv[2]), log_level="warning", access_log=False
+        Guarded(app, sys.argv[3]),
+        host="127.0.0.1",
+        port=int(sys.argv[2]),
+        log_level="warning",
+        access_log=False,
     )
 
 

@@ -55,7 +55,9 @@ def main() -> None:
         asked = json.loads(line)
         if "id" not in asked or "method" not in asked:
             continue
-        unknown = [{"jsonrpc": "2.0", "id": 0, "error": {"code": -32601, "message": "Method not found"}}]
+        unknown = [
+            {"jsonrpc": "2.0", "id": 0, "error": {"code": -32601, "message": "Method not found"}}
+        ]
         for said in answers.get(key_of(asked), unknown):
             told = json.dumps(again(said, asked), ensure_ascii=False)  # raw U+2028 and all
             sys.stdout.buffer.write(told.encode() + b"\n")

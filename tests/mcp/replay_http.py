@@ -62,14 +62,22 @@ class Replay:
         if recorded is None:
             if "id" not in said:
                 return Reply(202, "application/json", [b""])
-            unknown = {"jsonrpc": "2.0", "id": said["id"], "error": {"code": -32601, "message": "Method not found"}}
+            unknown = {
+                "jsonrpc": "2.0",
+                "id": said["id"],
+                "error": {"code": -32601, "message": "Method not found"},
+            }
             return Reply(200, "application/json", [json.dumps(unknown).encode()])
-        headers = {k: v for k, v in recorded["headers"].items() if k not in ("content-type", "date")}
+        headers = {
+            k: v for k, v in recorded["headers"].items() if k not in ("content-type", "date")
+        }
         body = recorded["body_text"]
         kind = recorded["headers"].get("content-type", "application/json")
         if kind.startswith("text/event-stream"):
             lines = [self._line(line, said) for line in body.split("\n")]
-            return Reply(recorded["status"], kind, ["\n".join(lines).encode()], headers, stream=True)
+            return Reply(
+                recorded["status"], kind, ["\n".join(lines).encode()], headers, stream=True
+            )
         if body:
             parsed = json.loads(body)
             body = json.dumps(again(parsed, said) if "id" in said else parsed, ensure_ascii=False)

@@ -44,7 +44,12 @@ def npm(package: str) -> list[str]:
     folder, node = os.environ.get("GRAPHFLOW_NPM"), shutil.which("node")
     if folder is None or node is None:
         pytest.skip("needs node, and $GRAPHFLOW_NPM: a folder where `npm install` put the servers")
-    return [node, str(Path(folder) / "node_modules" / "@modelcontextprotocol" / package / "dist" / "index.js")]
+    return [
+        node,
+        str(
+            Path(folder) / "node_modules" / "@modelcontextprotocol" / package / "dist" / "index.js"
+        ),
+    ]
 
 
 def free_port() -> int:

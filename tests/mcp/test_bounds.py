@@ -42,7 +42,7 @@ def blocks(count: int) -> list[dict[str, str]]:
     return [{"type": "text", "text": f"{n}"} for n in range(count)]
 
 
-# -- answers ---------------------------------------------------------------------------------------------------------------
+# -- answers ---------------------------------------------------------------------------------------
 def test_an_answer_of_many_pieces_is_refused() -> None:
     tools = [{"name": "t", "inputSchema": ANY}]
     [result], _, _ = asked(raw(tools, {"content": blocks(content.MAX_PIECES + 1)}), calls("t"))
@@ -53,7 +53,8 @@ def test_an_answer_of_many_pieces_is_refused() -> None:
 def told(count: int, structured: Any, *texts: str) -> Any:
     """What is made of an answer; no server is needed for that."""
     pieces = [
-        SimpleNamespace(type="text", text=text) for text in (*texts, *(json.dumps({"n": n}) for n in range(count)))
+        SimpleNamespace(type="text", text=text)
+        for text in (*texts, *(json.dumps({"n": n}) for n in range(count)))
     ]
     result = SimpleNamespace(content=pieces, is_error=False, structured_content=structured)
     ctx: Any = SimpleNamespace(node=SimpleNamespace(name="t"))
@@ -104,18 +105,25 @@ def test_a_large_answer_is_checked_beside_the_loop(monkeypatch: pytest.MonkeyPat
         return check(schema, value)
 
     monkeypatch.setattr(connection, "problems_of", noted)
-    schema = {"type": "object", "properties": {"n": {"type": "array", "items": {"type": "integer"}}}}
+    schema = {
+        "type": "object",
+        "properties": {"n": {"type": "array", "items": {"type": "integer"}}},
+    }
     tools = [{"name": "t", "inputSchema": ANY, "outputSchema": schema}]
     for size, beside in ((10, False), (5_000, True)):
         where.clear()
-        [result], _, _ = asked(raw(tools, {"content": [], "structuredContent": {"n": list(range(size))}}), calls("t"))
+        [result], _, _ = asked(
+            raw(tools, {"content": [], "structuredContent": {"n": list(range(size))}}), calls("t")
+        )
         assert result.ok, result
         assert [place != threading.get_ident() for place in where] == [beside]
-    [result], _, _ = asked(raw(tools, {"content": [], "structuredContent": {"n": ["x"] * 5_000}}), calls("t"))
+    [result], _, _ = asked(
+        raw(tools, {"content": [], "structuredContent": {"n": ["x"] * 5_000}}), calls("t")
+    )
     assert "Invalid structured content" in str(result.content)
 
 
-# -- lists -----------------------------------------------------------------------------------------------------------------
+# -- lists -----------------------------------------------------------------------------------------
 def test_a_server_of_thousands_of_tools_has_to_be_chosen_from() -> None:
     tools = [{"name": f"t{n}", "inputSchema": ANY} for n in range(2_001)]
     graph: Graph[Any, Any] = Graph("g", START >> Agent("a", input=str, mcp=[raw(tools)]) >> END)
@@ -131,12 +139,14 @@ def test_a_server_of_thousands_of_tools_has_to_be_chosen_from() -> None:
 def test_a_list_without_an_end_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("graphflow.mcp.session.MAX_LISTED", 50)
     tools = [{"name": f"t{n}", "inputSchema": ANY} for n in range(51)]
-    graph: Graph[Any, Any] = Graph("g", START >> Agent("a", input=str, mcp=[raw(tools, include=["t1"])]) >> END)
+    graph: Graph[Any, Any] = Graph(
+        "g", START >> Agent("a", input=str, mcp=[raw(tools, include=["t1"])]) >> END
+    )
     run = walk(graph, "x", model=ScriptedModel("done"))
     assert "lists more than 50 tools" in str(run.error)
 
 
-# -- silence ---------------------------------------------------------------------------------------------------------------
+# -- silence ---------------------------------------------------------------------------------------
 @pytest.mark.skipif(os.name == "nt", reason="Windows stops no processes")
 @pytest.mark.parametrize("handshake", [False, True])
 def test_a_server_over_http_that_answers_no_more_is_left_within_seconds(handshake: bool) -> None:
@@ -179,7 +189,9 @@ def connected(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, int]]:
     return seen
 
 
-def test_connections_whose_other_end_vanished_are_found_out(connected: list[dict[str, int]]) -> None:
+def test_connections_whose_other_end_vanished_are_found_out(
+    connected: list[dict[str, int]],
+) -> None:
     """The system asks after ten seconds of silence, and gives up within half a minute: without it nobody ever would."""
     with over_http() as url:
         asked(MCP("dynamic", url, token=TOKEN), calls("ask", q="why"))
@@ -198,7 +210,9 @@ def test_connections_whose_other_end_vanished_are_found_out(connected: list[dict
 
 
 def test_what_is_no_socket_is_left_alone() -> None:
-    asyncio.run(keepalive.keep_alive("connection.connect_tcp.complete", {"return_value": _NoStream()}))
+    asyncio.run(
+        keepalive.keep_alive("connection.connect_tcp.complete", {"return_value": _NoStream()})
+    )
     asyncio.run(keepalive.keep_alive("http11.send_request_headers.started", {}))
 
 

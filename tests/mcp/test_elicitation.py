@@ -34,13 +34,19 @@ def asking(*, handshake: bool, **options: Any) -> Graph[Any, Any]:
 @pytest.mark.parametrize(
     ("answer", "says"), [({"name": "Ida"}, "accept Ida"), (False, "decline -"), (None, "cancel -")]
 )
-def test_a_run_waits_for_what_a_server_asks(desk: Desk, handshake: bool, answer: Any, says: str) -> None:
+def test_a_run_waits_for_what_a_server_asks(
+    desk: Desk, handshake: bool, answer: Any, says: str
+) -> None:
     graph = asking(handshake=handshake)
     model = ScriptedModel(calls("person"), "end")
     run = desk.run(graph, "go", model=model)
     assert run.status == "waiting", run.error
     (question,) = run.pending
-    assert (question.about, question.node, question.message.message) == ("elicitation", "person", "Who?")
+    assert (question.about, question.node, question.message.message) == (
+        "elicitation",
+        "person",
+        "Who?",
+    )
     assert list(question.schema["properties"]) == ["name"]
     with pytest.raises(AnswerInvalid):
         desk.answer("person", {"name": 7})

@@ -34,7 +34,9 @@ def raw(tools: list[dict[str, Any]], result: dict[str, Any] | None = None, **opt
 
 
 def last_results(model: ScriptedModel) -> list[ToolResult]:
-    return [r for turn in model.requests[-1].turns if isinstance(turn, ToolTurn) for r in turn.results]
+    return [
+        r for turn in model.requests[-1].turns if isinstance(turn, ToolTurn) for r in turn.results
+    ]
 
 
 @pytest.mark.parametrize(
@@ -44,14 +46,19 @@ def last_results(model: ScriptedModel) -> list[ToolResult]:
         ({"content": [], "structuredContent": {"code": "RATE", "retry_after": 30}}, ["RATE", "30"]),
         ({"content": [], "structuredContent": {"result": "try later"}}, ["ToolError: try later"]),
         (
-            {"content": [{"type": "text", "text": "refused"}], "structuredContent": {"field": "café"}},
+            {
+                "content": [{"type": "text", "text": "refused"}],
+                "structuredContent": {"field": "café"},
+            },
             ["refused", "café"],
         ),
         ({"content": [], "structuredContent": {}}, ["does not say why"]),
         ({"content": []}, ["does not say why"]),
     ],
 )
-def test_a_failed_call_is_told_with_its_words_and_its_data(result: dict[str, Any], told: list[str]) -> None:
+def test_a_failed_call_is_told_with_its_words_and_its_data(
+    result: dict[str, Any], told: list[str]
+) -> None:
     model = ScriptedModel(calls("t"), "done")
     run = walk(graph_of(raw([TOOL], {**result, "isError": True})), "x", model=model)
     assert run.output == "done"
@@ -61,15 +68,23 @@ def test_a_failed_call_is_told_with_its_words_and_its_data(result: dict[str, Any
 
 
 def test_data_that_says_the_same_as_the_text_is_told_once() -> None:
-    failed = {"isError": True, "content": [{"type": "text", "text": '{"code": 7}'}], "structuredContent": {"code": 7}}
+    failed = {
+        "isError": True,
+        "content": [{"type": "text", "text": '{"code": 7}'}],
+        "structuredContent": {"code": 7},
+    }
     model = ScriptedModel(calls("t"), "done")
     walk(graph_of(raw([TOOL], failed)), "x", model=model)
     assert last_results(model)[0].text.count("code") == 1
 
 
-# -- tools that are tasks --------------------------------------------------------------------------------------------------
+# -- tools that are tasks --------------------------------------------------------------------------
 def tool_named(name: str, support: str | None) -> dict[str, Any]:
-    return {**TOOL, "name": name, **({} if support is None else {"execution": {"taskSupport": support}})}
+    return {
+        **TOOL,
+        "name": name,
+        **({} if support is None else {"execution": {"taskSupport": support}}),
+    }
 
 
 def test_what_can_only_be_called_as_a_task_is_not_offered() -> None:
@@ -88,11 +103,13 @@ def test_what_can_only_be_called_as_a_task_is_not_offered() -> None:
     assert "as a task only" in str(run.error)
 
 
-# -- HTTP ------------------------------------------------------------------------------------------------------------------
+# -- HTTP ------------------------------------------------------------------------------------------
 class Refusing(Replay):
     """Over HTTP: greets and lists, and answers a call with a status; or refuses at once."""
 
-    def __init__(self, status: int, body: Any, kind: str = "application/json", *, greets: bool = True) -> None:
+    def __init__(
+        self, status: int, body: Any, kind: str = "application/json", *, greets: bool = True
+    ) -> None:
         super().__init__(None)
         self.refusal = Reply(status, kind, [json.dumps(body).encode()])
         self.greets = greets
@@ -161,7 +178,9 @@ def test_the_servers_own_message_stands_in_the_error_of_opening(status: int) -> 
     assert f"HTTP {status}: this key is for reading only" in str(error)
 
 
-@pytest.mark.parametrize("body", [refusal("Session not found", -32001), {"oops": True}], ids=["said", "not said"])
+@pytest.mark.parametrize(
+    "body", [refusal("Session not found", -32001), {"oops": True}], ids=["said", "not said"]
+)
 def test_a_forgotten_session_is_opened_again_once(body: dict[str, Any]) -> None:
     server = Refusing(404, body)
     over(server)

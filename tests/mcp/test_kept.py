@@ -151,7 +151,8 @@ def test_a_server_that_was_killed_is_opened_again_for_all_loops() -> None:
     first = who(kept())
     os.kill(int(first), signal.SIGKILL)
     until(lambda: not alive(int(first)))
-    with suppress(AssertionError):  # whoever finds out that it is gone may fail with it; the next call opens it again
+    # Whoever finds out that it is gone may fail with it; the next call opens it again.
+    with suppress(AssertionError):
         who(kept())
     again = {who(kept()) for _ in range(2)}
     assert len(again) == 1
@@ -182,7 +183,12 @@ print(results(model)[0].text.split()[0])
 def test_the_end_of_the_process_is_its_end() -> None:
     root = Path(__file__).parents[2]
     done = subprocess.run(
-        [sys.executable, "-c", PROGRAM], cwd=root, capture_output=True, text=True, check=False, timeout=100
+        [sys.executable, "-c", PROGRAM],
+        cwd=root,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=100,
     )
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""

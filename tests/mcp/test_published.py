@@ -21,11 +21,15 @@ def read(server: MCP, *script: Any) -> tuple[list[ToolResult], ScriptedModel]:
     model = ScriptedModel(*script, "done")
     agent = Agent("agent", input=str, mcp=[server])
     asyncio.run(Graph("g", START >> agent >> END).run("go", model=model))
-    return [r for turn in model.requests[-1].turns if isinstance(turn, ToolTurn) for r in turn.results], model
+    return [
+        r for turn in model.requests[-1].turns if isinstance(turn, ToolTurn) for r in turn.results
+    ], model
 
 
 def test_time() -> None:
-    server = MCP("time", [*published("mcp-server-time"), "--local-timezone", "UTC"], trust_hints=True)
+    server = MCP(
+        "time", [*published("mcp-server-time"), "--local-timezone", "UTC"], trust_hints=True
+    )
     script = both(
         calls("get_current_time", timezone="Europe/Paris"),
         calls("convert_time", source_timezone="UTC", time="12:00", target_timezone="Asia/Tokyo"),
@@ -48,9 +52,15 @@ def test_git(tmp_path: Path) -> None:
     subprocess.run([*git, "add", "."], check=True)
     subprocess.run([*git, "commit", "-q", "-m", "Bees"], check=True)
     (tmp_path / "bees.txt").write_text("Bees make honey and wax.\n")
-    server = MCP("git", [*published("mcp-server-git"), "--repository", str(tmp_path)], exclude=["git_reset"])
+    server = MCP(
+        "git", [*published("mcp-server-git"), "--repository", str(tmp_path)], exclude=["git_reset"]
+    )
     here = {"repo_path": str(tmp_path)}
-    script = both(calls("git_log", **here), calls("git_diff_unstaged", **here), calls("git_status", repo_path="/"))
+    script = both(
+        calls("git_log", **here),
+        calls("git_diff_unstaged", **here),
+        calls("git_status", repo_path="/"),
+    )
     (log, diff, outside), model = read(server, script)
     assert "Bees" in str(log.content)
     assert "+Bees make honey and wax." in str(diff.content)

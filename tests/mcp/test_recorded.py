@@ -131,10 +131,17 @@ def test_an_agent_walks_over_a_recorded_server(case: str) -> None:
                     assert "NotReachable" in whole
                 elif call["outcome"] == "error" or call["is_error"]:
                     assert not result.ok
-                    assert call.get("text", call.get("message", ""))[:40] in whole or "do not fit" in whole
+                    assert (
+                        call.get("text", call.get("message", ""))[:40] in whole
+                        or "do not fit" in whole
+                    )
                 elif call["structured"] is not None:
                     value = call["structured"].get("result", call["structured"])
-                    assert whole == str(value) if isinstance(value, str) else json.loads(whole) == value
+                    assert (
+                        whole == str(value)
+                        if isinstance(value, str)
+                        else json.loads(whole) == value
+                    )
                 else:
                     assert result.ok
             steps = [step for call in asked for step, *_ in call.get("progress", [])]

@@ -24,7 +24,8 @@ RAW = str(Path(__file__).parent / "raw.py")
 SLOW = "^(a+)+$"
 ENDLESS = "a" * 60 + "!"
 LAUGHS: dict[str, Any] = {
-    f"a{n}": {"allOf": [{"$ref": f"#/$defs/a{n + 1}"}, {"$ref": f"#/$defs/a{n + 1}"}]} for n in range(40)
+    f"a{n}": {"allOf": [{"$ref": f"#/$defs/a{n + 1}"}, {"$ref": f"#/$defs/a{n + 1}"}]}
+    for n in range(40)
 }
 
 
@@ -58,9 +59,18 @@ def of(**properties: Any) -> dict[str, Any]:
             {"b": 1, "c": 1},
             "'b', 'c' were unexpected",
         ),
-        ({"patternProperties": {SLOW: {}}, "additionalProperties": {"type": "null"}}, {ENDLESS: 1}, "is not of type"),
-        ({"patternProperties": {SLOW: {}}, "unevaluatedProperties": False}, {ENDLESS: 1}, ""),  # left to the server
-        ({"properties": {"$schema": {"type": "string"}}, "additionalProperties": False}, {"$schema": "x"}, ""),
+        (
+            {"patternProperties": {SLOW: {}}, "additionalProperties": {"type": "null"}},
+            {ENDLESS: 1},
+            "is not of type",
+        ),
+        # Left to the server.
+        ({"patternProperties": {SLOW: {}}, "unevaluatedProperties": False}, {ENDLESS: 1}, ""),
+        (
+            {"properties": {"$schema": {"type": "string"}}, "additionalProperties": False},
+            {"$schema": "x"},
+            "",
+        ),
         (of(x={"additionalProperties": False}), {"x": 1}, ""),
         (of(x={"uniqueItems": True}), {"x": [1, 1]}, "x: .* non-unique"),
         (of(x={"uniqueItems": True}), {"x": [{}] * (MAX_COMPARED + 1)}, ""),
@@ -71,7 +81,8 @@ def of(**properties: Any) -> dict[str, Any]:
 def test_what_does_not_fit_is_told_in_no_time(schema: Any, value: Any, wrong: str) -> None:
     began = time.process_time()
     found = problems_of(schema, value)
-    assert time.process_time() - began < 20  # for ever, by the rules of `re`; the first also loads the library
+    # For ever, by the rules of `re`; the first also loads the library.
+    assert time.process_time() - began < 20
     assert [bool(re.search(wrong, each)) for each in found] == ([True] if wrong else [])
 
 
@@ -93,14 +104,23 @@ def test_what_is_no_schema_is_refused() -> None:
         check_schema(of(x={"type": "nonsense"}))
 
 
-# -- in a walk ---------------------------------------------------------------------------------------------------------
+# -- in a walk -------------------------------------------------------------------------------------
 def listed(name: str = "t", gives: Any = None, **properties: Any) -> dict[str, Any]:
-    return {"name": name, "inputSchema": of(**properties), **({} if gives is None else {"outputSchema": gives})}
+    return {
+        "name": name,
+        "inputSchema": of(**properties),
+        **({} if gives is None else {"outputSchema": gives}),
+    }
 
 
 def raw(tools: Any, result: Any = None) -> MCP:
     """A server that lists this and answers that."""
-    return MCP("raw", [sys.executable, RAW, json.dumps(tools), json.dumps(result)], handshake=True, timeout_s=60)
+    return MCP(
+        "raw",
+        [sys.executable, RAW, json.dumps(tools), json.dumps(result)],
+        handshake=True,
+        timeout_s=60,
+    )
 
 
 def read(tools: Any, result: Any, **arguments: Any) -> ToolResult:
@@ -123,14 +143,19 @@ def test_a_pattern_of_a_server_stops_nobody() -> None:
 def test_an_answer_that_the_protocol_does_not_know_is_a_typed_error(result: Any) -> None:
     only = read([listed()], result)
     assert not only.ok
-    assert only.text.startswith("ToolError: server 'raw' answered what the protocol does not know: content")
+    assert only.text.startswith(
+        "ToolError: server 'raw' answered what the protocol does not know: content"
+    )
     assert "pydantic.dev" not in only.text
 
 
 def test_a_listing_that_the_protocol_does_not_know_says_so() -> None:
     run = walk(graph_of(raw([{"inputSchema": {"type": "object"}}])), "x", model=ScriptedModel())
     assert isinstance(run.error, ServerFailed)
-    assert "does not speak the protocol: it answered what the protocol does not know: tools.0.name" in str(run.error)
+    assert (
+        "does not speak the protocol: it answered what the protocol does not know: tools.0.name"
+        in str(run.error)
+    )
 
 
 def test_a_server_cannot_take_the_name_of_a_hand_over() -> None:
@@ -138,7 +163,10 @@ def test_a_server_cannot_take_the_name_of_a_hand_over() -> None:
     agent = Agent("agent", input=str, mcp=[raw([listed("transfer_to_other")])], handoffs=[other])
     run = walk(Graph("g", START >> agent >> END), "x", model=ScriptedModel())
     assert isinstance(run.error, GraphError)
-    assert "'agent' can reach two nodes named 'transfer_to_other' (of its hand-overs and 'raw')" in str(run.error)
+    assert (
+        "'agent' can reach two nodes named 'transfer_to_other' (of its hand-overs and 'raw')"
+        in str(run.error)
+    )
 
 
 def test_thousands_of_tools_do_not_stop_the_loop() -> None:
@@ -149,7 +177,8 @@ def test_thousands_of_tools_do_not_stop_the_loop() -> None:
         server = MCP("raw", [sys.executable, "-c", MANY, str(len(many))], handshake=True)
         opening = asyncio.ensure_future(server.open("run"))
         while not opening.done():
-            began = time.thread_time()  # what is computed between two turns, whoever else wants the cores
+            # What is computed between two turns, whoever else wants the cores.
+            began = time.thread_time()
             await asyncio.sleep(0.005)
             worst = max(worst, time.thread_time() - began)
         tools = await opening

@@ -32,10 +32,14 @@ def graph_of(*servers: MCP, **options: Any) -> Graph[Any, Any]:
 
 
 def results(model: ScriptedModel) -> list[ToolResult]:
-    return [r for turn in model.requests[-1].turns if isinstance(turn, ToolTurn) for r in turn.results]
+    return [
+        r for turn in model.requests[-1].turns if isinstance(turn, ToolTurn) for r in turn.results
+    ]
 
 
-def asked(server: MCP, *script: Any, **options: Any) -> tuple[list[ToolResult], Run[Any], ScriptedModel]:
+def asked(
+    server: MCP, *script: Any, **options: Any
+) -> tuple[list[ToolResult], Run[Any], ScriptedModel]:
     """What an agent reads of the calls of a script."""
     model = ScriptedModel(*script, "done")
     run = walk(graph_of(server), "go", model=model, **options)
@@ -50,19 +54,28 @@ def stdio(*flags: str, **options: Any) -> MCP:
 @pytest.mark.parametrize("handshake", [False, True])
 def test_answers_and_errors_are_results_of_their_calls(handshake: bool) -> None:
     before = children()
-    script = [calls(name) for name in ("ask", "fail", "refuse", "own_error", "crash", "liar", "content", "far")]
-    script[0] = both(calls("ask", q="why"), calls("ask", q="x", deep={"level": 9}, z=1), calls("nope"))
+    script = [
+        calls(name)
+        for name in ("ask", "fail", "refuse", "own_error", "crash", "liar", "content", "far")
+    ]
+    script[0] = both(
+        calls("ask", q="why"), calls("ask", q="x", deep={"level": 9}, z=1), calls("nope")
+    )
     read, run, model = asked(stdio(handshake=handshake), *script)
     assert len(model.requests[0].tools) == 15  # three pages
     good, bad, unknown, *rest = read
     assert good == ToolResult(good.id, "ask", '{"answer":"42"}')
     assert not bad.ok
-    assert all(part in str(bad.content) for part in ("q: 'x' is too short", "deep.level: 9", "'z' was unexpected"))
+    assert all(
+        part in str(bad.content)
+        for part in ("q: 'x' is too short", "deep.level: 9", "'z' was unexpected")
+    )
     assert "no tool named 'nope'" in str(unknown.content)
     fail, refuse, own, crash, liar, content, far = rest
     assert (fail.content, fail.ok) == ("ToolError: it broke", False)
     assert "refuses the call: not like that" in str(refuse.content)
-    assert "refuses the call: an error of my own" in str(own.content)  # its connection is not taken for lost
+    # Its connection is not taken for lost.
+    assert "refuses the call: an error of my own" in str(own.content)
     assert not crash.ok
     assert "Invalid structured content" in str(liar.content)
     assert far.ok  # a reference that nobody needed is not followed
@@ -102,7 +115,9 @@ def test_a_server_killed_in_a_call_is_opened_again_by_the_next() -> None:
     read, run, _ = asked(stdio(), calls("whoami"), calls("die"), calls("whoami"))
     first, died, second = read
     assert "ServerFailed" in str(died.content)
-    assert "it wrote: the last words of the server; the next call opens it again" in str(died.content)
+    assert "it wrote: the last words of the server; the next call opens it again" in str(
+        died.content
+    )
     assert str(first.content).split()[0] != str(second.content).split()[0]
     [failed] = [event for event in run.events if isinstance(event, CallFailed)]
     assert isinstance(failed.error, ServerFailed)
@@ -138,7 +153,9 @@ def test_a_server_over_http_that_was_restarted_is_found_again(handshake: bool) -
     working = asyncio.Event()
 
     async def main() -> None:
-        @node(calls=[MCP("dynamic", f"http://127.0.0.1:{port}/mcp", token=TOKEN, handshake=handshake)])
+        @node(
+            calls=[MCP("dynamic", f"http://127.0.0.1:{port}/mcp", token=TOKEN, handshake=handshake)]
+        )
         async def twice(text: str, ctx: Context) -> str:
             slow = asyncio.ensure_future(ctx.call("slow", {"seconds": 600}))
             await working.wait()
@@ -181,7 +198,11 @@ def test_tools_that_a_server_adds_are_there_at_the_next_turn(handshake: bool) ->
     model = Waiting(calls("change"), calls("new_15"), "done")
     assert walk(graph_of(stdio(handshake=handshake)), "go", model=model).output == "done"
     read = [r.content for r in results(model)]
-    assert (read[0], read[-1], {*read[1:-1]} - {"slowly done"}) == ("changed", "new_15 answered", set())
+    assert (read[0], read[-1], {*read[1:-1]} - {"slowly done"}) == (
+        "changed",
+        "new_15 answered",
+        set(),
+    )
     assert "new_15" in {spec.name for spec in model.requests[-1].tools}
     assert "new_15" not in {spec.name for spec in model.requests[0].tools}
 
@@ -201,7 +222,11 @@ def test_what_it_asks_reaches_a_person(handshake: bool, answer: Any, told: str) 
     read, _, _ = asked(stdio(ask=ask, handshake=handshake), calls("person"))
     assert [(r.content, r.ok) for r in read] == [(told, True)]
     [question] = questions
-    assert (question.server, question.message, list(question.fields["properties"])) == ("dynamic", "Who?", ["name"])
+    assert (question.server, question.message, list(question.fields["properties"])) == (
+        "dynamic",
+        "Who?",
+        ["name"],
+    )
 
 
 @pytest.mark.parametrize("handshake", [False, True])
@@ -291,12 +316,19 @@ def test_a_server_for_the_process_stays_open_and_is_shared() -> None:
     assert children() == before
 
 
-def test_those_who_wait_for_one_that_cannot_be_opened_fail_with_it_and_not_in_turn(tmp_path: Path) -> None:
+def test_those_who_wait_for_one_that_cannot_be_opened_fail_with_it_and_not_in_turn(
+    tmp_path: Path,
+) -> None:
     tried = tmp_path / "tried"
-    server = MCP("mute", ["sh", "-c", f"echo tried >> {tried}; exec sleep 600"], scope="process", connect_s=3)
+    server = MCP(
+        "mute", ["sh", "-c", f"echo tried >> {tried}; exec sleep 600"], scope="process", connect_s=3
+    )
 
     async def main() -> None:
-        runs = [asyncio.ensure_future(graph_of(server).run("go", model=ScriptedModel())) for _ in range(20)]
+        runs = [
+            asyncio.ensure_future(graph_of(server).run("go", model=ScriptedModel()))
+            for _ in range(20)
+        ]
         errors = await asyncio.gather(*runs, return_exceptions=True)
         assert all(isinstance(error, ServerFailed) for error in errors)
 
@@ -308,7 +340,9 @@ def test_those_who_wait_for_one_that_cannot_be_opened_fail_with_it_and_not_in_tu
 @pytest.mark.parametrize("denied", ["ask", "d_ask", "dynamic"])
 def test_a_prefix_is_no_way_around_a_deny_list(denied: str) -> None:
     """Neither what the server calls its tool, nor what it is called here, nor the server itself."""
-    read, _, model = asked(stdio(prefix="d_"), calls("d_ask", q="why"), policy=Policy(deny=[denied]))
+    read, _, model = asked(
+        stdio(prefix="d_"), calls("d_ask", q="why"), policy=Policy(deny=[denied])
+    )
     assert "d_ask" not in [spec.name for spec in model.requests[0].tools]
     assert not read[0].ok
     assert "there is no tool named 'd_ask'" in str(read[0].content)
@@ -326,9 +360,15 @@ def test_include_exclude_prefix_and_names_that_models_take() -> None:
 @pytest.mark.parametrize(
     ("servers", "problem"),
     [
-        (lambda: [stdio(), MCP("other", dynamic())], "two nodes named 'ask' .of 'dynamic' and 'other'.*prefix"),
+        (
+            lambda: [stdio(), MCP("other", dynamic())],
+            "two nodes named 'ask' .of 'dynamic' and 'other'.*prefix",
+        ),
         (lambda: [stdio("--twice")], r"'a.b' and 'a/b' would both be named 'a_b'.*exclude"),
-        (lambda: [stdio("--no-schema")], r"schema of 'broken' is not a JSON schema.*exclude=\['broken'\]"),
+        (
+            lambda: [stdio("--no-schema")],
+            r"schema of 'broken' is not a JSON schema.*exclude=\['broken'\]",
+        ),
         (lambda: [stdio(include=["ask", "brew"])], "has no tool 'brew'.*it has: ask, change"),
     ],
 )
@@ -346,16 +386,26 @@ def test_what_cannot_be_offered_is_told_before_a_model_is_asked(servers: Any, pr
 @pytest.mark.parametrize(
     ("command", "problem"),
     [
-        (["/no/such/program"], "'s' ./no/such/program. cannot be started: there is no such program"),
+        (
+            ["/no/such/program"],
+            "'s' ./no/such/program. cannot be started: there is no such program",
+        ),
         (["false"], "ended before it answered"),
         (["cat"], "does not speak the protocol"),
-        (["sh", "-c", "echo no key is set >&2; exit 2"], "ended before it answered; it wrote: no key is set"),
+        (
+            ["sh", "-c", "echo no key is set >&2; exit 2"],
+            "ended before it answered; it wrote: no key is set",
+        ),
         (["sleep", "60"], "did not answer within 0.5 s"),
     ],
 )
 def test_one_that_cannot_be_opened_says_why(command: list[str], problem: str) -> None:
     before = children()
-    run = walk(graph_of(MCP("s", command, connect_s=0.5 if command[0] == "sleep" else 60)), "go", model=ScriptedModel())
+    run = walk(
+        graph_of(MCP("s", command, connect_s=0.5 if command[0] == "sleep" else 60)),
+        "go",
+        model=ScriptedModel(),
+    )
     with pytest.raises(ServerFailed, match=problem):
         raise run.error or AssertionError
     assert children() == before
@@ -377,7 +427,13 @@ def test_secrets_of_a_server_are_in_no_error_event_or_repr(monkeypatch: pytest.M
     monkeypatch.setenv("A_PRIVATE_TOKEN", "canary-of-the-environment")
     command = ["sh", "-c", "echo $MINE $OTHER >&2; exit 2"]
     server = MCP(
-        "s", command, env={"MINE": "$A_PRIVATE_TOKEN", "OTHER": "canary-in-the-code", "API_KEY": "canary-in-the-code"}
+        "s",
+        command,
+        env={
+            "MINE": "$A_PRIVATE_TOKEN",
+            "OTHER": "canary-in-the-code",
+            "API_KEY": "canary-in-the-code",
+        },
     )
     run = walk(graph_of(server), "go", model=ScriptedModel(), observed=True)
     everything = f"{run.error} {run.error!r} {run.events} {server!r}"
@@ -388,7 +444,9 @@ def test_secrets_of_a_server_are_in_no_error_event_or_repr(monkeypatch: pytest.M
         failed = walk(graph_of(held), "go", model=ScriptedModel(), observed=True)
         assert isinstance(failed.error, ServerFailed)
         assert "canary" not in f"{failed.error} {failed.error!r} {failed.events} {held!r}"
-    missing = walk(graph_of(MCP("s", ["cat"], env={"X": "$NOT_SET_ANYWHERE"})), "go", model=ScriptedModel())
+    missing = walk(
+        graph_of(MCP("s", ["cat"], env={"X": "$NOT_SET_ANYWHERE"})), "go", model=ScriptedModel()
+    )
     assert "needs the variable $NOT_SET_ANYWHERE" in str(missing.error)
 
 
@@ -441,18 +499,29 @@ def test_in_a_sub_graph_it_is_opened_once_for_the_run() -> None:
     inner = graph_of(stdio(include=["whoami"]))
     outer = Graph("outer", START >> Agent("boss", input=str, sub_agents=[inner]) >> END)
     model = ScriptedModel(
-        calls("g", input="a"), calls("whoami"), "one", calls("g", input="b"), calls("whoami"), "two", "end"
+        calls("g", input="a"),
+        calls("whoami"),
+        "one",
+        calls("g", input="b"),
+        calls("whoami"),
+        "two",
+        "end",
     )
     run = walk(outer, "x", model=model)
     assert run.output == "end"
-    pids = {str(e.output).split()[0] for e in run.events if e.kind == "call.end" and e.node == "whoami"}  # type: ignore[attr-defined]  # of that kind
+    pids = {
+        str(e.output).split()[0] for e in run.events if e.kind == "call.end" and e.node == "whoami"
+    }  # type: ignore[attr-defined]  # of that kind
     assert len(pids) == 1
 
 
 @pytest.mark.parametrize(
     ("make", "problem"),
     [
-        (lambda: MCP("s", "mcp-server-time --utc"), r"a command is a list of texts: \['mcp-server-time', ...\]"),
+        (
+            lambda: MCP("s", "mcp-server-time --utc"),
+            r"a command is a list of texts: \['mcp-server-time', ...\]",
+        ),
         (lambda: MCP("s", []), "give a list of texts"),
         (lambda: MCP("s", ["a", 3]), "give a list of texts"),  # type: ignore[list-item]
         (lambda: MCP("s", "https://me:secret@host/mcp"), "its address holds a password"),
@@ -516,11 +585,17 @@ if child := os.fork():
 os.setsid(); os.close(0); os.close(1); time.sleep(600)
 """
     for _ in range(3):
-        walk(graph_of(MCP("s", [sys.executable, "-c", leaving], cwd=str(tmp_path))), "go", model=ScriptedModel())
+        walk(
+            graph_of(MCP("s", [sys.executable, "-c", leaving], cwd=str(tmp_path))),
+            "go",
+            model=ScriptedModel(),
+        )
     left = [int(path.name) for path in tmp_path.iterdir()]
     assert len(left) == 3
     try:
-        until(lambda: "graphflow:mcp-stderr" not in {thread.name for thread in threading.enumerate()})
+        until(
+            lambda: "graphflow:mcp-stderr" not in {thread.name for thread in threading.enumerate()}
+        )
         assert all(map(alive, left))
     finally:
         for child in left:

@@ -109,7 +109,9 @@ def test_typed_in_and_out_with_progress(project: Path, mode: str) -> None:
             assert tools["say_it"].input_schema["required"] == ["text"]
             assert tools["say_it"].output_schema is not None
             assert tools["say_it"].output_schema["properties"]["lines"]["type"] == "array"
-            result = await client.call_tool("say_it", {"text": "hi", "times": 2}, progress_callback=note)
+            result = await client.call_tool(
+                "say_it", {"text": "hi", "times": 2}, progress_callback=note
+            )
             assert (result.is_error, result.structured_content) == (False, {"lines": ["hi", "hi"]})
             assert result.content[0].text == '{"lines":["hi","hi"]}'  # type: ignore[union-attr]  # text
             assert progress == [(1, None, "say answered")]
@@ -123,7 +125,11 @@ def test_what_goes_wrong_is_an_error_result_and_the_server_goes_on(project: Path
     async def main() -> None:
         async with connected(project) as client:
             for name, given, told in (
-                ("say_it", {"times": 2}, "ArgumentsInvalid: arguments of 'say it' do not fit: text: Field required"),
+                (
+                    "say_it",
+                    {"times": 2},
+                    "ArgumentsInvalid: arguments of 'say it' do not fit: text: Field required",
+                ),
                 ("say_it", {"text": "x", "times": "two"}, "times: Input should be a valid integer"),
                 ("say_it", {"text": "fail"}, "it holds [secret]"),
                 ("brew", {}, "there is no tool 'brew'; there are: say_it, wait, lengths"),
@@ -140,7 +146,9 @@ def test_calls_run_at_once_and_a_cancelled_one_cancels_its_walk(project: Path) -
     async def main() -> None:
         async with connected(project) as client:
             long = asyncio.ensure_future(client.call_tool("wait", {"input": "600"}))
-            several = await asyncio.gather(*(client.call_tool("wait", {"input": "for six"}) for _ in range(6)))
+            several = await asyncio.gather(
+                *(client.call_tool("wait", {"input": "for six"}) for _ in range(6))
+            )
             assert [r.structured_content for r in several] == [{"result": "waited"}] * 6
             long.cancel()
             with pytest.raises(asyncio.CancelledError):
@@ -161,13 +169,17 @@ def test_an_agent_of_ours_calls_a_graph_of_ours_across_processes(project: Path) 
 
 
 @contextmanager
-def served(project: Path, token: str | None = TOKEN, *flags: str) -> Iterator[tuple[int, subprocess.Popen[str]]]:
+def served(
+    project: Path, token: str | None = TOKEN, *flags: str
+) -> Iterator[tuple[int, subprocess.Popen[str]]]:
     port = free_port()
     environment = {k: v for k, v in os.environ.items() if k != "GRAPHFLOW_MCP_TOKEN"}
     if token is not None:
         environment["GRAPHFLOW_MCP_TOKEN"] = token
     command = [sys.executable, "-m", "graphflow", "mcp", *NAMES, "--http", str(port), *flags]
-    process = subprocess.Popen(command, cwd=project, env=environment, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        command, cwd=project, env=environment, stderr=subprocess.PIPE, text=True
+    )
     try:
         until(lambda: process.poll() is not None or listens(port))
         assert process.poll() is None, process.stderr and process.stderr.read()
@@ -182,17 +194,29 @@ def served(project: Path, token: str | None = TOKEN, *flags: str) -> Iterator[tu
 def test_a_client_that_goes_in_the_middle_of_a_call_is_no_error(project: Path) -> None:
     command = [sys.executable, "-m", "graphflow", "mcp", *NAMES]
     pipe = subprocess.PIPE
-    with subprocess.Popen(command, cwd=project, stdin=pipe, stdout=pipe, stderr=pipe, text=True) as process:
+    with subprocess.Popen(
+        command, cwd=project, stdin=pipe, stdout=pipe, stderr=pipe, text=True
+    ) as process:
         assert process.stdin is not None
         assert process.stdout is not None
         assert process.stderr is not None
-        hello = {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}}
-        print(json.dumps({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": hello}), file=process.stdin)
+        hello = {
+            "protocolVersion": "2025-06-18",
+            "capabilities": {},
+            "clientInfo": {"name": "t", "version": "1"},
+        }
+        print(
+            json.dumps({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": hello}),
+            file=process.stdin,
+        )
         process.stdin.write("this is no JSON\n\n[1]\n")
         process.stdin.flush()
         assert '"graphflow"' in process.stdout.readline()
         asked = {"name": "wait", "arguments": {"input": "600"}}
-        print(json.dumps({"jsonrpc": "2.0", "id": 2, "method": "tools/call", "params": asked}), file=process.stdin)
+        print(
+            json.dumps({"jsonrpc": "2.0", "id": 2, "method": "tools/call", "params": asked}),
+            file=process.stdin,
+        )
         process.stdin.flush()
         process.stdout.close()
         process.stdin.close()
@@ -207,10 +231,22 @@ def test_over_http_it_wants_the_token_and_the_right_host(project: Path) -> None:
         ask = {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}
         accept = {"accept": "application/json, text/event-stream"}
         assert httpx.post(url, json=ask, headers=accept).status_code == 401
-        assert httpx.post(url, json=ask, headers={**accept, "authorization": "Bearer guess"}).status_code == 401
+        assert (
+            httpx.post(
+                url, json=ask, headers={**accept, "authorization": "Bearer guess"}
+            ).status_code
+            == 401
+        )
         bearer = {**accept, "authorization": f"Bearer {TOKEN}"}
-        assert httpx.post(url, json=ask, headers={**bearer, "host": "evil.example"}).status_code in (403, 421)
-        assert httpx.post(url, json=ask, headers={**bearer, "origin": "http://evil.example"}).status_code == 403
+        assert httpx.post(
+            url, json=ask, headers={**bearer, "host": "evil.example"}
+        ).status_code in (403, 421)
+        assert (
+            httpx.post(
+                url, json=ask, headers={**bearer, "origin": "http://evil.example"}
+            ).status_code
+            == 403
+        )
         model = ScriptedModel(calls("lengths", input="bees make honey"), "done")
         agent = Agent("agent", input=str, mcp=[MCP("served", url, token=TOKEN)])
         Graph("g", START >> agent >> END).run_sync("go", model=model)
@@ -227,9 +263,14 @@ def test_a_token_is_made_and_kept_from_others(project: Path) -> None:
         assert path.stat().st_mode & 0o077 == 0
         token = path.read_text()
         assert len(token) > 30
-        bearer = {"authorization": f"Bearer {token}", "accept": "application/json, text/event-stream"}
+        bearer = {
+            "authorization": f"Bearer {token}",
+            "accept": "application/json, text/event-stream",
+        }
         ask = {"jsonrpc": "2.0", "id": 1, "method": "server/discover"}
-        assert httpx.post(f"http://127.0.0.1:{port}/mcp", json=ask, headers=bearer).status_code != 401
+        assert (
+            httpx.post(f"http://127.0.0.1:{port}/mcp", json=ask, headers=bearer).status_code != 401
+        )
         process.kill()
         assert process.stderr is not None
         told = process.stderr.read()
@@ -240,7 +281,9 @@ def test_a_token_is_made_and_kept_from_others(project: Path) -> None:
 
 def test_wrong_names_end_with_one_line(project: Path) -> None:
     command = [sys.executable, "-m", "graphflow", "mcp", "nothing_of_that_name"]
-    done = subprocess.run(command, cwd=project, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    done = subprocess.run(
+        command, cwd=project, capture_output=True, text=True, stdin=subprocess.DEVNULL
+    )
     assert done.returncode == 2
     assert done.stdout == ""
     assert "nothing_of_that_name" in done.stderr
@@ -257,7 +300,11 @@ def test_schemas_of_outputs() -> None:
     assert output_schema_of(Media) is None
     wrapped = output_schema_of(list[Tree])
     assert wrapped is not None
-    assert (wrapped["type"], wrapped["required"], "Tree" in wrapped["$defs"]) == ("object", ["result"], True)
+    assert (wrapped["type"], wrapped["required"], "Tree" in wrapped["$defs"]) == (
+        "object",
+        ["result"],
+        True,
+    )
     tree = output_schema_of(Tree)
     assert tree is not None
     assert tree["type"] == "object"

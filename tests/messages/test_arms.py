@@ -41,11 +41,17 @@ def takes(name: str, kind: Any) -> Any:
 
 @pytest.mark.parametrize("plain", [True, False])
 @pytest.mark.parametrize("kind", [Wide | Narrow, Narrow | Wide])
-@pytest.mark.parametrize(("value", "way"), [(Wide(), "wide"), (Narrow(), "narrow"), (Narrowest(), "narrow")])
-def test_a_value_goes_the_way_of_the_narrowest_arm_that_it_fits(kind: Any, value: Any, way: str, plain: bool) -> None:
+@pytest.mark.parametrize(
+    ("value", "way"), [(Wide(), "wide"), (Narrow(), "narrow"), (Narrowest(), "narrow")]
+)
+def test_a_value_goes_the_way_of_the_narrowest_arm_that_it_fits(
+    kind: Any, value: Any, way: str, plain: bool
+) -> None:
     source = sends(kind, value)
     wide, narrow = takes("wide", Wide), takes("narrow", Narrow)
-    graph = Graph("g", START >> source, source[Wide] >> wide >> END, source[Narrow] >> narrow >> END)
+    graph = Graph(
+        "g", START >> source, source[Wide] >> wide >> END, source[Narrow] >> narrow >> END
+    )
     assert walk(graph, Msg(), plain=plain).output == way
 
 
@@ -65,7 +71,10 @@ def test_what_says_less_of_a_value_is_wider(kind: Any, value: Any, way: str) -> 
     source = sends(kind, value)
     broad, fine = get_args(kind)
     graph = Graph(
-        "g", START >> source, source[broad] >> takes("wide", broad) >> END, source[fine] >> takes("narrow", fine) >> END
+        "g",
+        START >> source,
+        source[broad] >> takes("wide", broad) >> END,
+        source[fine] >> takes("narrow", fine) >> END,
     )
     assert walk(graph, Msg()).output == way
 
@@ -73,7 +82,10 @@ def test_what_says_less_of_a_value_is_wider(kind: Any, value: Any, way: str) -> 
 def test_a_wider_arm_takes_a_narrower_one_that_no_edge_names() -> None:
     source = sends(Wide | Narrow | str, Narrow())
     graph = Graph(
-        "g", START >> source, source[Wide] >> takes("wide", Wide) >> END, source[str] >> takes("s", str) >> END
+        "g",
+        START >> source,
+        source[Wide] >> takes("wide", Wide) >> END,
+        source[str] >> takes("s", str) >> END,
     )
     assert walk(graph, Msg()).output == "wide"
 
@@ -93,5 +105,7 @@ def test_a_value_that_fits_two_arms_alike_is_said_by_check() -> None:
     source = sends(list[A] | list[B], [])
     a, b = takes("a", list[A]), takes("b", list[B])
     graph = Graph("g", START >> source, source[list[A]] >> a >> END, source[list[B]] >> b >> END)
-    assert any("what is empty fits both list[A] and list[B]" in text for text in graph.check().warnings)
+    assert any(
+        "what is empty fits both list[A] and list[B]" in text for text in graph.check().warnings
+    )
     assert walk(graph, Msg()).output == "a"

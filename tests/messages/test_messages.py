@@ -13,7 +13,15 @@ from pydantic import ValidationError
 
 from graphflow import Message
 from graphflow.messages.message import to_text
-from graphflow.messages.types import accepts, adapter_of, arms, disjoint, item_type, matcher, type_name
+from graphflow.messages.types import (
+    accepts,
+    adapter_of,
+    arms,
+    disjoint,
+    item_type,
+    matcher,
+    type_name,
+)
 from tests.conftest import A, B, Msg
 
 
@@ -141,7 +149,8 @@ def test_matcher(kind: Any, value: Any, fits: bool) -> None:
 
 @given(
     st.recursive(
-        st.none() | st.booleans() | st.integers() | st.text(), lambda c: st.lists(c) | st.dictionaries(st.text(), c)
+        st.none() | st.booleans() | st.integers() | st.text(),
+        lambda c: st.lists(c) | st.dictionaries(st.text(), c),
     )
 )
 def test_any_json_value_has_a_text(value: Any) -> None:

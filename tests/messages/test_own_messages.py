@@ -12,7 +12,15 @@ import pytest
 from pydantic import BaseModel, ConfigDict, PrivateAttr
 
 from graphflow import END, START, Context, Failure, Graph, Router, node, tool
-from graphflow.events import CallFinished, CallStarted, EdgeSent, NodeFinished, NodeStarted, RunEnded, RunStarted
+from graphflow.events import (
+    CallFinished,
+    CallStarted,
+    EdgeSent,
+    NodeFinished,
+    NodeStarted,
+    RunEnded,
+    RunStarted,
+)
 from graphflow.messages.copies import copy_of, mutability_of
 from graphflow.run import Run
 from tests.conftest import Msg, walk
@@ -103,7 +111,9 @@ def outputs(run: Run[Any]) -> dict[str, Any]:
 def test_a_caller_keeps_what_it_gave(what: str, plain: bool, observed: bool) -> None:
     kind, make = CLEAN[what]
     given = make()
-    run = walk(Graph("g", START >> scribbler("a", kind) >> END), given, plain=plain, observed=observed)
+    run = walk(
+        Graph("g", START >> scribbler("a", kind) >> END), given, plain=plain, observed=observed
+    )
     assert run.output == scribble(make())
     assert given == make()
 
@@ -113,7 +123,9 @@ def test_a_caller_keeps_what_it_gave(what: str, plain: bool, observed: bool) -> 
 @pytest.mark.parametrize("observed", [True, False])
 def test_a_caller_may_change_what_it_was_answered(what: str, plain: bool, observed: bool) -> None:
     kind, make = CLEAN[what]
-    run = walk(Graph("g", START >> looker("a", kind) >> END), make(), plain=plain, observed=observed)
+    run = walk(
+        Graph("g", START >> looker("a", kind) >> END), make(), plain=plain, observed=observed
+    )
     scribble(run.output)
     assert run.output != make()
     assert outputs(run)["a"] == run.steps[0].output == make()
@@ -192,7 +204,9 @@ def test_the_items_of_a_map_are_apart_from_the_list(what: str) -> None:
 @both_paths
 @pytest.mark.parametrize("observed", [True, False])
 @pytest.mark.parametrize("threaded", [True, False])
-def test_the_record_of_a_chain_tells_what_happened(what: str, plain: bool, observed: bool, threaded: bool) -> None:
+def test_the_record_of_a_chain_tells_what_happened(
+    what: str, plain: bool, observed: bool, threaded: bool
+) -> None:
     kind, make = CLEAN[what]
     names = ["a", "b", "c"] if what not in ("dict", "set") else ["a"]
     path: Any = START >> looker("first", kind)
@@ -211,7 +225,9 @@ def test_the_record_of_a_chain_tells_what_happened(what: str, plain: bool, obser
 @both_paths
 def test_so_does_that_of_plain_functions(what: str, plain: bool) -> None:
     kind, make = CLEAN[what]
-    path = START >> scribbler("a", kind, threaded=True) >> scribbler("b", kind, threaded=True) >> END
+    path = (
+        START >> scribbler("a", kind, threaded=True) >> scribbler("b", kind, threaded=True) >> END
+    )
     run = walk(Graph("g", path), make(), plain=plain)
     once = scribble(make())
     assert run.steps[0].input == make()
@@ -304,7 +320,7 @@ def test_calls_have_their_own() -> None:
     assert done.output == ["x", "noted"]
 
 
-# -- what cannot be changed ------------------------------------------------------------------------------------------------
+# -- what cannot be changed ------------------------------------------------------------------------
 class Inside(BaseModel, frozen=True):
     pair: tuple[int, str] = (1, "a")
     next: Inside | None = None
@@ -336,8 +352,16 @@ def test_chains_of_frozen_messages_are_called_directly() -> None:
     """Nothing is looked at on their way, so they cost nothing."""
     for kind in (Msg, Inside, str, int | None, Loose, Hollow):
         graph = Graph("g", START >> looker("a", kind) >> looker("b", kind) >> END)
-        assert all(slot.direct is not None and slot.entry is None for slot in graph.program.slots if slot.node)
-    assert (mutability_of(Msg), mutability_of(Loose), mutability_of(list[Msg])) == ("fixed", "model", "loose")
+        assert all(
+            slot.direct is not None and slot.entry is None
+            for slot in graph.program.slots
+            if slot.node
+        )
+    assert (mutability_of(Msg), mutability_of(Loose), mutability_of(list[Msg])) == (
+        "fixed",
+        "model",
+        "loose",
+    )
 
 
 class Own:
@@ -385,7 +409,7 @@ def test_copies_are_of_the_same_kind_and_share_nothing() -> None:
     assert copy_of(Loose(n=1)).model_fields_set == {"n"}
 
 
-# -- what check() says -----------------------------------------------------------------------------------------------------
+# -- what check() says -----------------------------------------------------------------------------
 def test_check_names_the_classes_that_are_not_frozen() -> None:
     @node
     async def a(m: Msg) -> list[Loose]:

@@ -24,7 +24,9 @@ class ThisPython(KernelSpecManager):
         offline = ROOT / "tests" / "stand_ins" / "offline.py"
         command = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
         return KernelSpec(
-            argv=[*command, f"--IPKernelApp.exec_files={offline}"], display_name="Python", language="python"
+            argv=[*command, f"--IPKernelApp.exec_files={offline}"],
+            display_name="Python",
+            language="python",
         )
 
 
@@ -39,5 +41,7 @@ def execute(path: Path) -> nbformat.NotebookNode:
     """A notebook, run from top to bottom in a kernel of its own, with the outputs of this run."""
     book = nbformat.read(path, as_version=4)
     place = {"metadata": {"path": str(FOLDER)}}
-    NotebookClient(book, timeout=CELL_S, resources=place, kernel_manager_class=InThisPython).execute()
+    NotebookClient(
+        book, timeout=CELL_S, resources=place, kernel_manager_class=InThisPython
+    ).execute()
     return book

@@ -26,7 +26,11 @@ NEEDED = bool(os.environ.get("GRAPHFLOW_NEEDS_BROWSER"))
 
 def chromium() -> str:
     """The browser's path; without one the test is skipped, or fails where it has to be there."""
-    found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    found = (
+        shutil.which("chromium")
+        or shutil.which("chromium-browser")
+        or shutil.which("google-chrome")
+    )
     missing = [] if found else ["chromium (apt-get install chromium)"]
     for module in ("playwright", "jupyterlab", "anywidget"):
         try:
@@ -51,7 +55,10 @@ def browser_page(**options: Any) -> Iterator[tuple[Any, list[str]]]:
             page = browser.new_page(viewport={"width": 1300, "height": 1000}, **options)
             errors: list[str] = []
             page.on("pageerror", lambda error: errors.append(f"page: {error}"))
-            page.on("console", lambda m: errors.append(f"console: {m.text}") if m.type == "error" else None)
+            page.on(
+                "console",
+                lambda m: errors.append(f"console: {m.text}") if m.type == "error" else None,
+            )
             page.set_default_timeout(300_000)
             yield page, errors
         finally:
@@ -78,14 +85,26 @@ def jupyter_lab(folder: Path) -> Iterator[tuple[str, str]]:
         "JUPYTER_TOKEN": token,
     }
     command = [
-        *(sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", f"--port={port}", "--ip=127.0.0.1"),
+        *(
+            sys.executable,
+            "-m",
+            "jupyterlab",
+            "--no-browser",
+            "--allow-root",
+            f"--port={port}",
+            "--ip=127.0.0.1",
+        ),
         *(f"--ServerApp.root_dir={folder}",),
         *("--LabApp.extension_manager=readonly", "--ServerApp.terminals_enabled=False"),
     ]
     with (folder / "lab.log").open("w") as log:
-        server = subprocess.Popen(command, env=environment, stdout=log, stderr=subprocess.STDOUT, cwd=folder)
+        server = subprocess.Popen(
+            command, env=environment, stdout=log, stderr=subprocess.STDOUT, cwd=folder
+        )
         try:
-            _wait_until_up(f"http://127.0.0.1:{port}/api/status?token={token}", server, folder / "lab.log")
+            _wait_until_up(
+                f"http://127.0.0.1:{port}/api/status?token={token}", server, folder / "lab.log"
+            )
             yield f"http://127.0.0.1:{port}", token
         finally:
             server.terminate()
@@ -99,7 +118,10 @@ def jupyter_lab(folder: Path) -> Iterator[tuple[str, str]]:
 def _write_settings(folder: Path) -> None:
     """No questions about news, and widgets are saved with their notebooks."""
     settings = {
-        "@jupyterlab/apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False},
+        "@jupyterlab/apputils-extension/notification": {
+            "fetchNews": "false",
+            "checkForUpdates": False,
+        },
         "@jupyter-widgets/jupyterlab-manager/plugin": {"saveState": True},
     }
     for name, values in settings.items():
@@ -134,7 +156,9 @@ def write_notebook(path: Path, *cells: str) -> None:
             }
             for n, cell in enumerate(cells)
         ],
-        "metadata": {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}},
+        "metadata": {
+            "kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}
+        },
         "nbformat": 4,
         "nbformat_minor": 5,
     }

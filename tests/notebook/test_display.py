@@ -195,7 +195,9 @@ def test_showing_loads_neither_pandas_nor_anywidget() -> None:
         "print(sorted({'pandas', 'anywidget', 'IPython', 'ipywidgets'} & set(sys.modules)))"
     )
     root = Path(__file__).resolve().parents[2]
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=root)
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=root
+    )
     assert done.stdout.strip() == "[]"
 
 

@@ -49,8 +49,14 @@ def test_it_shows_what_is_asked_and_an_answer_lets_the_run_go_on(tmp_path: Path)
         async with Store.open(f"sqlite:{tmp_path / 'runs.db'}") as store:
             form = QuestionForm(await DESK.run("bees <b>fly</b>", store=store, id="r"))
             (question,) = form.widget.questions
-            assert (question["title"], question["lines"]) == ("editor (in desk)", ["text: bees <b>fly</b>"])
-            assert {arm["$ref"].rpartition("/")[2] for arm in question["schema"]["anyOf"]} == {"Approved", "Rejected"}
+            assert (question["title"], question["lines"]) == (
+                "editor (in desk)",
+                ["text: bees <b>fly</b>"],
+            )
+            assert {arm["$ref"].rpartition("/")[2] for arm in question["schema"]["anyOf"]} == {
+                "Approved",
+                "Rejected",
+            }
             await answered(form, {"nonsense": 1})
             assert "wants Approved | Rejected" in form.widget.problem
             assert form.run.status == "waiting"
@@ -61,7 +67,9 @@ def test_it_shows_what_is_asked_and_an_answer_lets_the_run_go_on(tmp_path: Path)
     asyncio.run(main())
 
 
-def test_the_bundle_holds_the_form_only_where_somebody_can_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_bundle_holds_the_form_only_where_somebody_can_answer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     pytest.importorskip("anywidget")
 
     async def main() -> None:
@@ -99,7 +107,9 @@ def test_the_page_parses_nothing_of_what_is_asked() -> None:
         assert word not in source
 
 
-@pytest.mark.skipif(shutil.which("node") is None, reason="there is no node to run the page's half with")
+@pytest.mark.skipif(
+    shutil.which("node") is None, reason="there is no node to run the page's half with"
+)
 def test_the_page_sends_what_was_filled_in() -> None:
     schema = schema_of(Approved | Rejected)
     questions = [

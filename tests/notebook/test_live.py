@@ -64,7 +64,11 @@ def test_a_run_moves_the_picture_and_ends_as_a_run_does() -> None:
         assert wire.sent[-1] == {"end": True}
         assert wire.rows == live.rows.kept == live.widget.rows
         assert states(wire.rows) == {
-            **{"desk > planner": ("done", ""), "desk > researcher": ("done", "2"), "desk > merge": ("done", "")},
+            **{
+                "desk > planner": ("done", ""),
+                "desk > researcher": ("done", "2"),
+                "desk > merge": ("done", ""),
+            },
             **{"desk > search": ("mixed", "2"), "desk > checker": ("done", "")},
         }
 
@@ -155,7 +159,12 @@ def test_what_is_inside_an_opened_graph_moves_and_names_are_told_apart() -> None
     live = Live(graph, open=1).replay(walk(graph, 1))
     assert states(live.rows.kept) == {
         name: ("done", "")
-        for name in ("outer > first", "outer > first > same", "outer > second", "outer > second > same")
+        for name in (
+            "outer > first",
+            "outer > first > same",
+            "outer > second",
+            "outer > second > same",
+        )
     }
     tree = ElementTree.fromstring(live.svg)
     drawn = [element.get("data-id") for element in tree.iter() if element.get("data-id")]
@@ -223,7 +232,9 @@ def test_it_is_shown_once_in_a_cell(monkeypatch: pytest.MonkeyPatch) -> None:
     shell = SimpleNamespace(execution_count=1)
     monkeypatch.setattr(live_module, "in_notebook", lambda: True)
     monkeypatch.setattr("IPython.get_ipython", lambda: shell)
-    monkeypatch.setattr("IPython.display.display", lambda *_, **more: shown.append(more["display_id"]))
+    monkeypatch.setattr(
+        "IPython.display.display", lambda *_, **more: shown.append(more["display_id"])
+    )
     monkeypatch.setattr("IPython.display.update_display", lambda *_, **__: None)
     live = Live(one_node).replay(walk(one_node, 1))
     live._ipython_display_()  # as the last line of the same cell
@@ -282,13 +293,19 @@ def test_without_a_program_that_draws_there_is_mermaid(monkeypatch: pytest.Monke
 def test_the_bundle_holds_the_widget_and_the_picture() -> None:
     pytest.importorskip("anywidget")
     bundle = desk.live()._repr_mimebundle_()
-    assert set(bundle) == {"text/plain", "image/svg+xml", "application/vnd.jupyter.widget-view+json"}
+    assert set(bundle) == {
+        "text/plain",
+        "image/svg+xml",
+        "application/vnd.jupyter.widget-view+json",
+    }
 
 
 def test_declaring_loads_no_widget() -> None:
     program = "import sys, graphflow.notebook\nprint(sorted({'anywidget', 'IPython', 'traitlets', 'pandas'} & set(sys.modules)))"
     root = Path(__file__).resolve().parents[2]
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=root)
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=root
+    )
     assert done.stdout.strip() == "[]"
 
 
@@ -325,7 +342,9 @@ def test_nodes_and_edges_are_found_by_their_names(name: str) -> None:
     assert painted.count("\u2713") == 1
     ElementTree.fromstring(painted)
     ids = [e.get("id") for e in tree.iter() if "node" in e.get("class", "")]
-    assert not set(ids) & {e.get("id") for e in ElementTree.fromstring(other).iter() if "node" in e.get("class", "")}
+    assert not set(ids) & {
+        e.get("id") for e in ElementTree.fromstring(other).iter() if "node" in e.get("class", "")
+    }
 
 
 async def _walked_picture(graph: Graph[Any, Any]) -> str:

@@ -86,7 +86,9 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str, Pa
     folder = tmp_path_factory.mktemp("lab")
     write_notebook(folder / "moving.ipynb", WATCHED, RUN)
     write_notebook(
-        folder / "failing.ipynb", WATCHED.replace("live = graph.live()", "live = broken.live()"), "await live.run('x')"
+        folder / "failing.ipynb",
+        WATCHED.replace("live = graph.live()", "live = broken.live()"),
+        "await live.run('x')",
     )
     write_notebook(folder / "inside.ipynb", INSIDE, "await live.run('go', approve=approve)")
     write_notebook(folder / "hundred.ipynb", "import asyncio", HUNDRED)
@@ -119,7 +121,9 @@ def node_state(name: str, state: str) -> str:
 
 
 @pytest.mark.slow
-def test_nodes_change_a_click_shows_messages_and_the_slider_goes_back(lab: tuple[str, str, Path]) -> None:
+def test_nodes_change_a_click_shows_messages_and_the_slider_goes_back(
+    lab: tuple[str, str, Path],
+) -> None:
     with browser_page() as (page, errors):
         opened(page, lab, "moving.ipynb")
         run_cell(page, 0)
@@ -183,7 +187,9 @@ def forget_kernels(lab: tuple[str, str, Path]) -> None:
     with urllib.request.urlopen(f"{address}/api/sessions?token={token}") as answer:
         sessions = json.load(answer)
     for session in sessions:
-        request = urllib.request.Request(f"{address}/api/sessions/{session['id']}?token={token}", method="DELETE")
+        request = urllib.request.Request(
+            f"{address}/api/sessions/{session['id']}?token={token}", method="DELETE"
+        )
         urllib.request.urlopen(request).close()
 
 
@@ -210,13 +216,17 @@ def test_a_failure_is_shown_as_one_and_what_it_says_is_text(lab: tuple[str, str,
         page.wait_for_selector(node_state("fails", "failed"))
         page.locator('.gf-live g.node[data-node="fails"]').click()
         page.wait_for_selector(".gf-live .gf-entry pre")
-        assert "<img src=x onerror=alert(1)>" in page.locator(".gf-live .gf-messages").text_content()
+        assert (
+            "<img src=x onerror=alert(1)>" in page.locator(".gf-live .gf-messages").text_content()
+        )
         assert page.locator(".gf-live img").count() == 0
         assert errors == []
 
 
 @pytest.mark.slow
-def test_what_is_inside_moves_and_an_approval_is_seen_to_be_waited_for(lab: tuple[str, str, Path]) -> None:
+def test_what_is_inside_moves_and_an_approval_is_seen_to_be_waited_for(
+    lab: tuple[str, str, Path],
+) -> None:
     with browser_page() as (page, errors):
         opened(page, lab, "inside.ipynb")
         run_cell(page, 0)
@@ -226,7 +236,9 @@ def test_what_is_inside_moves_and_an_approval_is_seen_to_be_waited_for(lab: tupl
             page.wait_for_selector(node_state(name, "done"))
         page.wait_for_selector(node_state("pay", "asking"))
         page.wait_for_selector('.gf-live .edge.gf-used[data-id="outer > second # 1"]')
-        assert page.locator(".gf-live svg").first.get_attribute("role") == "group", "buttons are in no image"
+        assert page.locator(".gf-live svg").first.get_attribute("role") == "group", (
+            "buttons are in no image"
+        )
         page.screenshot(path=str(lab[2] / "inside.png"))
         page.locator('.gf-live [data-id="outer > second > worker"]').first.click()
         page.wait_for_selector('.gf-live .gf-entry pre:text("go!!")')

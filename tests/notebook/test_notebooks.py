@@ -37,7 +37,9 @@ def _clean(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 def test_there_are_notebooks_and_they_are_numbered() -> None:
     assert len(NOTEBOOKS) >= 8
-    assert [path.name[:3] for path in NOTEBOOKS] == [f"{number:02}_" for number in range(1, len(NOTEBOOKS) + 1)]
+    assert [path.name[:3] for path in NOTEBOOKS] == [
+        f"{number:02}_" for number in range(1, len(NOTEBOOKS) + 1)
+    ]
 
 
 @each_notebook
@@ -52,7 +54,10 @@ def test_a_notebook_is_kept_clean(path: Path) -> None:
     for cell in book.cells:
         assert cell.metadata == {}
         if path.stem not in KEPT:
-            assert cell.cell_type == "markdown" or (cell.outputs, cell.execution_count) == ([], None)
+            assert cell.cell_type == "markdown" or (cell.outputs, cell.execution_count) == (
+                [],
+                None,
+            )
         assert cell.source.strip() == cell.source != ""
         assert not re.search(r"/home/|/root/|/tmp/|/Users/|[A-Z]:\\", cell.source)
     assert len({cell.id for cell in book.cells}) == len(book.cells)
@@ -74,7 +79,9 @@ def test_a_notebook_begins_and_ends_as_a_story(path: Path) -> None:
     book = nbformat.read(path, as_version=4)
     assert book.cells[0].source.startswith("# ")
     assert "## What to try" in book.cells[-1].source
-    for link in re.findall(r"\]\(([^)]+)\)", "".join(c.source for c in book.cells if c.cell_type == "markdown")):
+    for link in re.findall(
+        r"\]\(([^)]+)\)", "".join(c.source for c in book.cells if c.cell_type == "markdown")
+    ):
         assert (FOLDER / link).is_file(), link
 
 
@@ -99,7 +106,9 @@ def test_a_notebook_runs(path: Path) -> None:
 
 
 def test_a_mistake_in_a_notebook_is_told_by_its_cell(monkeypatch: pytest.MonkeyPatch) -> None:
-    compiler = SimpleNamespace(format_code_name=lambda name: ("Cell", "In[4]") if name == __file__ else None)
+    compiler = SimpleNamespace(
+        format_code_name=lambda name: ("Cell", "In[4]") if name == __file__ else None
+    )
     shell = SimpleNamespace(compile=compiler)
     monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: shell))
     with pytest.raises(GraphError, match=r"graph 'g' has 1 problem \(In\[4\]:\d+\)"):
@@ -121,7 +130,9 @@ def test_a_graph_shows_itself_as_a_picture() -> None:
     assert bundle["text/plain"] == "<graph g(Msg) -> Msg: 1 nodes, 2 edges>"
 
 
-def test_without_a_program_that_draws_it_shows_itself_as_mermaid(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_program_that_draws_it_shows_itself_as_mermaid(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setenv("GRAPHFLOW_DOT", "/nothing/here")
     bundle = graph._repr_mimebundle_()
     assert bundle["text/vnd.mermaid"].startswith("flowchart TD")
@@ -145,7 +156,16 @@ def test_runs_of_one_graph_may_overlap() -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ['<script>alert("x")</script>', 'quo"te\\', "new\nline", "émoji 🐙", "שלום", "x" * 10_000, "[]{}()|", "%%{init}%%"],
+    [
+        '<script>alert("x")</script>',
+        'quo"te\\',
+        "new\nline",
+        "émoji 🐙",
+        "שלום",
+        "x" * 10_000,
+        "[]{}()|",
+        "%%{init}%%",
+    ],
 )
 def test_hostile_names_render_harmlessly(name: str) -> None:
     hostile = Graph("g", START >> same.named(name) >> END)

@@ -24,11 +24,17 @@ def test_a_picture_needs_no_inline_style() -> None:
     light, dark = (load("desk").to_svg(theme=theme) for theme in ("light", "dark"))
     run = walked()
     with browser_page() as (page, errors):
-        for svg, fill in ((light, "rgb(253, 235, 196)"), (dark, "rgb(67, 51, 15)"), (run.to_svg(theme="light"), None)):
+        for svg, fill in (
+            (light, "rgb(253, 235, 196)"),
+            (dark, "rgb(67, 51, 15)"),
+            (run.to_svg(theme="light"), None),
+        ):
             page.set_content(strict(svg))
             agent = page.locator("g.gf-agent path, g.gf-agent polygon").first
             assert fill is None or agent.evaluate(COLOUR) == fill
-            assert "Helvetica" in page.locator("svg text").first.evaluate("e => getComputedStyle(e).fontFamily")
+            assert "Helvetica" in page.locator("svg text").first.evaluate(
+                "e => getComputedStyle(e).fontFamily"
+            )
         assert errors == []
 
 

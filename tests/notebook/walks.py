@@ -33,11 +33,21 @@ async def search(query: str) -> list[str]:
 
 
 checker = Agent(
-    "checker", input=Question, output=str, tools=[search], description="Checks.", prompt="Check: {{ text }}"
+    "checker",
+    input=Question,
+    output=str,
+    tools=[search],
+    description="Checks.",
+    prompt="Check: {{ text }}",
 )
 planner = Agent("planner", input=Question, output=list[Question], prompt="Split: {{ text }}")
 researcher = Agent(
-    "researcher", input=Question, output=Finding, tools=[search], sub_agents=[checker], prompt="Answer: {{ text }}"
+    "researcher",
+    input=Question,
+    output=Finding,
+    tools=[search],
+    sub_agents=[checker],
+    prompt="Answer: {{ text }}",
 )
 
 

@@ -20,7 +20,11 @@ LONGEST = 4
 """Items a map of `tests/blocks.py` makes at most."""
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(
+    max_examples=300,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
 @given(block=blocks, n=st.integers(0, 50))
 def test_no_node_is_activated_more_often_than_its_bound(block: Block, n: int) -> None:
     Jitter.random = random.Random(0)
@@ -29,7 +33,11 @@ def test_no_node_is_activated_more_often_than_its_bound(block: Block, n: int) ->
     seen = Counter(e.node for e in run.events if isinstance(e, NodeStarted))
     bounds = graph.bounds()
     for name, count in bounds.activations.items():
-        assert seen[name] <= count.times * LONGEST ** len(count.lists), (name, seen[name], str(count))
+        assert seen[name] <= count.times * LONGEST ** len(count.lists), (
+            name,
+            seen[name],
+            str(count),
+        )
     if bounds.steps is not None:
         assert run.usage.steps <= bounds.steps
 
@@ -46,7 +54,11 @@ def test_no_node_of_any_shape_is_activated_more_often_than_its_bound() -> None:
         seen = Counter(e.node for e in run.events if isinstance(e, NodeStarted))
         for name, count in graph.bounds().activations.items():
             known = not any(length.startswith("laps of ") for length in count.lists)
-            assert not known or seen[name] <= count.times * LONGEST ** len(count.lists), (seed, name, str(count))
+            assert not known or seen[name] <= count.times * LONGEST ** len(count.lists), (
+                seed,
+                name,
+                str(count),
+            )
     assert sound > 500
 
 
@@ -83,7 +95,8 @@ def test_each_message_that_goes_round_again_makes_laps_of_its_own() -> None:
         other[A] >> END,
         ends="all",
     )
-    assert counts(forked) == {"twin": "15", "other": "15", "last": "30"}  # 1 + 2 + 4 + 8, and each of them twice
+    # 1 + 2 + 4 + 8, and each of them twice.
+    assert counts(forked) == {"twin": "15", "other": "15", "last": "30"}
 
 
 def test_laps_beyond_all_counting_are_a_length_of_their_own() -> None:
@@ -107,7 +120,9 @@ def test_an_inner_loop_is_entered_by_each_lap_of_the_outer() -> None:
 
 def test_of_different_lists_the_longer_stands_for_both() -> None:
     many = grow.named("many")
-    graph = Graph("g", START >> (grow, many), (grow.each, many.each) >> twin >> END, input=Msg, ends="all")
+    graph = Graph(
+        "g", START >> (grow, many), (grow.each, many.each) >> twin >> END, input=Msg, ends="all"
+    )
     assert counts(graph)["twin"] == "2 x |grow or many|"
 
 
@@ -140,14 +155,17 @@ def test_what_bounds_say_of_a_loop_and_a_map() -> None:
         "merge": "1",
         "judge": "4",
     }
-    assert str(bounds.model_calls["worker"]) == "3 x |plan|"  # an empty answer is asked for again, twice
+    # An empty answer is asked for again, twice.
+    assert str(bounds.model_calls["worker"]) == "3 x |plan|"
     assert (bounds.steps, bounds.usd, bounds.depth) == (90, 0.0, 0)
     assert "worker" in str(bounds)
 
 
 def test_a_price_nobody_knows_is_none() -> None:
     router: Router[str, str] = Router("r", input=str, labels=["a", "b"])
-    graph = Graph("g", START >> router, router["a"] >> END, router["b"] >> END, model="somewhere:big")
+    graph = Graph(
+        "g", START >> router, router["a"] >> END, router["b"] >> END, model="somewhere:big"
+    )
     assert graph.bounds().usd is None
     assert str(graph.bounds().model_calls["r"]) == "2"
 
@@ -189,7 +207,13 @@ def test_loops_in_loops_in_loops_are_counted_in_little_time() -> None:
         if number:
             paths.append(check[Msg].limit(1) >> twin.named("check0"))
         before = passing
-    graph = Graph("g", *paths, twin.named("check0")[Msg].limit(1) >> twin.named("check0"), before >> END, input=Msg)
+    graph = Graph(
+        "g",
+        *paths,
+        twin.named("check0")[Msg].limit(1) >> twin.named("check0"),
+        before >> END,
+        input=Msg,
+    )
     assert graph.bounds().activations["check0"].times == 2**30
     assert graph.bounds().activations["check29"].times >= 2
 

@@ -60,9 +60,11 @@ def problems(*paths: Any) -> list[str]:
     return list(caught.value.problems)
 
 
-# -- messages that come twice ----------------------------------------------------------------------------------------------
+# -- messages that come twice ----------------------------------------------------------------------
 def test_a_collect_within_a_map_is_told_where_it_stands_and_how_to_go_on() -> None:
-    (said,) = problems(START >> extract, extract.each >> clean >> (left, right), (left, right) >> gather >> END)
+    (said,) = problems(
+        START >> extract, extract.each >> clean >> (left, right), (left, right) >> gather >> END
+    )
     assert "'gather' collects the fork at 'clean', so it runs once per item of extract.each" in said
     assert "gather >> a node with list[str] >> END" in said
     assert "to pair what comes of one item, give it a port for each" in said
@@ -83,20 +85,33 @@ def test_a_pair_within_a_map_is_told_the_same() -> None:
         right >> pair.into("y"),
         pair >> END,
     )
-    assert "'pair' pairs what comes of the fork at 'clean', so it runs once per item of extract.each" in said
+    assert (
+        "'pair' pairs what comes of the fork at 'clean', so it runs once per item of extract.each"
+        in said
+    )
     assert "pair >> a node with list[str] >> END" in said
 
 
 def test_a_node_that_two_messages_reach_is_named_with_both_writers() -> None:
-    (said,) = problems(START >> (left, right), left >> either.into("x"), right >> either.into("x"), either >> END)
-    assert "'either' runs once for each of left >> either.into('x') and right >> either.into('x')" in said
+    (said,) = problems(
+        START >> (left, right), left >> either.into("x"), right >> either.into("x"), either >> END
+    )
+    assert (
+        "'either' runs once for each of left >> either.into('x') and right >> either.into('x')"
+        in said
+    )
 
 
-# -- ports -----------------------------------------------------------------------------------------------------------------
+# -- ports -----------------------------------------------------------------------------------------
 def test_a_port_that_is_written_twice_beside_one_that_is_empty_names_both_writers() -> None:
-    (said,) = problems(START >> (left, right), left >> pair.into("x"), right >> pair.into("x"), pair >> END)
+    (said,) = problems(
+        START >> (left, right), left >> pair.into("x"), right >> pair.into("x"), pair >> END
+    )
     assert "port 'y' (str) of 'pair' has no edge, and 'x' has several" in said
-    assert "left >> pair.into('x') and right >> pair.into('x'); lead one of them to pair.into('y')" in said
+    assert (
+        "left >> pair.into('x') and right >> pair.into('x'); lead one of them to pair.into('y')"
+        in said
+    )
 
 
 def test_a_port_that_is_written_twice_beside_one_that_is_fed_names_both_writers() -> None:
@@ -115,7 +130,7 @@ def test_equal_ports_are_all_offered() -> None:
         assert ">> pair.into('x') or >> pair.into('y')" in said
 
 
-# -- depth -----------------------------------------------------------------------------------------------------------------
+# -- depth -----------------------------------------------------------------------------------------
 def team() -> Agent[Any, str]:
     writer = Agent("writer", description="Writes.")
     editor = Agent("editor", description="Edits.", sub_agents=[writer])
@@ -129,13 +144,21 @@ def warned(graph: Graph[Any, Any]) -> list[str]:
 @pytest.mark.parametrize(
     ("depth", "said"),
     [
-        (0, "agent 'editor' is out of reach: desk > editor would be level 1, and the depth limit is 0"),
-        (1, "agent 'writer' is out of reach: desk > editor > writer would be level 2, and the depth limit is 1"),
+        (
+            0,
+            "agent 'editor' is out of reach: desk > editor would be level 1, and the depth limit is 0",
+        ),
+        (
+            1,
+            "agent 'writer' is out of reach: desk > editor > writer would be level 2, and the depth limit is 1",
+        ),
         (2, ""),
         (None, ""),
     ],
 )
-def test_a_limit_below_a_team_names_the_first_agent_out_of_reach(depth: int | None, said: str) -> None:
+def test_a_limit_below_a_team_names_the_first_agent_out_of_reach(
+    depth: int | None, said: str
+) -> None:
     limits = None if depth is None else Limits(depth=depth)
     found = warned(Graph("desk", START >> team() >> END, model="local:smollm2", limits=limits))
     assert [text[: len(said)] for text in found] == ([said] if said else [])
@@ -147,7 +170,9 @@ def test_limits_of_inner_graphs_and_call_edges_count_for_what_is_out_of_reach() 
         "desk > inner > editor > writer would be level 3"
         in warned(Graph("desk", START >> inner >> END, limits=Limits(depth=2)))[0]
     )
-    boss = Agent("boss", model="local:smollm2", sub_agents=[SubAgent(inner, limits=Limits(depth=1))])
+    boss = Agent(
+        "boss", model="local:smollm2", sub_agents=[SubAgent(inner, limits=Limits(depth=1))]
+    )
     assert "desk > inner > editor > writer" in warned(Graph("desk", START >> boss >> END))[0]
     tight = Graph("tight", START >> team() >> END, model="local:smollm2", limits=Limits(depth=0))
     assert "tight > editor would be level 2" in warned(Graph("desk", START >> tight >> END))[0]
@@ -158,17 +183,21 @@ def test_what_is_out_of_reach_is_never_asked_and_what_is_not_may_be() -> None:
     graph = Graph("desk", START >> team() >> END, model=model, limits=Limits(depth=1))
     run = graph.run_sync("x")
     assert [spec.name for spec in model.requests[0].tools] == ["editor"]
-    assert [spec.name for spec in model.requests[1].tools] == []  # the writer is not offered, as the warning says
+    # The writer is not offered, as the warning says.
+    assert [spec.name for spec in model.requests[1].tools] == []
     assert run.output == "done"
     assert "'writer'" in warned(graph)[0]
 
 
 def test_a_circle_of_calls_is_no_team_out_of_reach() -> None:
-    one, two = Agent("one", tools=["two"], model="local:smollm2"), Agent("two", tools=["one"], model="local:smollm2")
+    one, two = (
+        Agent("one", tools=["two"], model="local:smollm2"),
+        Agent("two", tools=["one"], model="local:smollm2"),
+    )
     assert warned(Graph("desk", START >> one >> two >> END, limits=Limits(depth=1))) == []
 
 
-# -- two classes of one name -----------------------------------------------------------------------------------------------
+# -- two classes of one name -----------------------------------------------------------------------
 CELL = """
 from pydantic import BaseModel
 from graphflow import node
@@ -192,7 +221,8 @@ def notebook() -> Any:
     """A module whose cells can be run again, as a notebook's."""
     module = ModuleType("cells")
     sys.modules["cells"] = module
-    yield lambda *cells: [exec(cell, module.__dict__) for cell in cells] and module  # as a notebook does
+    # As a notebook does.
+    yield lambda *cells: [exec(cell, module.__dict__) for cell in cells] and module
     del sys.modules["cells"]
 
 
@@ -203,7 +233,10 @@ def test_an_edge_between_classes_of_one_name_tells_them_apart(notebook: Any) -> 
     make = notebook(CELL, NODES).make
     take = notebook(CELL, NODES).take
     (said,) = problems(START >> make >> take >> END)
-    assert "'make' sends Question (declared earlier), 'take' accepts question: Question (declared last)" in said
+    assert (
+        "'make' sends Question (declared earlier), 'take' accepts question: Question (declared last)"
+        in said
+    )
     assert AGAIN in said
 
 
@@ -211,7 +244,9 @@ def test_an_arm_of_an_earlier_class_is_told_apart(notebook: Any) -> None:
     earlier = notebook(CELL, NODES).Question
     cells = notebook(CELL, NODES)
     said = problems(START >> cells.make, cells.make[earlier] >> cells.take >> END)[0]
-    assert "it has no arm Question (declared earlier); its arms are Question (declared last)" in said
+    assert (
+        "it has no arm Question (declared earlier); its arms are Question (declared last)" in said
+    )
 
 
 def test_a_message_of_an_earlier_class_is_told_apart(notebook: Any) -> None:
@@ -219,7 +254,9 @@ def test_a_message_of_an_earlier_class_is_told_apart(notebook: Any) -> None:
     graph = Graph("desk", START >> notebook(CELL, NODES).take >> END)
     with pytest.raises(InputInvalid) as caught:
         graph.run_sync(old)
-    assert "takes Question (declared last), and was given Question (declared earlier)" in str(caught.value)
+    assert "takes Question (declared last), and was given Question (declared earlier)" in str(
+        caught.value
+    )
     assert AGAIN in str(caught.value)
 
 
@@ -233,10 +270,16 @@ def test_an_answer_and_deps_of_an_earlier_class_are_told_apart(notebook: Any) ->
     answers.__annotations__ = {"text": str, "return": kind}
     with pytest.raises(OutputInvalid) as wrong:
         Graph("desk", START >> node(answers) >> END).run_sync("x")
-    assert "says it returns Question (declared last) and returned Question (declared earlier)" in str(wrong.value)
+    assert (
+        "says it returns Question (declared last) and returned Question (declared earlier)"
+        in str(wrong.value)
+    )
     with pytest.raises(DepsInvalid) as lacking:
         Graph("desk", START >> left >> END, deps=kind).run_sync("x", deps=old)
-    assert "declares deps=Question (declared last), and Question (declared earlier) was given" in str(lacking.value)
+    assert (
+        "declares deps=Question (declared last), and Question (declared earlier) was given"
+        in str(lacking.value)
+    )
 
 
 def test_classes_of_two_modules_are_told_apart_by_their_modules(tmp_path: Path) -> None:

@@ -97,7 +97,10 @@ def test_arms_that_look_alike_are_two_arms() -> None:
     chooser: Any = node(choose)
     reader = node(read)
     graph = Graph(
-        "g", START >> chooser, chooser[first] >> reader >> END, chooser[second] >> reader.named("other") >> END
+        "g",
+        START >> chooser,
+        chooser[first] >> reader >> END,
+        chooser[second] >> reader.named("other") >> END,
     )
     carried = [edge.carries for edge in graph.edges if edge.arm is not None]
     assert carried == [(first,), (second,)]

@@ -30,11 +30,22 @@ async def words(m: Msg) -> str:
 
 def test_a_node_is_replaced_on_arrows_and_in_graphs_within() -> None:
     inner = Graph("inner", START >> up >> END)
-    graph = Graph("g", START >> up >> inner >> END, limits=Limits(steps=9), timeout_s=5.0, description="counts")
+    graph = Graph(
+        "g",
+        START >> up >> inner >> END,
+        limits=Limits(steps=9),
+        timeout_s=5.0,
+        description="counts",
+    )
     other = graph.variant({up: down})
     assert walk(other, Msg(n=5)).output == Msg(n=3)
     assert walk(graph, Msg(n=5)).output == Msg(n=7)
-    assert (other.name, other.limits, other.timeout_s, other.description) == ("g", Limits(steps=9), 5.0, "counts")
+    assert (other.name, other.limits, other.timeout_s, other.description) == (
+        "g",
+        Limits(steps=9),
+        5.0,
+        "counts",
+    )
     assert [each.name for each in other.nodes] == ["up", "inner"]
     outer = Graph("outer", START >> inner >> up.named("last") >> END)
     assert walk(outer.variant({"inner > up": down}), Msg(n=5)).output == Msg(n=5)
@@ -50,7 +61,12 @@ def test_loops_maps_guards_and_ports_stay() -> None:
         return Msg(n=sum(m.n for m in ms) + first.n)
 
     each = up.named("each")
-    paths = [START >> up >> split, split.each >> each >> total.into("ms"), up >> total.into("first"), total >> END]
+    paths = [
+        START >> up >> split,
+        split.each >> each >> total.into("ms"),
+        up >> total.into("first"),
+        total >> END,
+    ]
     graph = Graph("g", paths)
     assert walk(graph, Msg(n=2)).output == Msg(n=9)
     assert walk(graph.variant({"each": down}), Msg(n=2)).output == Msg(n=3)
@@ -83,7 +99,9 @@ def test_what_is_called_handed_over_to_or_delegated_to_is_replaced() -> None:
 
 def test_what_takes_a_place_takes_and_answers_the_same() -> None:
     graph = Graph("g", START >> up >> END)
-    with pytest.raises(DeclarationError, match=r"'words' is \(m: Msg\) -> str, and 'up' is \(m: Msg\) -> Msg"):
+    with pytest.raises(
+        DeclarationError, match=r"'words' is \(m: Msg\) -> str, and 'up' is \(m: Msg\) -> Msg"
+    ):
         graph.variant({up: words})
     with pytest.raises(DeclarationError, match="'upp' does not stand in it; there are 'up'"):
         graph.variant({"upp": down})

@@ -56,7 +56,10 @@ def join(name: str, gives: Any = A, **ports: Any) -> Any:
     async def body(**given: Any) -> Any:
         return given
 
-    parameters = [inspect.Parameter(p, inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=t) for p, t in ports.items()]
+    parameters = [
+        inspect.Parameter(p, inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=t)
+        for p, t in ports.items()
+    ]
     body.__signature__ = inspect.Signature(parameters, return_annotation=gives)  # type: ignore[attr-defined]
     body.__annotations__ = {**ports, "return": gives}
     body.__name__ = name
@@ -153,7 +156,9 @@ WRONG: list[tuple[str, Any, str]] = [
     ),
     (
         "a guard beside the whole, to one node",
-        lambda: Graph("g", START >> m2a >> a2b >> END, m2a.when(bool) >> a2b, m2a.otherwise >> END, ends="all"),
+        lambda: Graph(
+            "g", START >> m2a >> a2b >> END, m2a.when(bool) >> a2b, m2a.otherwise >> END, ends="all"
+        ),
         "may bring the same message to 'a2b'",
     ),
     (
@@ -171,18 +176,30 @@ WRONG: list[tuple[str, Any, str]] = [
         "sends its message nowhere",
     ),
     # types on edges
-    ("mismatch", lambda: Graph("g", START >> m2a >> b2b >> END), "'m2a' sends A, 'b2b' accepts x: B"),
+    (
+        "mismatch",
+        lambda: Graph("g", START >> m2a >> b2b >> END),
+        "'m2a' sends A, 'b2b' accepts x: B",
+    ),
     (
         "mismatch two hops in",
         lambda: Graph("g", START >> m2a >> a2b >> a2a.named("z") >> END),
         "sends B, 'z' accepts x: A",
     ),
     ("union into one arm", lambda: Graph("g", START >> si >> str2str >> END), "'si' may send int"),
-    ("union of messages into one arm", lambda: Graph("g", START >> m2ab >> a2a >> END), "'m2ab' may send B"),
+    (
+        "union of messages into one arm",
+        lambda: Graph("g", START >> m2ab >> a2a >> END),
+        "'m2ab' may send B",
+    ),
     ("other arm missing", lambda: Graph("g", START >> m2ab, m2ab[A] >> END), "'m2ab' may send B"),
     ("list into item", lambda: Graph("g", START >> m2as >> a2a >> END), "write m2as.each >> a2a"),
     ("each of no list", lambda: Graph("g", START >> m2a.each >> a2a >> END), "which is not a list"),
-    ("items of the wrong type", lambda: Graph("g", START >> m2as.each >> b2b >> END), "sends A, 'b2b' accepts x: B"),
+    (
+        "items of the wrong type",
+        lambda: Graph("g", START >> m2as.each >> b2b >> END),
+        "sends A, 'b2b' accepts x: B",
+    ),
     (
         "wide into narrow",
         lambda: Graph("g", START >> m2a >> step("narrow", Sub, A) >> END),
@@ -198,21 +215,36 @@ WRONG: list[tuple[str, Any, str]] = [
         lambda: Graph("g", START >> step("maybe", Msg, A | None) >> a2a >> END),
         "may send None",
     ),
-    ("int into str", lambda: Graph("g", START >> m2int >> str2str >> END), "sends int, 'str2str' accepts x: str"),
-    ("float into int", lambda: Graph("g", START >> step("f", Msg, float) >> int2int >> END), "sends float"),
+    (
+        "int into str",
+        lambda: Graph("g", START >> m2int >> str2str >> END),
+        "sends int, 'str2str' accepts x: str",
+    ),
+    (
+        "float into int",
+        lambda: Graph("g", START >> step("f", Msg, float) >> int2int >> END),
+        "sends float",
+    ),
     (
         "dict of other values",
-        lambda: Graph("g", START >> step("d", Msg, dict[str, int]) >> step("e", dict[str, str], A) >> END),
+        lambda: Graph(
+            "g", START >> step("d", Msg, dict[str, int]) >> step("e", dict[str, str], A) >> END
+        ),
         r"dict\[str, int\]",
     ),
     (
         "tuple of other length",
-        lambda: Graph("g", START >> step("t", Msg, tuple[int, int]) >> step("u", tuple[int, int, int], A) >> END),
+        lambda: Graph(
+            "g",
+            START >> step("t", Msg, tuple[int, int]) >> step("u", tuple[int, int, int], A) >> END,
+        ),
         "tuple",
     ),
     (
         "literal not in literal",
-        lambda: Graph("g", START >> step("l", Msg, Literal["a", "b"]) >> step("k", Literal["a"], A) >> END),
+        lambda: Graph(
+            "g", START >> step("l", Msg, Literal["a", "b"]) >> step("k", Literal["a"], A) >> END
+        ),
         "'l' (sends|may send)",
     ),
     (
@@ -225,17 +257,37 @@ WRONG: list[tuple[str, Any, str]] = [
         lambda: Graph("g", START >> m2a, m2a >> END, m2a[Failure] >> a2a >> END),
         "sends Failure",
     ),
-    ("failure of START", lambda: Graph("g", START[Failure] >> step("f", Failure, A) >> END), "START cannot fail"),
+    (
+        "failure of START",
+        lambda: Graph("g", START[Failure] >> step("f", Failure, A) >> END),
+        "START cannot fail",
+    ),
     # arms and labels
-    ("no such arm", lambda: Graph("g", START >> m2ab, m2ab[C] >> END, m2ab[A] >> END, m2ab[B] >> END), "no arm C"),
+    (
+        "no such arm",
+        lambda: Graph("g", START >> m2ab, m2ab[C] >> END, m2ab[A] >> END, m2ab[B] >> END),
+        "no arm C",
+    ),
     (
         "no such label",
         lambda: Graph("g", START >> router, router["yse"] >> END, router["no"] >> END),
         "did you mean 'yes'",
     ),
-    ("label missing", lambda: Graph("g", START >> router, router["yes"] >> END), "'router' may send 'no'"),
-    ("label of a node without labels", lambda: Graph("g", START >> m2a, m2a["yes"] >> END), "no labels at all"),
-    ("enum label missing", lambda: Graph("g", START >> paint, paint[Color.RED] >> END), "'paint' may send"),
+    (
+        "label missing",
+        lambda: Graph("g", START >> router, router["yes"] >> END),
+        "'router' may send 'no'",
+    ),
+    (
+        "label of a node without labels",
+        lambda: Graph("g", START >> m2a, m2a["yes"] >> END),
+        "no labels at all",
+    ),
+    (
+        "enum label missing",
+        lambda: Graph("g", START >> paint, paint[Color.RED] >> END),
+        "'paint' may send",
+    ),
     (
         "enum label unknown",
         lambda: Graph("g", START >> paint, paint["green"] >> END, paint[Color.RED] >> END),
@@ -246,7 +298,11 @@ WRONG: list[tuple[str, Any, str]] = [
         lambda: Graph("g", START >> router, router["yes"] >> a2a >> END, router["no"] >> END),
         "sends Msg, 'a2a' accepts x: A",
     ),
-    ("guard without otherwise", lambda: Graph("g", START >> m2m, m2m.when(lambda m: True) >> END), "add m2m.otherwise"),
+    (
+        "guard without otherwise",
+        lambda: Graph("g", START >> m2m, m2m.when(lambda m: True) >> END),
+        "add m2m.otherwise",
+    ),
     (
         "guarded arm without otherwise",
         lambda: Graph("g", START >> m2ab, m2ab[A].when(lambda a: True) >> END, m2ab[B] >> END),
@@ -263,34 +319,66 @@ WRONG: list[tuple[str, Any, str]] = [
         "None",
     ),
     # ports
-    ("unfed port", lambda: Graph("g", START >> m2a >> join("j", a=A, b=B) >> END), "port 'b' .* of 'j' has no edge"),
+    (
+        "unfed port",
+        lambda: Graph("g", START >> m2a >> join("j", a=A, b=B) >> END),
+        "port 'b' .* of 'j' has no edge",
+    ),
     (
         "ambiguous port",
         lambda: Graph("g", START >> m2a >> join("j", x=A, y=A) >> END),
         r"fits more than one port of 'j' \('x' or 'y'\)",
     ),
-    ("no port takes it", lambda: Graph("g", START >> m2m >> join("j", a=A, b=B) >> END), "accepts a: A or b: B"),
-    ("two fed, third not", lambda: Graph("g", START >> (m2a, m2b) >> join("j", a=A, b=B, c=C) >> END), "port 'c'"),
+    (
+        "no port takes it",
+        lambda: Graph("g", START >> m2m >> join("j", a=A, b=B) >> END),
+        "accepts a: A or b: B",
+    ),
+    (
+        "two fed, third not",
+        lambda: Graph("g", START >> (m2a, m2b) >> join("j", a=A, b=B, c=C) >> END),
+        "port 'c'",
+    ),
     (
         "whole lists and items on one port",
         lambda: Graph("g", START >> (m2as, m2a) >> as2a >> END),
         "whole lists and single items",
     ),
-    ("into the wrong type", lambda: Graph("g", START >> m2a >> join("j", a=A, b=B).into("b") >> END), "accepts b: B"),
+    (
+        "into the wrong type",
+        lambda: Graph("g", START >> m2a >> join("j", a=A, b=B).into("b") >> END),
+        "accepts b: B",
+    ),
     ("node without ports", lambda: Graph("g", START >> node(_nothing) >> END), "takes no message"),
     (
         "START feeds different types",
         lambda: Graph("g", START >> (a2a, b2a) >> step("c", list[A], A) >> END),
         "START feeds ports of different types",
     ),
-    ("declared input too wide", lambda: Graph("g", START >> a2a >> END, input=A | B), "START.*may send B"),
-    ("declared input of another type", lambda: Graph("g", START >> a2a >> END, input=B), "'START' sends B"),
+    (
+        "declared input too wide",
+        lambda: Graph("g", START >> a2a >> END, input=A | B),
+        "START.*may send B",
+    ),
+    (
+        "declared input of another type",
+        lambda: Graph("g", START >> a2a >> END, input=B),
+        "'START' sends B",
+    ),
     # joins
-    ("collect without a fork", lambda: Graph("g", START >> m2a >> as2a >> END), "nothing forks before it"),
+    (
+        "collect without a fork",
+        lambda: Graph("g", START >> m2a >> as2a >> END),
+        "nothing forks before it",
+    ),
     (
         "pair without a fork",
         lambda: Graph(
-            "g", START >> m2m, m2m >> m2ab, m2ab[A] >> join("j", a=A, b=B), m2ab[B] >> join("j", a=A, b=B) >> END
+            "g",
+            START >> m2m,
+            m2m >> m2ab,
+            m2ab[A] >> join("j", a=A, b=B),
+            m2ab[B] >> join("j", a=A, b=B) >> END,
         ),
         "two different nodes are named 'j'",
     ),
@@ -310,9 +398,21 @@ WRONG: list[tuple[str, Any, str]] = [
         r"sends list\[A\]",
     ),
     # reach and cycles
-    ("unreachable", lambda: Graph("g", START >> m2a >> END, b2a >> END), "no edge leads to 'b2a'|cannot be reached"),
-    ("unreachable pair", lambda: Graph("g", START >> m2a >> END, a2b >> b2a >> a2b, b2a >> END), "cannot be reached"),
-    ("no exit", lambda: Graph("g", START >> m2a >> a2b >> b2a.named("back") >> a2b, m2a >> END), "never leads to END"),
+    (
+        "unreachable",
+        lambda: Graph("g", START >> m2a >> END, b2a >> END),
+        "no edge leads to 'b2a'|cannot be reached",
+    ),
+    (
+        "unreachable pair",
+        lambda: Graph("g", START >> m2a >> END, a2b >> b2a >> a2b, b2a >> END),
+        "cannot be reached",
+    ),
+    (
+        "no exit",
+        lambda: Graph("g", START >> m2a >> a2b >> b2a.named("back") >> a2b, m2a >> END),
+        "never leads to END",
+    ),
     (
         "self loop without exit",
         lambda: Graph("g", START >> (m2m.named("x"), m2m), m2m >> m2m, m2m.named("x") >> END),
@@ -332,7 +432,11 @@ WRONG: list[tuple[str, Any, str]] = [
         lambda: Graph("g", START >> m2a >> (untyped, untyped.named("other")) >> as2a >> END),
         "sends Any, so 'as2a' takes each message as it is and collects nothing",
     ),
-    ("map straight to END", lambda: Graph("g", START >> m2as.each >> a2a >> END), "may bring several messages"),
+    (
+        "map straight to END",
+        lambda: Graph("g", START >> m2as.each >> a2a >> END),
+        "may bring several messages",
+    ),
     (
         "fork half joined",
         lambda: Graph(
@@ -380,12 +484,24 @@ WRONG: list[tuple[str, Any, str]] = [
     ("agent without a name", lambda: Agent(""), "cannot be named"),
     # declarations
     ("no annotation", lambda: Graph("g", START >> node(_no_hint) >> END), "has no type"),
-    ("no return annotation", lambda: Graph("g", START >> node(_no_return) >> END), "no return annotation"),
+    (
+        "no return annotation",
+        lambda: Graph("g", START >> node(_no_return) >> END),
+        "no return annotation",
+    ),
     ("star arguments", lambda: Graph("g", START >> node(_star) >> END), "ports need names"),
-    ("unknown annotation", lambda: Graph("g", START >> node(_unknown) >> END), "'Nowhere', which is not defined"),
+    (
+        "unknown annotation",
+        lambda: Graph("g", START >> node(_unknown) >> END),
+        "'Nowhere', which is not defined",
+    ),
     ("node of a class", lambda: node(A), "goes above a function"),
     ("tool of a class", lambda: tool(A), "goes above a function"),
-    ("tool without schema", lambda: Graph("g", START >> Agent("a", tools=[tool(_odd_tool)]) >> END), "make no schema"),
+    (
+        "tool without schema",
+        lambda: Graph("g", START >> Agent("a", tools=[tool(_odd_tool)]) >> END),
+        "make no schema",
+    ),
     ("bare function in an arrow", lambda: START >> _no_return, "put @node above it"),
     ("number in an arrow", lambda: m2a >> 5, "not a node"),
     ("empty tuple in an arrow", lambda: m2a >> (), "is empty"),
@@ -401,7 +517,12 @@ WRONG: list[tuple[str, Any, str]] = [
     (
         "two fork policies",
         lambda: Graph(
-            "g", START >> m2m, m2m.fork("isolate") >> m2a, m2m.fork("finish") >> m2b, [m2a, m2b] >> END, ends="all"
+            "g",
+            START >> m2m,
+            m2m.fork("isolate") >> m2a,
+            m2m.fork("finish") >> m2b,
+            [m2a, m2b] >> END,
+            ends="all",
         ),
         "different fork policies",
     ),
@@ -443,20 +564,40 @@ WRONG: list[tuple[str, Any, str]] = [
         lambda: Graph("g", START >> Agent("a", input=Msg, prompt="{{ n ") >> END),
         "prompt line 1",
     ),
-    ("prompt file that is not there", lambda: Agent("a", prompt_file="nope.md.j2"), "cannot be read"),
+    (
+        "prompt file that is not there",
+        lambda: Agent("a", prompt_file="nope.md.j2"),
+        "cannot be read",
+    ),
     ("prompt twice", lambda: Agent("a", prompt="x", prompt_file="y"), "give one"),
-    ("agent output without schema", lambda: Graph("g", START >> Agent("a", output=Odd) >> END), "makes no JSON schema"),
+    (
+        "agent output without schema",
+        lambda: Graph("g", START >> Agent("a", output=Odd) >> END),
+        "makes no JSON schema",
+    ),
     ("agent with no turns", lambda: Agent("a", max_turns=0), "at least 1"),
     ("tool that is a function", lambda: Agent("a", tools=[_no_return]), "which is not a node"),
     ("router with one label", lambda: Router("r", labels=["a"]), "at least two labels"),
-    ("router with rule and labels", lambda: Router("r", yes_no, labels=["a", "b"]), "by one of them"),
-    ("router with an empty example", lambda: Router("r", examples={"a": ["x"], "b": []}), "has no example"),
+    (
+        "router with rule and labels",
+        lambda: Router("r", yes_no, labels=["a", "b"]),
+        "by one of them",
+    ),
+    (
+        "router with an empty example",
+        lambda: Router("r", examples={"a": ["x"], "b": []}),
+        "has no example",
+    ),
     (
         "router labels and examples differ",
         lambda: Router("r", labels=["a", "b"], examples={"a": ["x"], "c": ["y"]}),
         "differ",
     ),
-    ("router rule without labels", lambda: Graph("g", START >> Router("r", _plain_rule) >> END), "annotate the labels"),
+    (
+        "router rule without labels",
+        lambda: Graph("g", START >> Router("r", _plain_rule) >> END),
+        "annotate the labels",
+    ),
     ("sub-agent of a tool", lambda: SubAgent(find), "tools go into tools"),
     ("human asked by a text", lambda: Human("h", ask="mail"), "give a function"),  # type: ignore[arg-type]
     ("limit reached into the wrong port", lambda: _wrong_limit_port(), "sends LimitReached"),
@@ -484,7 +625,9 @@ def _exclusive_join() -> Any:
 
 def _routed_join() -> Any:
     j = join("j", a=A, b=B)
-    return Graph("g", START >> router, router["yes"] >> m2a >> j, router["no"] >> m2b >> j, j >> END)
+    return Graph(
+        "g", START >> router, router["yes"] >> m2a >> j, router["no"] >> m2b >> j, j >> END
+    )
 
 
 def _mapped_port() -> Any:
@@ -494,12 +637,16 @@ def _mapped_port() -> Any:
 
 def _outside_join() -> Any:
     j = join("j", gives=A | C, a=A, b=B)
-    return Graph("g", START >> (m2a, m2b), m2a >> j, m2b >> j, j[A].limit(2) >> a2a >> j, j[C] >> END)
+    return Graph(
+        "g", START >> (m2a, m2b), m2a >> j, m2b >> j, j[A].limit(2) >> a2a >> j, j[C] >> END
+    )
 
 
 def _outside_collect() -> Any:
     c = step("c", list[A], A | C)
-    return Graph("g", START >> (m2a, m2a.named("other")) >> c, c[A].limit(2) >> a2a >> c, c[C] >> END)
+    return Graph(
+        "g", START >> (m2a, m2a.named("other")) >> c, c[A].limit(2) >> a2a >> c, c[C] >> END
+    )
 
 
 def _limited_exit() -> Any:
@@ -522,7 +669,11 @@ def _too_deep() -> Any:
 def _wrong_limit_port() -> Any:
     judge = step("judge", Msg, Msg | A)
     return Graph(
-        "g", START >> judge, judge[Msg].limit(2) >> m2m >> judge, judge[A] >> END, judge[LimitReached] >> a2a >> END
+        "g",
+        START >> judge,
+        judge[Msg].limit(2) >> m2m >> judge,
+        judge[A] >> END,
+        judge[LimitReached] >> a2a >> END,
     )
 
 
@@ -535,10 +686,20 @@ def _map_in_loop() -> Any:
     work, other = step("work", A, Msg), step("other", Msg, B)
     two = join("two", x=Msg, y=B)
     back, out = work.when(lambda m: m.n > 9).limit(2) >> m2as, work.otherwise >> two.into("x")
-    return Graph("g", START >> (m2as, other), m2as.each >> work, back, out, other >> two.into("y"), two >> END)
+    return Graph(
+        "g",
+        START >> (m2as, other),
+        m2as.each >> work,
+        back,
+        out,
+        other >> two.into("y"),
+        two >> END,
+    )
 
 
-@pytest.mark.parametrize(("make", "says"), [pytest.param(make, says, id=name) for name, make, says in WRONG])
+@pytest.mark.parametrize(
+    ("make", "says"), [pytest.param(make, says, id=name) for name, make, says in WRONG]
+)
 def test_a_wrong_graph_is_refused(make: Any, says: str) -> None:
     with pytest.raises(GraphflowError, match=f"(?s){says}"):
         make()
@@ -563,7 +724,7 @@ def test_a_chain_of_arrows_is_one_path() -> None:
     assert repr(path) == "<path START >> m2a; m2a >> a2b>"
 
 
-# -- what is said of joins and loops ---------------------------------------------------------------------------------------
+# -- what is said of joins and loops ---------------------------------------------------------------
 @node
 async def draft(m: Msg | B) -> A:
     return A()
@@ -582,11 +743,23 @@ async def rate(items: list[A]) -> B | C:
 def test_a_loop_that_is_entered_at_two_nodes_at_once_says_where() -> None:
     other = draft.named("other")
     with pytest.raises(GraphError) as refused:
-        Graph("g", START >> (draft, other) >> rate, rate[B].limit(3) >> (draft, other), rate[C] >> END, input=Msg)
+        Graph(
+            "g",
+            START >> (draft, other) >> rate,
+            rate[B].limit(3) >> (draft, other),
+            rate[C] >> END,
+            input=Msg,
+        )
     assert "comes into the loop on the way to it" in str(refused.value)
     assert "enter it at one node, and fan out from there to what 'rate' joins" in str(refused.value)
     hub = node(name="hub")(_hub)
-    Graph("g", START >> hub >> (draft, other) >> rate, rate[B].limit(3) >> hub, rate[C] >> END, input=Msg)
+    Graph(
+        "g",
+        START >> hub >> (draft, other) >> rate,
+        rate[B].limit(3) >> hub,
+        rate[C] >> END,
+        input=Msg,
+    )
 
 
 async def _hub(m: Msg | B) -> Msg:
@@ -599,9 +772,23 @@ def test_a_lap_that_begins_between_a_fork_and_its_join_says_which_edge_begins_it
         return C()
 
     with pytest.raises(GraphError) as refused:
-        Graph("g", START >> split, split.each.limit(3) >> draft >> judge, judge[A] >> split, judge[C] >> END, input=Msg)
+        Graph(
+            "g",
+            START >> split,
+            split.each.limit(3) >> draft >> judge,
+            judge[A] >> split,
+            judge[C] >> END,
+            input=Msg,
+        )
     assert "split.each.limit(3) >> draft begins a new lap on the way to it" in str(refused.value)
-    Graph("g", START >> split, split.each >> draft >> judge, judge[A].limit(3) >> split, judge[C] >> END, input=Msg)
+    Graph(
+        "g",
+        START >> split,
+        split.each >> draft >> judge,
+        judge[A].limit(3) >> split,
+        judge[C] >> END,
+        input=Msg,
+    )
 
 
 def test_two_maps_of_one_list_that_a_node_pairs_say_how() -> None:
@@ -614,7 +801,14 @@ def test_two_maps_of_one_list_that_a_node_pairs_say_how() -> None:
         return C()
 
     with pytest.raises(GraphError) as refused:
-        Graph("g", START >> split, split.each >> (draft, rated), (draft, rated) >> pair >> END, input=Msg, ends="all")
+        Graph(
+            "g",
+            START >> split,
+            split.each >> (draft, rated),
+            (draft, rated) >> pair >> END,
+            input=Msg,
+            ends="all",
+        )
     assert "to pair them item by item" in str(refused.value)
     assert "split.each >> item >> (draft, rated)" in str(refused.value)
 
@@ -651,6 +845,8 @@ def test_a_log_of_each_lap_that_nothing_holds_together_says_what_would() -> None
     loop = (draft >> (judge, log), judge[B].limit(3) >> draft)
     with pytest.raises(GraphError) as refused:
         Graph("g", START >> draft, *loop, (judge[C], log) >> written >> END, input=Msg)
-    assert "'written' collects what a loop sends (judge[C] >> written, log >> written)" in str(refused.value)
+    assert "'written' collects what a loop sends (judge[C] >> written, log >> written)" in str(
+        refused.value
+    )
     assert "nothing forks before that loop" in str(refused.value)
     Graph("g", START >> (draft, note), *loop, (judge[C], log, note) >> written >> END, input=Msg)

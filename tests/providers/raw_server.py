@@ -11,7 +11,9 @@ Step = bytes | float | Literal["close", "abort", "hang"]
 """Bytes to send, seconds to wait, or how to go away: in order, by a reset, or not at all."""
 
 
-def head(status: int = 200, type: str = "text/event-stream", length: int | None = None, **headers: str) -> bytes:
+def head(
+    status: int = 200, type: str = "text/event-stream", length: int | None = None, **headers: str
+) -> bytes:
     """A status line and headers; without a length the body ends where the connection does."""
     lines = [f"HTTP/1.1 {status} X", f"content-type: {type}"]
     lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
@@ -19,7 +21,9 @@ def head(status: int = 200, type: str = "text/event-stream", length: int | None 
     return ("\r\n".join(lines) + "\r\n\r\n").encode()
 
 
-def reply(body: bytes, status: int = 200, type: str = "application/json", **headers: str) -> list[Step]:
+def reply(
+    body: bytes, status: int = 200, type: str = "application/json", **headers: str
+) -> list[Step]:
     """A whole reply."""
     return [head(status, type, len(body), **headers) + body]
 
@@ -71,7 +75,9 @@ class RawServer:
             while True:
                 header = await reader.readuntil(b"\r\n\r\n")
                 sizes = [
-                    int(line.split(b":")[1]) for line in header.lower().split(b"\r\n") if b"content-length" in line
+                    int(line.split(b":")[1])
+                    for line in header.lower().split(b"\r\n")
+                    if b"content-length" in line
                 ]
                 size = sizes[0] if sizes else 0
                 self.requests.append(header + await reader.readexactly(size))
@@ -85,7 +91,9 @@ class RawServer:
         finally:
             writer.close()
 
-    async def _step(self, step: Step, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _step(
+        self, step: Step, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
         if isinstance(step, bytes):
             writer.write(step)
             await writer.drain()

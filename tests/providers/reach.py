@@ -27,4 +27,6 @@ def server(provider: str, script: Any) -> StrictServer:
 
 def model(provider: str, at: StrictServer, **options: Any) -> Model:
     _, name, path = TARGETS[provider]
-    return connect(f"{provider}:{options.pop('named', name)}", key=KEY, base_url=at.url + path, **options)
+    return connect(
+        f"{provider}:{options.pop('named', name)}", key=KEY, base_url=at.url + path, **options
+    )

@@ -15,7 +15,13 @@ CHATS = ("openai", "groq", "mistral")
 ENDS = {
     # in our word: chat completions, anthropic, gemini, ollama, responses
     "length": ("length", "max_tokens", "MAX_TOKENS", "length", ("incomplete", "max_output_tokens")),
-    "content_filter": ("content_filter", "refusal", "SAFETY", "stop", ("incomplete", "content_filter")),
+    "content_filter": (
+        "content_filter",
+        "refusal",
+        "SAFETY",
+        "stop",
+        ("incomplete", "content_filter"),
+    ),
     "tool_calls": ("tool_calls", "tool_use", "STOP", "stop", ("completed", "")),
     "stop": ("stop", "end_turn", "STOP", "stop", ("completed", "")),
 }
@@ -49,7 +55,12 @@ def asked_at(provider: str, raw: RawServer, **options: Any) -> Model:
     """The model of a provider, at this server."""
     _, name, path = TARGETS[provider]
     options.setdefault("retry", RetryPolicy(attempts=3, wait_s=0.001))
-    return connect(f"{provider}:{options.pop('named', name)}", key="sk-test-1234", base_url=raw.url + path, **options)
+    return connect(
+        f"{provider}:{options.pop('named', name)}",
+        key="sk-test-1234",
+        base_url=raw.url + path,
+        **options,
+    )
 
 
 def says(provider: str, text: str) -> list[Step]:
@@ -62,23 +73,43 @@ def _said(provider: str, text: str) -> list[Json]:
         case "anthropic":
             return [
                 *_message_start(),
-                {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": text}},
+                {
+                    "type": "content_block_start",
+                    "index": 0,
+                    "content_block": {"type": "text", "text": text},
+                },
                 {"type": "content_block_stop", "index": 0},
                 *_message_end("end_turn"),
             ]
         case "gemini":
-            return [{"candidates": [{"content": {"parts": [{"text": text}]}, "finishReason": "STOP"}]}]
+            return [
+                {"candidates": [{"content": {"parts": [{"text": text}]}, "finishReason": "STOP"}]}
+            ]
         case "ollama":
             return [{"message": {"content": text}, "done": True, "done_reason": "stop"}]
         case "openai-responses":
-            item = {"type": "message", "id": "msg_1", "content": [{"type": "output_text", "text": text}]}
-            return [{"type": "response.completed", "response": {"status": "completed", "output": [item]}}]
+            item = {
+                "type": "message",
+                "id": "msg_1",
+                "content": [{"type": "output_text", "text": text}],
+            }
+            return [
+                {
+                    "type": "response.completed",
+                    "response": {"status": "completed", "output": [item]},
+                }
+            ]
         case _:
             return [{"choices": [{"delta": {"content": text}, "finish_reason": "stop"}]}]
 
 
 def _message_start() -> list[Json]:
-    return [{"type": "message_start", "message": {"id": "m", "model": "claude", "usage": {"input_tokens": 1}}}]
+    return [
+        {
+            "type": "message_start",
+            "message": {"id": "m", "model": "claude", "usage": {"input_tokens": 1}},
+        }
+    ]
 
 
 def _message_end(reason: str) -> list[Json]:
@@ -88,7 +119,9 @@ def _message_end(reason: str) -> list[Json]:
     ]
 
 
-def calls(provider: str, made: list[tuple[str, str]], finish: str, *, stream: bool = True) -> list[Step]:
+def calls(
+    provider: str, made: list[tuple[str, str]], finish: str, *, stream: bool = True
+) -> list[Step]:
     """A turn of calls, (name, arguments as far as they came) each; where arguments are objects, "" is an empty one."""
     chat, anthropic, gemini, ollama, (status, why) = ENDS[finish]
     numbered = list(enumerate(made))
@@ -100,14 +133,25 @@ def calls(provider: str, made: list[tuple[str, str]], finish: str, *, stream: bo
             answer = {"candidates": [{"content": {"parts": parts}, "finishReason": gemini}]}
             return streamed(provider, answer) if stream else whole(answer)
         case "ollama":
-            called = [{"function": {"name": name, "arguments": _object(text)}} for name, text in made]
-            answer = {"message": {"content": "", "tool_calls": called}, "done": True, "done_reason": ollama}
+            called = [
+                {"function": {"name": name, "arguments": _object(text)}} for name, text in made
+            ]
+            answer = {
+                "message": {"content": "", "tool_calls": called},
+                "done": True,
+                "done_reason": ollama,
+            }
             return streamed(provider, answer) if stream else whole(answer)
         case "openai-responses":
             return _responses(numbered, status, why, stream)
         case _:
             called = [
-                {"index": n, "id": f"call0000{n}", "type": "function", "function": {"name": name, "arguments": text}}
+                {
+                    "index": n,
+                    "id": f"call0000{n}",
+                    "type": "function",
+                    "function": {"name": name, "arguments": text},
+                }
                 for n, (name, text) in numbered
             ]
             key = "delta" if stream else "message"
@@ -122,11 +166,18 @@ def _object(text: str) -> Json:
         return {}
 
 
-def _anthropic(numbered: list[tuple[int, tuple[str, str]]], reason: str, stream: bool) -> list[Step]:
-    blocks = [{"type": "tool_use", "id": f"toolu_{n}", "name": name, "input": {}} for n, (name, _) in numbered]
+def _anthropic(
+    numbered: list[tuple[int, tuple[str, str]]], reason: str, stream: bool
+) -> list[Step]:
+    blocks = [
+        {"type": "tool_use", "id": f"toolu_{n}", "name": name, "input": {}}
+        for n, (name, _) in numbered
+    ]
     if not stream:
         content = [{**block, "input": _object(numbered[n][1][1])} for n, block in enumerate(blocks)]
-        return whole({"type": "message", "id": "m", "content": content, "stop_reason": reason, "usage": {}})
+        return whole(
+            {"type": "message", "id": "m", "content": content, "stop_reason": reason, "usage": {}}
+        )
     events = _message_start()
     for n, (_, text) in numbered:
         events.append({"type": "content_block_start", "index": n, "content_block": blocks[n]})
@@ -137,9 +188,17 @@ def _anthropic(numbered: list[tuple[int, tuple[str, str]]], reason: str, stream:
     return streamed("anthropic", *events, *_message_end(reason))
 
 
-def _responses(numbered: list[tuple[int, tuple[str, str]]], status: str, why: str, stream: bool) -> list[Step]:
+def _responses(
+    numbered: list[tuple[int, tuple[str, str]]], status: str, why: str, stream: bool
+) -> list[Step]:
     items = [
-        {"type": "function_call", "id": f"fc_{n}", "call_id": f"call_{n}", "name": name, "arguments": text}
+        {
+            "type": "function_call",
+            "id": f"fc_{n}",
+            "call_id": f"call_{n}",
+            "name": name,
+            "arguments": text,
+        }
         for n, (name, text) in numbered
     ]
     response = {"id": "r", "status": status, "output": items}
@@ -154,4 +213,6 @@ def _responses(numbered: list[tuple[int, tuple[str, str]]], status: str, why: st
         if item["arguments"]:
             delta = {"output_index": n, "item_id": item["id"], "delta": item["arguments"]}
             events.append({"type": "response.function_call_arguments.delta", **delta})
-    return streamed("openai-responses", *events, {"type": f"response.{status}", "response": response})
+    return streamed(
+        "openai-responses", *events, {"type": f"response.{status}", "response": response}
+    )

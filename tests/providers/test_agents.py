@@ -35,8 +35,10 @@ def image() -> Media:
     return Media(mime="image/png", data=PNG, name="dot.png")
 
 
-# -- media -----------------------------------------------------------------------------------------------------------------
-@pytest.mark.parametrize("provider", ["openai", "openai-responses", "anthropic", "google", "groq", "mistral", "ollama"])
+# -- media -----------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    "provider", ["openai", "openai-responses", "anthropic", "google", "groq", "mistral", "ollama"]
+)
 def test_a_picture_in_a_message_reaches_the_model(provider: str) -> None:
     graph = Graph("g", START >> Agent("looker", input=Photo) >> END)
     with server(provider, [Answer(text="a dot")]) as strict:
@@ -49,7 +51,9 @@ def test_a_picture_in_a_message_reaches_the_model(provider: str) -> None:
     assert "[image dot.png]" in body
 
 
-@pytest.mark.parametrize("provider", ["openai", "openai-responses", "anthropic", "google", "mistral"])
+@pytest.mark.parametrize(
+    "provider", ["openai", "openai-responses", "anthropic", "google", "mistral"]
+)
 def test_a_picture_in_a_tools_answer_reaches_the_model(provider: str) -> None:
     @tool
     async def screenshot() -> Media:
@@ -86,7 +90,7 @@ def test_a_lone_picture_is_the_whole_message() -> None:
     assert asked.requests[0].turns == (UserTurn((image(),)),)
 
 
-# -- structured output -----------------------------------------------------------------------------------------------------
+# -- structured output -----------------------------------------------------------------------------
 class City(BaseModel):
     name: str
     people: int
@@ -96,7 +100,10 @@ class City(BaseModel):
 def test_partial_objects_stream() -> None:
     answer = City(name="Oslo", people=700000, sights=["Opera House", "Vigeland Park"])
     run = walk(
-        Graph("g", START >> Agent("a", output=City) >> END), "x", model=ScriptedModel(gives(answer)), observed=True
+        Graph("g", START >> Agent("a", output=City) >> END),
+        "x",
+        model=ScriptedModel(gives(answer)),
+        observed=True,
     )
     partial = [event.value for event in heard(run) if isinstance(event, ModelPartial)]
     assert len(partial) > 1
@@ -114,7 +121,7 @@ def test_a_model_that_never_fits_ends_with_all_its_attempts() -> None:
     assert "people" in asked.requests[2].turns[-1].text  # type: ignore[union-attr]  # the model was shown its own error
 
 
-# -- what a model may do instead of answering ------------------------------------------------------------------------------
+# -- what a model may do instead of answering ------------------------------------------------------
 class Says:
     """A model that plays given events, one list an answer."""
 
@@ -133,7 +140,11 @@ class Says:
 @pytest.mark.parametrize(
     ("events", "kind", "words"),
     [
-        ([RefusalDelta("I can't "), RefusalDelta("help."), Finished("stop", "stop")], errors.Refused, "I can't help."),
+        (
+            [RefusalDelta("I can't "), RefusalDelta("help."), Finished("stop", "stop")],
+            errors.Refused,
+            "I can't help.",
+        ),
         ([Finished("refusal", "refusal")], errors.Refused, "no reason"),
         ([Finished("content_filter", "SAFETY")], errors.ContentFiltered, "SAFETY"),
     ],
@@ -161,13 +172,22 @@ def test_a_call_that_the_provider_could_not_read_is_asked_for_again() -> None:
     assert run.output == "done"
     assert "missing name" in asked.requests[1].turns[-1].text  # type: ignore[union-attr]
     malformed: list[ModelEvent] = [Finished("error", "MALFORMED_FUNCTION_CALL")]
-    run = walk(Graph("g", START >> Agent("a", tools=[find], repairs=1) >> END), "x", model=Says(malformed, malformed))
+    run = walk(
+        Graph("g", START >> Agent("a", tools=[find], repairs=1) >> END),
+        "x",
+        model=Says(malformed, malformed),
+    )
     assert isinstance(run.error, errors.OutputInvalid)
     assert "MALFORMED_FUNCTION_CALL" in str(run.error)
 
 
 def test_a_pause_is_sent_back_to_go_on() -> None:
-    block = {"type": "server_tool_use", "id": "srv_1", "name": "web_search", "input": {"query": "x"}}
+    block = {
+        "type": "server_tool_use",
+        "id": "srv_1",
+        "name": "web_search",
+        "input": {"query": "x"},
+    }
     paused: list[ModelEvent] = [
         Kept("block", 0, {"name": "web_search", "item": block}),
         Finished("pause", "pause_turn"),
@@ -180,7 +200,13 @@ def test_a_pause_is_sent_back_to_go_on() -> None:
 
 def test_a_tool_choice_holds_for_the_first_question_only() -> None:
     asked = ScriptedModel(calls("find", name="x"), says("done"))
-    walk(Graph("g", START >> Agent("a", tools=[find], tool_choice="required", thinking="low") >> END), "x", model=asked)
+    walk(
+        Graph(
+            "g", START >> Agent("a", tools=[find], tool_choice="required", thinking="low") >> END
+        ),
+        "x",
+        model=asked,
+    )
     assert [r.settings.tool_choice for r in asked.requests] == ["required", None]
     assert asked.requests[1].settings.thinking == "low"
 
@@ -194,7 +220,10 @@ def test_no_arguments_are_spelled_in_many_ways(arguments: str) -> None:
 
     from graphflow.model.seam import CallDelta
 
-    asked = Says([CallDelta(0, "c", "now", arguments), Finished("tool_calls")], [TextDelta("ok"), Finished("stop")])
+    asked = Says(
+        [CallDelta(0, "c", "now", arguments), Finished("tool_calls")],
+        [TextDelta("ok"), Finished("stop")],
+    )
     run = walk(Graph("g", START >> Agent("a", tools=[now]) >> END), "x", model=asked, observed=True)
     assert run.output == "ok"
     assert asked.requests[1].turns[-1].results[0].ok  # type: ignore[union-attr]

@@ -18,11 +18,19 @@ from tests.providers.raw_server import RawServer, head, reply
 
 
 def token(claims: Any) -> str:
-    return ".".join(urlsafe_b64encode(json.dumps(part).encode()).decode().rstrip("=") for part in ({}, claims, {}))
+    return ".".join(
+        urlsafe_b64encode(json.dumps(part).encode()).decode().rstrip("=")
+        for part in ({}, claims, {})
+    )
 
 
 TOKEN = token({"https://api.openai.com/auth": {"chatgpt_account_id": "acc-123"}})
-ITEM = {"type": "message", "id": "msg_1", "role": "assistant", "content": [{"type": "output_text", "text": "Hello"}]}
+ITEM = {
+    "type": "message",
+    "id": "msg_1",
+    "role": "assistant",
+    "content": [{"type": "output_text", "text": "Hello"}],
+}
 DONE = {
     "id": "resp_1",
     "model": "gpt-6-sol",
@@ -70,16 +78,29 @@ def test_what_it_refuses_is_refused_before_it_is_sent() -> None:
         (400, {"detail": "Store must be set to false"}, errors.BadRequest),
         (
             429,
-            {"error": {"type": "usage_limit_reached", "message": "reached", "resets_in_seconds": 9000}},
+            {
+                "error": {
+                    "type": "usage_limit_reached",
+                    "message": "reached",
+                    "resets_in_seconds": 9000,
+                }
+            },
             errors.QuotaExceeded,
         ),
         (503, {"error": {"code": "server_is_overloaded", "message": "busy"}}, errors.Overloaded),
     ],
 )
 def test_its_failures_are_typed(status: int, body: Any, kind: Any) -> None:
-    with RawServer(reply(json.dumps(body).encode(), status)) as raw, pytest.raises(errors.ModelError) as caught:
+    with (
+        RawServer(reply(json.dumps(body).encode(), status)) as raw,
+        pytest.raises(errors.ModelError) as caught,
+    ):
         asyncio.run(
-            gather(connect("chatgpt:m", key=TOKEN, base_url=raw.url, retry=1).stream(Request((UserTurn("x"),))))
+            gather(
+                connect("chatgpt:m", key=TOKEN, base_url=raw.url, retry=1).stream(
+                    Request((UserTurn("x"),))
+                )
+            )
         )
     assert type(caught.value) is kind
     if kind is errors.QuotaExceeded:
@@ -87,8 +108,12 @@ def test_its_failures_are_typed(status: int, body: Any, kind: Any) -> None:
 
 
 @pytest.mark.parametrize("odd", ["abc", "a.b.c", token({}), token([]), "a.%%.c"])
-def test_a_token_without_an_account_is_sent_as_it_is(odd: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_token_without_an_account_is_sent_as_it_is(
+    odd: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("CHATGPT_ACCESS_TOKEN", odd)
     with RawServer([head() + STREAM]) as raw:
-        asyncio.run(gather(connect("chatgpt:m", base_url=raw.url).stream(Request((UserTurn("x"),)))))
+        asyncio.run(
+            gather(connect("chatgpt:m", base_url=raw.url).stream(Request((UserTurn("x"),))))
+        )
     assert b"chatgpt-account-id" not in raw.requests[0].lower()

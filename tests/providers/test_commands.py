@@ -34,11 +34,14 @@ def on_the_path(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(variables, "COMMON", (*variables.COMMON, "STAND_IN*"))
 
 
-def ask(provider: str, request: Request = ASKED, heard: list[ModelEvent] | None = None, **options: Any) -> Reply:
+def ask(
+    provider: str, request: Request = ASKED, heard: list[ModelEvent] | None = None, **options: Any
+) -> Reply:
     async def main() -> Reply:
         async with asyncio.timeout(LONG_S):
             return await gather(
-                connect(f"{provider}:default", **options).stream(request), None if heard is None else heard.append
+                connect(f"{provider}:default", **options).stream(request),
+                None if heard is None else heard.append,
             )
 
     return asyncio.run(main())
@@ -55,14 +58,20 @@ def test_it_answers_and_the_prompt_is_in_no_argument(provider: str, tmp_path: Pa
     assert "Hello there" not in str(call["argv"])
     assert "secretive" not in str(call["argv"])
     assert any("secretive" in text for text in call["files"].values())
-    assert not any(Path(arg).exists() for arg in call["argv"] if "graphflow-" in arg)  # its folder is gone
+    # Its folder is gone.
+    assert not any(Path(arg).exists() for arg in call["argv"] if "graphflow-" in arg)
 
 
 def test_usage_and_cost_are_told_where_the_tool_tells_them() -> None:
     claude, codex, auggie = ask("claude-code"), ask("codex"), ask("auggie")
     assert (claude.input_tokens, claude.output_tokens, claude.cache_read_tokens) == (15, 7, 3)
     assert claude.usd == pytest.approx(0.0001419)
-    assert (codex.input_tokens, codex.output_tokens, codex.reasoning_tokens, codex.usd) == (12, 7, 2, None)
+    assert (codex.input_tokens, codex.output_tokens, codex.reasoning_tokens, codex.usd) == (
+        12,
+        7,
+        2,
+        None,
+    )
     assert (auggie.input_tokens, auggie.usd) == (0, None)
 
 
@@ -82,7 +91,9 @@ def test_claude_streams() -> None:
         ("cut", errors.MalformedReply),
     ],
 )
-def test_failures_are_typed(provider: str, mode: str, kind: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_failures_are_typed(
+    provider: str, mode: str, kind: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("STAND_IN", mode)
     with pytest.raises(kind) as caught:
         ask(provider)
@@ -105,7 +116,8 @@ def test_a_notice_that_poses_as_an_answer_is_a_quota(monkeypatch: pytest.MonkeyP
 
 
 def test_another_model_than_was_asked_for_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("STAND_IN", "garbage")  # auggie says that it does not know the model, and falls back
+    # Auggie says that it does not know the model, and falls back.
+    monkeypatch.setenv("STAND_IN", "garbage")
     with pytest.raises(errors.NotFound, match="Unknown model"):
         ask("auggie")
 
@@ -128,7 +140,13 @@ def test_a_stream_that_claude_takes_back_begins_again() -> None:
 
     start = piece("content_block_start", index=0, content_block={"type": "text", "text": ""})
     void = {**piece("message_stop"), "abandoned_blocks": {"from_block_index": 0}}
-    result = {"type": "result", "is_error": False, "result": "whole", "usage": {}, "stop_reason": "end_turn"}
+    result = {
+        "type": "result",
+        "is_error": False,
+        "result": "whole",
+        "usage": {},
+        "stop_reason": "end_turn",
+    }
     lines, builder = ClaudeLines(ASKED), ReplyBuilder()
     for data in (start, text("hal"), void, start, text("whole"), result):
         for event in lines.line(data):
@@ -139,7 +157,8 @@ def test_a_stream_that_claude_takes_back_begins_again() -> None:
 
 
 @pytest.mark.parametrize(
-    ("provider", "mode"), [*((t, "big") for t in TOOLS), ("claude-code", "garbage"), ("codex", "garbage")]
+    ("provider", "mode"),
+    [*((t, "big") for t in TOOLS), ("claude-code", "garbage"), ("codex", "garbage")],
 )
 def test_odd_output_is_read(provider: str, mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STAND_IN", mode)
@@ -159,7 +178,9 @@ def alive(pid: int) -> bool:
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="looks at processes where Linux shows them")
 @pytest.mark.parametrize("provider", TOOLS)
 @pytest.mark.parametrize("how", ["cancel", "timeout"])
-def test_nothing_is_left_running(provider: str, how: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_nothing_is_left_running(
+    provider: str, how: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setenv("STAND_IN", "hang")
     pids = tmp_path / "pids"
 
@@ -212,7 +233,8 @@ async def lookup(key: str) -> str:
 
 
 def test_tools_in_words(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("STAND_IN", "schema")  # answers with the first way that the schema allows: the call
+    # Answers with the first way that the schema allows: the call.
+    monkeypatch.setenv("STAND_IN", "schema")
     graph = Graph("g", START >> Agent("seeker", tools=[lookup], max_turns=2) >> END)
     run = walk(graph, "Find it", model="claude-code:default")
     assert run.usage.tool_calls == 2
@@ -226,12 +248,19 @@ def test_a_tool_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
         connect("codex:default")
 
 
-def test_a_tool_is_given_what_it_needs_and_what_is_its_own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_tool_is_given_what_it_needs_and_what_is_its_own(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     """The keys of everything else that this process talks to are none of its business."""
     program = tmp_path / "claude"
     program.write_text('#!/bin/sh\nenv > "$STAND_IN_LOG"\nexit 3\n')
     program.chmod(0o755)
-    secrets = {"DATABASE_PASSWORD": "p", "OPENAI_API_KEY": "k", "AWS_SECRET_ACCESS_KEY": "s", "LD_PRELOAD_X": "x"}
+    secrets = {
+        "DATABASE_PASSWORD": "p",
+        "OPENAI_API_KEY": "k",
+        "AWS_SECRET_ACCESS_KEY": "s",
+        "LD_PRELOAD_X": "x",
+    }
     for name, value in {
         **secrets,
         "ANTHROPIC_BASE_URL": "http://here",
@@ -243,7 +272,14 @@ def test_a_tool_is_given_what_it_needs_and_what_is_its_own(monkeypatch: pytest.M
         with pytest.raises(errors.ModelError):
             ask("claude-code", options={"program": str(program), "env": more})
         given = {line.partition("=")[0] for line in (tmp_path / "log").read_text().splitlines()}
-        assert {"PATH", "HOME", "LC_ALL", "HTTPS_PROXY", "ANTHROPIC_BASE_URL", "DISABLE_AUTOUPDATER"} <= given
+        assert {
+            "PATH",
+            "HOME",
+            "LC_ALL",
+            "HTTPS_PROXY",
+            "ANTHROPIC_BASE_URL",
+            "DISABLE_AUTOUPDATER",
+        } <= given
         assert given & secrets.keys() == passed
 
 

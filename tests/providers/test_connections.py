@@ -27,7 +27,9 @@ def kept(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int]]:
 
     def noted(sock: socket.socket) -> None:
         plain(sock)
-        seen.append((str(sock.getsockname()), sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)))
+        seen.append(
+            (str(sock.getsockname()), sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE))
+        )
 
     monkeypatch.setattr(keepalive, "set_keep_alive", noted)
     return seen
@@ -57,7 +59,9 @@ def test_a_connection_is_used_again_and_set_once(kept: list[tuple[str, int]]) ->
     assert all(is_set for _, is_set in kept)
 
 
-def test_a_connection_in_place_of_one_that_was_closed_is_set_too(kept: list[tuple[str, int]]) -> None:
+def test_a_connection_in_place_of_one_that_was_closed_is_set_too(
+    kept: list[tuple[str, int]],
+) -> None:
     """Nobody is told that it is opened: the request counted on the one before."""
     with RawServer([*ANSWER, "close"]) as server:
         asked(server, 3)

@@ -24,12 +24,18 @@ from tests.providers.test_hostile import ask
 from tests.strict import Answer
 
 
-# -- from one provider to another, and back --------------------------------------------------------------------------------
-@pytest.mark.parametrize("second", ["anthropic", "google", "openai-responses", "openai", "mistral", "groq", "ollama"])
-@pytest.mark.parametrize("first", ["anthropic", "google", "openai-responses", "openai", "mistral", "groq", "ollama"])
+# -- from one provider to another, and back --------------------------------------------------------
+@pytest.mark.parametrize(
+    "second", ["anthropic", "google", "openai-responses", "openai", "mistral", "groq", "ollama"]
+)
+@pytest.mark.parametrize(
+    "first", ["anthropic", "google", "openai-responses", "openai", "mistral", "groq", "ollama"]
+)
 def test_a_loop_that_changes_its_model_in_the_middle(first: str, second: str) -> None:
     if first == second:
-        pytest.skip("two strict servers of one dialect give equal ids to their calls, which no vendor does")
+        pytest.skip(
+            "two strict servers of one dialect give equal ids to their calls, which no vendor does"
+        )
 
     @tool
     async def look(at: str) -> str:
@@ -53,7 +59,14 @@ def test_a_loop_that_changes_its_model_in_the_middle(first: str, second: str) ->
 
 
 def test_thinking_goes_back_to_where_it_came_from_and_nowhere_else() -> None:
-    from graphflow.model.turns import AssistantTurn, TextPart, Thinking, ToolCall, ToolResult, ToolTurn
+    from graphflow.model.turns import (
+        AssistantTurn,
+        TextPart,
+        Thinking,
+        ToolCall,
+        ToolResult,
+        ToolTurn,
+    )
     from graphflow.providers.wires import openai_chat
 
     call = ToolCall("functions.look:0", "look", "{}")
@@ -65,7 +78,9 @@ def test_thinking_goes_back_to_where_it_came_from_and_nowhere_else() -> None:
     assert rendered(openai_chat.GROQ, "groq")["reasoning"] == "Hm."
     assert rendered(openai_chat.DEEPSEEK, "deepseek")["reasoning_content"] == "Hm."
     assert rendered(openai_chat.OPENROUTER, "openrouter")["reasoning"] == "Hm."
-    assert rendered(openai_chat.MISTRAL, "mistral")["content"][0]["thinking"] == [{"type": "text", "text": "Hm."}]
+    assert rendered(openai_chat.MISTRAL, "mistral")["content"][0]["thinking"] == [
+        {"type": "text", "text": "Hm."}
+    ]
     assert len(rendered(openai_chat.MISTRAL, "groq")["tool_calls"][0]["id"]) == 9
     for dialect in (
         openai_chat.GROQ,
@@ -78,13 +93,17 @@ def test_thinking_goes_back_to_where_it_came_from_and_nowhere_else() -> None:
     signed = Thinking("Hm.", {"signature": "sig", "encrypted_content": "enc", "id": "rs_1"})
     for name in ("anthropic", "gemini", "openai-responses"):
         wire, spoken = WIRES[name]
-        own = wire.render_turn(AssistantTurn("So.", (call,), (signed, TextPart("So."), call), wire.name), None, spoken)
+        own = wire.render_turn(
+            AssistantTurn("So.", (call,), (signed, TextPart("So."), call), wire.name), None, spoken
+        )
         foreign = wire.render_turn(
             AssistantTurn("So.", (call,), (signed, TextPart("So."), call), "another"), None, spoken
         )
         assert "Hm." in str(own) or "enc" in str(own)
         assert not [word for word in ("Hm.", "'sig'", "enc", "rs_1") if word in str(foreign)]
-    [sent] = WIRES["anthropic"][0].render_turn(AssistantTurn("", (call,)), None, WIRES["anthropic"][1])
+    [sent] = WIRES["anthropic"][0].render_turn(
+        AssistantTurn("", (call,)), None, WIRES["anthropic"][1]
+    )
     [answer] = WIRES["anthropic"][0].render_turn(
         ToolTurn((ToolResult(call.id, "look", "x"),)), None, WIRES["anthropic"][1]
     )
@@ -96,7 +115,14 @@ def test_reasoning_details_go_back_as_they_came() -> None:
 
     wire = openai_chat.WIRE
     chunks = [
-        {"choices": [{"index": 0, "delta": {"reasoning_details": [{"type": "reasoning.encrypted", "data": d}]}}]}
+        {
+            "choices": [
+                {
+                    "index": 0,
+                    "delta": {"reasoning_details": [{"type": "reasoning.encrypted", "data": d}]},
+                }
+            ]
+        }
         for d in "ab"
     ]
     body = b"".join(b"data: " + json.dumps(chunk).encode() + b"\n\n" for chunk in chunks)
@@ -122,7 +148,9 @@ SETTINGS: dict[str, tuple[Any, dict[str, str]]] = {
 NAMED = {"openai": "gpt-4o-mini", "google": "gemini-2.5-flash", "anthropic": "claude-sonnet-4-5"}
 
 
-@pytest.mark.parametrize(("setting", "provider"), [(name, p) for name, (_, where) in SETTINGS.items() for p in where])
+@pytest.mark.parametrize(
+    ("setting", "provider"), [(name, p) for name, (_, where) in SETTINGS.items() for p in where]
+)
 def test_a_setting_of_an_agent_reaches_the_provider(setting: str, provider: str) -> None:
     value, where = SETTINGS[setting]
 
@@ -134,7 +162,12 @@ def test_a_setting_of_an_agent_reaches_the_provider(setting: str, provider: str)
     agent = Agent("a", tools=[look] if setting == "parallel_calls" else [], **{setting: value})
     with server(provider, [Answer(text="ok")]) as strict:
         named = {"named": NAMED[provider]} if provider in NAMED else {}
-        assert walk(Graph("g", START >> agent >> END), "x", model=model(provider, strict, **named)).output == "ok"
+        assert (
+            walk(
+                Graph("g", START >> agent >> END), "x", model=model(provider, strict, **named)
+            ).output
+            == "ok"
+        )
         assert strict.refused == []
         body = strict.requests[0].json
     found = {**body, **body.get("generationConfig", {}), **body.get("options", {})}
@@ -164,23 +197,35 @@ def test_a_refusal_may_lead_to_another_model() -> None:
     with server("openai", [Answer(text="I can't.", finish="refusal")] * 2) as strict:
         first = model("openai", strict)
         second = ScriptedModel(says("I can."))
-        run = walk(Graph("g", START >> Agent("a") >> END), "x", model=Failover(first, second, on=(errors.Refused,)))
+        run = walk(
+            Graph("g", START >> Agent("a") >> END),
+            "x",
+            model=Failover(first, second, on=(errors.Refused,)),
+        )
         assert run.output == "I can."
         stays = walk(Graph("g", START >> Agent("a") >> END), "x", model=Failover(first, second))
     assert isinstance(stays.error, errors.Refused)
-    assert (stays.error.provider.startswith("failover"), stays.error.partial is not None) == (True, True)
+    assert (stays.error.provider.startswith("failover"), stays.error.partial is not None) == (
+        True,
+        True,
+    )
 
 
 def test_a_refusal_that_only_the_last_event_tells() -> None:
     item = {"type": "message", "id": "m", "content": [{"type": "refusal", "refusal": "No."}]}
     events = [
         {"type": "response.created", "response": {"id": "r", "model": "m"}},
-        {"type": "response.completed", "response": {"id": "r", "status": "completed", "output": [item]}},
+        {
+            "type": "response.completed",
+            "response": {"id": "r", "status": "completed", "output": [item]},
+        },
     ]
     body = b"".join(b"data: " + json.dumps(event).encode() + b"\n\n" for event in events)
     with RawServer([head() + body]) as raw:
         run = walk(
-            Graph("g", START >> Agent("a") >> END), "x", model=connect("openai-responses:m", key="k", base_url=raw.url)
+            Graph("g", START >> Agent("a") >> END),
+            "x",
+            model=connect("openai-responses:m", key="k", base_url=raw.url),
         )
     assert isinstance(run.error, errors.Refused)
 
@@ -194,7 +239,9 @@ def test_what_a_picture_is_follows_from_its_media_type() -> None:
         Media(kind="image", mime="audio/wav", data=b"x")
 
 
-def test_what_one_run_has_learned_of_a_key_the_next_one_knows(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_one_run_has_learned_of_a_key_the_next_one_knows(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     wrong = reply(b'{"error":{"message":"no","code":"invalid_api_key"}}', 401)
     with RawServer(wrong, [head() + CHAT]) as raw:
         monkeypatch.setenv("GROQ_API_KEY", f"key-bad-{raw.url[-5:]},key-good-{raw.url[-5:]}")
@@ -208,7 +255,12 @@ def test_what_one_run_has_learned_of_a_key_the_next_one_knows(monkeypatch: pytes
 def test_a_key_that_was_passed_in_is_scrubbed_from_recordings(tmp_path: Path) -> None:
     body = CHAT.replace(b"Hello", b"my-plain-key-123456")
     with RawServer([head() + body]) as raw:
-        ask(record(tmp_path / "r.jsonl", connect("compatible:m", key="my-plain-key-123456", base_url=raw.url)))
+        ask(
+            record(
+                tmp_path / "r.jsonl",
+                connect("compatible:m", key="my-plain-key-123456", base_url=raw.url),
+            )
+        )
     assert "my-plain-key" not in (tmp_path / "r.jsonl").read_text()
 
 
@@ -228,5 +280,9 @@ def test_a_picture_does_not_empty_the_pace() -> None:
 def test_prices_and_windows_of_the_same_models_by_another_wire() -> None:
     from graphflow.model.prices import context_window, cost_of
 
-    assert cost_of("openai-responses:gpt-5-mini", 1000, 0) == cost_of("openai:gpt-5-mini", 1000, 0) is not None
+    assert (
+        cost_of("openai-responses:gpt-5-mini", 1000, 0)
+        == cost_of("openai:gpt-5-mini", 1000, 0)
+        is not None
+    )
     assert context_window("openai-responses:gpt-5-mini") == 400_000

@@ -51,7 +51,11 @@ def test_the_providers_own_limit_is_one(provider: str, where: str) -> None:
     for extra in BOUNDS[provider]:
         options = {"extra": extra} if where == "agent" else {}
         with server(provider, [HALF]) as strict:
-            run = walk(graph(**options), "x", model=asked(provider, strict, None if where == "agent" else extra))
+            run = walk(
+                graph(**options),
+                "x",
+                model=asked(provider, strict, None if where == "agent" else extra),
+            )
         assert (strict.refused, run.output) == ([], "half of")
 
 
@@ -61,7 +65,11 @@ def test_words_about_limits_are_none(provider: str, where: str) -> None:
     for extra in NONE[provider]:
         options = {"extra": extra} if where == "agent" else {}
         with server(provider, [HALF]) as strict:
-            run = walk(graph(**options), "x", model=asked(provider, strict, None if where == "agent" else extra))
+            run = walk(
+                graph(**options),
+                "x",
+                model=asked(provider, strict, None if where == "agent" else extra),
+            )
         assert isinstance(run.error, errors.OutputInvalid), (extra, run.output)
 
 

@@ -66,7 +66,9 @@ def test_a_call_before_the_one_that_was_cut_off_is_run(provider: str) -> None:
 
 @pytest.mark.parametrize("provider", ["groq", "mistral", "openai", "openai-responses"])
 def test_a_call_that_a_filter_cut_off_is_not_run(provider: str) -> None:
-    with RawServer(calls(provider, [("wipe", "")], "content_filter"), says(provider, "done")) as raw:
+    with RawServer(
+        calls(provider, [("wipe", "")], "content_filter"), says(provider, "done")
+    ) as raw:
         assert walk(graph(), "go", model=asked_at(provider, raw)).output == "done"
     assert done == []
     assert b"cut off by a content filter" in raw.requests[1]
@@ -80,7 +82,9 @@ def test_calls_of_an_answer_that_ends_in_a_refusal_are_not_run() -> None:
 
 
 def answer(finish: Finish, *made: tuple[str, str]) -> list[ModelEvent]:
-    deltas: list[ModelEvent] = [CallDelta(n, f"c{n}", name, text) for n, (name, text) in enumerate(made)]
+    deltas: list[ModelEvent] = [
+        CallDelta(n, f"c{n}", name, text) for n, (name, text) in enumerate(made)
+    ]
     return [*deltas, Finished(finish)]
 
 
@@ -104,7 +108,11 @@ def test_a_cut_turn_hands_nothing_over(finish: Finish) -> None:
 
 def test_two_calls_with_one_id_have_a_result_each() -> None:
     asked = Says(
-        [CallDelta(0, "c", "write", '{"text": "a"}'), CallDelta(1, "c", "write", '{"text": "b"}'), Finished("length")],
+        [
+            CallDelta(0, "c", "write", '{"text": "a"}'),
+            CallDelta(1, "c", "write", '{"text": "b"}'),
+            Finished("length"),
+        ],
         [TextDelta("done"), Finished("stop")],
     )
     assert walk(graph(), "x", model=asked).output == "done"

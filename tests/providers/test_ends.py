@@ -39,19 +39,34 @@ def half(provider: str, reason: str, *, stream: bool = True) -> list[Step]:
         case "anthropic":
             block = {"type": "text", "text": "half of"}
             if not stream:
-                return whole({"content": [block], "stop_reason": reason, "usage": {"output_tokens": 7}})
+                return whole(
+                    {"content": [block], "stop_reason": reason, "usage": {"output_tokens": 7}}
+                )
             return streamed(
                 provider,
                 {"type": "message_start", "message": {"usage": {}}},
                 {"type": "content_block_start", "index": 0, "content_block": block},
-                {"type": "message_delta", "delta": {"stop_reason": reason}, "usage": {"output_tokens": 7}},
+                {
+                    "type": "message_delta",
+                    "delta": {"stop_reason": reason},
+                    "usage": {"output_tokens": 7},
+                },
                 {"type": "message_stop"},
             )
         case "gemini":
-            answer: Json = {"candidates": [{"content": {"parts": [{"text": "half of"}]}, "finishReason": reason}]}
+            answer: Json = {
+                "candidates": [
+                    {"content": {"parts": [{"text": "half of"}]}, "finishReason": reason}
+                ]
+            }
             answer["usageMetadata"] = {"candidatesTokenCount": 7}
         case "ollama":
-            answer = {"message": {"content": "half of"}, "done": True, "done_reason": reason, "eval_count": 7}
+            answer = {
+                "message": {"content": "half of"},
+                "done": True,
+                "done_reason": reason,
+                "eval_count": 7,
+            }
         case "openai-responses":
             item = {"type": "message", "content": [{"type": "output_text", "text": "half of"}]}
             status, _, why = reason.partition(":")
@@ -59,7 +74,10 @@ def half(provider: str, reason: str, *, stream: bool = True) -> list[Step]:
             response["incomplete_details"] = {"reason": why}
             answer = {"type": f"response.{status}", "response": response} if stream else response
         case _:
-            choice = {"delta" if stream else "message": {"content": "half of"}, "finish_reason": reason}
+            choice = {
+                "delta" if stream else "message": {"content": "half of"},
+                "finish_reason": reason,
+            }
             answer = {"choices": [choice], "usage": {"completion_tokens": 7}}
     return streamed(provider, answer) if stream else whole(answer)
 
@@ -94,8 +112,12 @@ def test_an_end_of_no_whole_answer_is_an_error_with_what_had_come(
     assert ended.error.retryable == ("own" not in reason.lower() and reason != "load")
 
 
-@pytest.mark.parametrize(("provider", "reason"), [("openai", "abort"), ("google", "OTHER"), ("mistral", "error")])
-def test_an_answer_that_broke_off_for_a_while_is_asked_for_again(provider: str, reason: str) -> None:
+@pytest.mark.parametrize(
+    ("provider", "reason"), [("openai", "abort"), ("google", "OTHER"), ("mistral", "error")]
+)
+def test_an_answer_that_broke_off_for_a_while_is_asked_for_again(
+    provider: str, reason: str
+) -> None:
     with RawServer(half(provider, reason), says(provider, "whole")) as raw:
         assert run(asked_at(provider, raw)).output == "whole"
 
@@ -108,7 +130,9 @@ def test_an_answer_that_ends_in_an_unknown_way_is_not_paid_for_again() -> None:
 
 def test_another_model_takes_over_from_one_whose_answer_broke_off() -> None:
     with RawServer(half("openai", "insufficient_system_resource")) as raw:
-        both = Failover(asked_at("openai", raw, retry=1), Says([TextDelta("whole"), Finished("stop")]))
+        both = Failover(
+            asked_at("openai", raw, retry=1), Says([TextDelta("whole"), Finished("stop")])
+        )
         assert run(both).output == "whole"
 
 
@@ -125,8 +149,13 @@ def test_an_answer_that_groq_stopped_early_is_none() -> None:
 
 
 def test_calls_that_come_in_pieces_where_they_come_whole_are_not_run_with_their_defaults() -> None:
-    pieces: list[Json] = [{"name": "wipe", "willContinue": True}, {"partialArgs": [{"jsonPath": "$.path"}]}]
-    chunks = [{"candidates": [{"content": {"parts": [{"functionCall": piece}]}}]} for piece in pieces]
+    pieces: list[Json] = [
+        {"name": "wipe", "willContinue": True},
+        {"partialArgs": [{"jsonPath": "$.path"}]},
+    ]
+    chunks = [
+        {"candidates": [{"content": {"parts": [{"functionCall": piece}]}}]} for piece in pieces
+    ]
     with RawServer(streamed("google", *chunks, {"candidates": [{"finishReason": "STOP"}]})) as raw:
         ended = run(asked_at("google", raw))
     assert isinstance(ended.error, errors.BadRequest)
@@ -139,10 +168,13 @@ def test_a_third_partys_answer_that_broke_off_is_no_answer() -> None:
     assert isinstance(ended.error, errors.ServerError)
     assert "of_their_own" in str(ended.error)
     assert done == []
-    assert run(Says([TextDelta("whole"), Finished("other")])).output == "whole"  # it never said why, and did end
+    # It never said why, and did end.
+    assert run(Says([TextDelta("whole"), Finished("other")])).output == "whole"
 
 
-@pytest.mark.parametrize("reason", ["stop", "STOP", "end_turn", "eos", "eos_token", "stop_sequence", "COMPLETE", ""])
+@pytest.mark.parametrize(
+    "reason", ["stop", "STOP", "end_turn", "eos", "eos_token", "stop_sequence", "COMPLETE", ""]
+)
 def test_what_compatible_servers_call_the_end_is_one(reason: str) -> None:
     with RawServer(half("openai", reason)) as raw:
         assert run(asked_at("openai", raw)).output == "half of"
@@ -153,7 +185,9 @@ def test_no_wire_takes_an_unknown_end_for_a_whole_answer(dialect: str) -> None:
     wire, spoken = WIRES[dialect]
     provider = next(name for name, target in TARGETS.items() if target[0] == dialect)
     reader, builder = ReplyReader(wire, spoken, dialect), ReplyBuilder()
-    [body] = half(provider, "incomplete:of_their_own" if dialect == "openai-responses" else "of_their_own")
+    [body] = half(
+        provider, "incomplete:of_their_own" if dialect == "openai-responses" else "of_their_own"
+    )
     assert isinstance(body, bytes)
     for event in [*reader.feed(body.partition(b"\r\n\r\n")[2]), *reader.end()]:
         builder.add(event)
@@ -162,29 +196,42 @@ def test_no_wire_takes_an_unknown_end_for_a_whole_answer(dialect: str) -> None:
     assert reader.failure is not None
 
 
-# -- summaries of what was said before ---------------------------------------------------------------------------------
+# -- summaries of what was said before -------------------------------------------------------------
 def compacted(*pieces: Json) -> list[Step]:
     begun = {"type": "compaction", "content": None}
     return streamed(
         "anthropic",
         {"type": "message_start", "message": {"usage": {"input_tokens": 1}}},
         {"type": "content_block_start", "index": 0, "content_block": begun},
-        *({"type": "content_block_delta", "index": 0, "delta": {"type": "compaction_delta", **p}} for p in pieces),
+        *(
+            {"type": "content_block_delta", "index": 0, "delta": {"type": "compaction_delta", **p}}
+            for p in pieces
+        ),
         {"type": "content_block_stop", "index": 0},
-        {"type": "message_delta", "delta": {"stop_reason": "compaction"}, "usage": {"output_tokens": 1}},
+        {
+            "type": "message_delta",
+            "delta": {"stop_reason": "compaction"},
+            "usage": {"output_tokens": 1},
+        },
         {"type": "message_stop"},
     )
 
 
 def test_a_summary_of_the_conversation_goes_back_and_the_answer_goes_on() -> None:
-    pieces: list[Json] = [{"content": "They asked "}, {"content": "for rain.", "encrypted_content": "opaque"}]
+    pieces: list[Json] = [
+        {"content": "They asked "},
+        {"content": "for rain.", "encrypted_content": "opaque"},
+    ]
     with RawServer(compacted(*pieces), says("anthropic", "It rains.")) as raw:
         assert run(asked_at("anthropic", raw)).output == "It rains."
         [_, second] = raw.requests
-    assert b'{"type":"compaction","content":"They asked for rain.","encrypted_content":"opaque"}' in second
+    assert (
+        b'{"type":"compaction","content":"They asked for rain.","encrypted_content":"opaque"}'
+        in second
+    )
 
 
-# -- blocks and inputs of Anthropic ------------------------------------------------------------------------------------
+# -- blocks and inputs of Anthropic ----------------------------------------------------------------
 def blocks(*events: Json, reason: str = "tool_use") -> list[Step]:
     return streamed(
         "anthropic",
@@ -200,15 +247,23 @@ def begin(index: int, **block: Any) -> Json:
 
 
 def piece(index: int, text: str) -> Json:
-    return {"type": "content_block_delta", "index": index, "delta": {"type": "input_json_delta", "partial_json": text}}
+    return {
+        "type": "content_block_delta",
+        "index": index,
+        "delta": {"type": "input_json_delta", "partial_json": text},
+    }
 
 
 @pytest.mark.parametrize("ended", [True, False])
 @pytest.mark.parametrize("pieces", [(), ("",), ('{"path":', '"/tmp"}')])
-def test_an_input_that_comes_with_the_beginning_of_its_block_is_not_lost(pieces: tuple[str, ...], ended: bool) -> None:
+def test_an_input_that_comes_with_the_beginning_of_its_block_is_not_lost(
+    pieces: tuple[str, ...], ended: bool
+) -> None:
     call = begin(0, type="tool_use", id="toolu_1", name="wipe", input={"path": "/tmp"})
     stop = [{"type": "content_block_stop", "index": 0}] if ended else []
-    with RawServer(blocks(call, *(piece(0, p) for p in pieces), *stop), says("anthropic", "done")) as raw:
+    with RawServer(
+        blocks(call, *(piece(0, p) for p in pieces), *stop), says("anthropic", "done")
+    ) as raw:
         assert run(asked_at("anthropic", raw)).output == "done"
     assert done == ["/tmp"]
 

@@ -14,7 +14,14 @@ from hypothesis import strategies as st
 from graphflow import END, START, Agent, Failover, Graph, connect, errors
 from graphflow.errors import DeclarationError
 from graphflow.events import ModelRetried, ModelSwitched
-from graphflow.model.prices import Price, context_window, cost_of, estimate_tokens, price_of, set_price
+from graphflow.model.prices import (
+    Price,
+    context_window,
+    cost_of,
+    estimate_tokens,
+    price_of,
+    set_price,
+)
 from graphflow.model.reply import Reply, gather
 from graphflow.model.seam import Finished, ModelEvent, Opened, Request, Switched, TextDelta
 from graphflow.model.turns import UserTurn
@@ -50,7 +57,7 @@ def ask(model: Any, heard: list[ModelEvent] | None = None) -> Reply:
     return asyncio.run(gather(model.stream(ASKED), None if heard is None else heard.append))
 
 
-# -- failover --------------------------------------------------------------------------------------------------------------
+# -- failover --------------------------------------------------------------------------------------
 def test_the_next_model_answers_and_the_switch_is_told_in_the_journal() -> None:
     one = named("one", fails(errors.Overloaded("busy")))
     graph = Graph("g", START >> Agent("a") >> END, model=Failover(one, named("two", says("yes"))))
@@ -76,7 +83,10 @@ def test_an_error_may_lead_to_a_model_of_its_own() -> None:
 
 
 def test_the_last_error_tells_of_those_before_it() -> None:
-    both = Failover(named("one", fails(errors.Overloaded("busy"))), named("two", fails(errors.RateLimited("slow"))))
+    both = Failover(
+        named("one", fails(errors.Overloaded("busy"))),
+        named("two", fails(errors.RateLimited("slow"))),
+    )
     with pytest.raises(errors.RateLimited) as caught:
         ask(both)
     assert "before it, one failed: Overloaded: busy" in caught.value.__notes__[0]
@@ -101,7 +111,9 @@ def test_half_an_answer_is_not_continued_by_another_model_unless_asked_for() -> 
     assert ask(Failover(Half(), named("two", says("whole")), restart=True)).text == "whole"
 
 
-def test_one_model_is_no_failover_and_a_missing_key_is_told_first(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_model_is_no_failover_and_a_missing_key_is_told_first(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     with pytest.raises(DeclarationError, match="at least two"):
         Failover("openai:a")
     monkeypatch.delenv("ANTHROPIC_API_KEY", raising=False)
@@ -112,13 +124,23 @@ def test_one_model_is_no_failover_and_a_missing_key_is_told_first(monkeypatch: p
     assert not first.requests
 
 
-# -- keys ------------------------------------------------------------------------------------------------------------------
+# -- keys ------------------------------------------------------------------------------------------
 def test_keys_are_used_in_turn() -> None:
     ring = Keyring([Key(f"key-{n}", f"no. {n}") for n in range(3)], clock=lambda: 0.0)
-    assert [key.label for _ in range(4) if (key := ring.take())] == ["no. 0", "no. 1", "no. 2", "no. 0"]
+    assert [key.label for _ in range(4) if (key := ring.take())] == [
+        "no. 0",
+        "no. 1",
+        "no. 2",
+        "no. 0",
+    ]
 
 
-@given(st.lists(st.tuples(st.sampled_from(["take", "rest", "refuse", "wait"]), st.integers(0, 3)), max_size=40))
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(["take", "rest", "refuse", "wait"]), st.integers(0, 3)),
+        max_size=40,
+    )
+)
 @settings(max_examples=100, deadline=None)
 def test_a_key_that_rests_or_was_refused_is_never_taken(steps: list[tuple[str, int]]) -> None:
     now = [0.0]
@@ -145,13 +167,18 @@ def test_a_key_that_rests_or_was_refused_is_never_taken(steps: list[tuple[str, i
 def test_a_refused_key_is_dropped_and_a_limited_one_rests() -> None:
     wrong = reply(b'{"error":{"message":"no","code":"invalid_api_key"}}', 401)
     heard: list[Any] = []
-    with RawServer(wrong, reply(RATE, 429, retry_after="30"), [head() + CHAT], [head() + CHAT]) as raw:
+    with RawServer(
+        wrong, reply(RATE, 429, retry_after="30"), [head() + CHAT], [head() + CHAT]
+    ) as raw:
         model: Any = connect("openai:m", keys=["key-aaa", "key-bbb", "key-ccc"], base_url=raw.url)
         assert ask(model, heard).text == "Hello world"
         assert ask(model).text == "Hello world"
         sent = [request.split(b"Bearer ")[1][:7] for request in raw.requests]
     assert sent == [b"key-aaa", b"key-bbb", b"key-ccc", b"key-ccc"]
-    assert [type(e.error).__name__ for e in heard if isinstance(e, Switched)] == ["AuthError", "RateLimited"]
+    assert [type(e.error).__name__ for e in heard if isinstance(e, Switched)] == [
+        "AuthError",
+        "RateLimited",
+    ]
     assert model.keys.state["openai key 1"] == "refused"
     assert model.keys.state["openai key 2"].startswith("resting")
     assert "key-" not in repr(heard)
@@ -181,22 +208,30 @@ def test_a_retry_is_told_in_the_journal() -> None:
     assert run.usage.model_calls == 1
 
 
-# -- retry and pace --------------------------------------------------------------------------------------------------------
+# -- retry and pace --------------------------------------------------------------------------------
 @given(st.integers(2, 12), st.floats(0, 300), st.none() | st.floats(0, 1000))
 def test_waits_keep_to_their_bounds(attempt: int, waited: float, asked: float | None) -> None:
     policy = RetryPolicy(attempts=8)
     wait = policy.wait_before(attempt, errors.RateLimited("x", retry_after=asked), waited)
     if wait is None:
-        assert attempt > 8 or waited + (asked if asked is not None else policy.wait_s) * 1.1 > policy.total_s * 0.5
+        assert (
+            attempt > 8
+            or waited + (asked if asked is not None else policy.wait_s) * 1.1 > policy.total_s * 0.5
+        )
     else:
         assert waited + wait <= policy.total_s
         assert wait <= policy.max_wait_s if asked is None else asked <= wait <= asked * 1.1
     assert policy.wait_before(2, errors.BadRequest("x"), 0) is None
 
 
-@given(st.lists(st.tuples(st.floats(0, 20), st.floats(1, 30)), min_size=1, max_size=60), st.floats(1, 600))
+@given(
+    st.lists(st.tuples(st.floats(0, 20), st.floats(1, 30)), min_size=1, max_size=60),
+    st.floats(1, 600),
+)
 @settings(deadline=None)
-def test_no_minute_sees_more_than_two_buckets(calls: list[tuple[float, float]], rate: float) -> None:
+def test_no_minute_sees_more_than_two_buckets(
+    calls: list[tuple[float, float]], rate: float
+) -> None:
     now = [0.0]
     bucket = Bucket(rate, clock=lambda: now[0])
     admitted: list[tuple[float, float]] = []
@@ -226,18 +261,23 @@ def test_a_pace_delays_and_is_corrected_by_what_was_used() -> None:
             Pace(rpm=bad)
 
 
-# -- prices ----------------------------------------------------------------------------------------------------------------
+# -- prices ----------------------------------------------------------------------------------------
 def test_prices_of_the_table_cached_tokens_and_tiers() -> None:
     assert cost_of("openai:gpt-5-mini", 1_000_000, 0) == pytest.approx(0.25)
     assert cost_of("openai:gpt-5-mini", 1_000_000, 0, 1_000_000) == pytest.approx(0.025)
     assert cost_of("openai:gpt-5-mini-2025-08-07", 0, 1_000_000) == pytest.approx(2.0)
-    low, high = cost_of("google:gemini-2.5-pro", 200_000, 0), cost_of("google:gemini-2.5-pro", 200_001, 0)
+    low, high = (
+        cost_of("google:gemini-2.5-pro", 200_000, 0),
+        cost_of("google:gemini-2.5-pro", 200_001, 0),
+    )
     assert low == pytest.approx(0.25)
     assert high == pytest.approx(0.5000025)
     assert context_window("anthropic:claude-3-5-haiku-latest") == 200_000
 
 
-def test_an_unknown_price_is_none_and_can_be_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_an_unknown_price_is_none_and_can_be_told(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     assert cost_of("openai:no-such-model", 10, 10) is None
     assert cost_of("nobody:x", 10, 10) is None
     set_price("openai:no-such-*", Price(1, 2))
@@ -262,7 +302,9 @@ def test_the_cost_of_a_walk_and_of_its_parts() -> None:
     graph = Graph("g", START >> Agent("first") >> Agent("second") >> END)
     with RawServer([head() + usage]) as raw:
         known = walk(graph, "x", model=connect("openai:gpt-5-mini", key="k", base_url=raw.url))
-        unknown = walk(graph, "x", model=connect("openai:gpt-unheard-of", key="k", base_url=raw.url))
+        unknown = walk(
+            graph, "x", model=connect("openai:gpt-unheard-of", key="k", base_url=raw.url)
+        )
     assert known.usage.usd == pytest.approx(2 * (1000 * 0.25 + 2 * 2.0) / 1e6)
     assert known.usage_by_node["g > second"].usd == pytest.approx(known.usage.usd / 2)
     assert known.usage_by_node["g > first"].model_calls == 1
@@ -274,7 +316,9 @@ def test_bounds_know_a_cost_where_prices_do() -> None:
     graph = Graph("g", START >> Agent("a", model="openai:gpt-5-mini", repairs=0) >> END)
     bound = graph.bounds().usd
     assert bound == pytest.approx(400_000 * 2.25 / 1e6)
-    assert Graph("g", START >> Agent("a", model="openai:gpt-unheard-of") >> END).bounds().usd is None
+    assert (
+        Graph("g", START >> Agent("a", model="openai:gpt-unheard-of") >> END).bounds().usd is None
+    )
 
 
 def test_tokens_are_estimated_without_network() -> None:
@@ -302,11 +346,15 @@ def test_tokens_of_tries_that_failed_are_counted() -> None:
     graph = Graph("g", START >> Agent("a") >> END)
     with RawServer([head() + failing], [head() + CHAT]) as raw:
         policy = RetryPolicy(wait_s=0.001, restart=True)
-        run = walk(graph, "x", model=connect("openai:gpt-5-mini", key="k", base_url=raw.url, retry=policy))
+        run = walk(
+            graph, "x", model=connect("openai:gpt-5-mini", key="k", base_url=raw.url, retry=policy)
+        )
     assert run.output == "Hello world"
     assert (run.usage.input_tokens, run.usage.output_tokens) == (103, 7)
     assert run.usage.usd == pytest.approx((103 * 0.25 + 7 * 2.0) / 1e6)
     with RawServer([head() + failing]) as raw:
-        failed = walk(graph, "x", model=connect("openai:gpt-5-mini", key="k", base_url=raw.url, retry=1))
+        failed = walk(
+            graph, "x", model=connect("openai:gpt-5-mini", key="k", base_url=raw.url, retry=1)
+        )
     assert isinstance(failed.error, errors.Overloaded)
     assert failed.usage.input_tokens == 100

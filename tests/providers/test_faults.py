@@ -33,11 +33,16 @@ CHAT = (
 )
 HALF = CHAT[: CHAT.index(b'data: {"choices":[{"index":0,"delta":{"content":" world')]
 WHOLE = json.dumps(
-    {"id": "c1", "choices": [{"index": 0, "message": {"content": "Hello world"}, "finish_reason": "stop"}]}
+    {
+        "id": "c1",
+        "choices": [{"index": 0, "message": {"content": "Hello world"}, "finish_reason": "stop"}],
+    }
 ).encode()
 
 
-def ask(at: RawServer | str, *, listen: Any = None, request: Request = ASKED, **options: Any) -> Reply:
+def ask(
+    at: RawServer | str, *, listen: Any = None, request: Request = ASKED, **options: Any
+) -> Reply:
     url = at if isinstance(at, str) else at.url
     options.setdefault("retry", FAST)
 
@@ -109,7 +114,10 @@ def test_a_stream_cut_at_every_byte_is_never_a_short_answer() -> None:
 def test_a_connection_cut_anywhere_is_an_error_with_what_was_received(how: Step) -> None:
     for cut in range(0, len(CHAT) - 16, 37):
         heard: list[ModelEvent] = []
-        with RawServer([head() + CHAT[:cut], 0.002, how]) as raw, pytest.raises(errors.ModelError) as caught:
+        with (
+            RawServer([head() + CHAT[:cut], 0.002, how]) as raw,
+            pytest.raises(errors.ModelError) as caught,
+        ):
             ask(raw, listen=heard.append, retry=1)
         assert isinstance(caught.value, (errors.ConnectionFailed, errors.MalformedReply))
         assert caught.value.retryable
@@ -121,8 +129,13 @@ def test_a_connection_cut_anywhere_is_an_error_with_what_was_received(how: Step)
 
 def test_a_chunked_reply_without_its_last_chunk_is_a_broken_connection() -> None:
     chunk = b"%x\r\n%s\r\n" % (len(HALF), HALF)
-    start = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
-    with RawServer([start + chunk, "close"]) as raw, pytest.raises(errors.ConnectionFailed, match="broke before"):
+    start = (
+        b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
+    )
+    with (
+        RawServer([start + chunk, "close"]) as raw,
+        pytest.raises(errors.ConnectionFailed, match="broke before"),
+    ):
         ask(raw, retry=1)
 
 
@@ -138,7 +151,10 @@ def test_before_anything_was_delivered_it_is_asked_again() -> None:
 
 def test_after_something_was_delivered_it_is_not_unless_restart_is_asked_for() -> None:
     half = [head() + HALF, "abort"]
-    with RawServer(half, [head() + CHAT]) as raw, pytest.raises((errors.ConnectionFailed, errors.MalformedReply)):
+    with (
+        RawServer(half, [head() + CHAT]) as raw,
+        pytest.raises((errors.ConnectionFailed, errors.MalformedReply)),
+    ):
         ask(raw)
     assert len(raw.requests) == 1
     heard: list[ModelEvent] = []
@@ -148,7 +164,9 @@ def test_after_something_was_delivered_it_is_not_unless_restart_is_asked_for() -
     assert sum(isinstance(e, Restarted) for e in heard) == 1
 
 
-RATE = json.dumps({"error": {"message": "slow down", "type": "requests", "code": "rate_limit_exceeded"}}).encode()
+RATE = json.dumps(
+    {"error": {"message": "slow down", "type": "requests", "code": "rate_limit_exceeded"}}
+).encode()
 QUOTA = json.dumps(
     {"error": {"message": "no money", "type": "insufficient_quota", "code": "insufficient_quota"}}
 ).encode()
@@ -156,7 +174,12 @@ QUOTA = json.dumps(
 
 @pytest.mark.parametrize(
     ("headers", "wait"),
-    [({}, None), ({"retry_after": "0"}, 0.0), ({"retry_after_ms": "15"}, 0.015), ({"retry_after": "x"}, None)],
+    [
+        ({}, None),
+        ({"retry_after": "0"}, 0.0),
+        ({"retry_after_ms": "15"}, 0.015),
+        ({"retry_after": "x"}, None),
+    ],
 )
 def test_a_rate_limit_is_waited_for(headers: dict[str, str], wait: float | None) -> None:
     heard: list[Any] = []
@@ -170,7 +193,10 @@ def test_a_rate_limit_is_waited_for(headers: dict[str, str], wait: float | None)
 
 
 def test_a_wait_beyond_the_budget_is_not_begun() -> None:
-    with RawServer(reply(RATE, 429, retry_after="3600")) as raw, pytest.raises(errors.RateLimited) as caught:
+    with (
+        RawServer(reply(RATE, 429, retry_after="3600")) as raw,
+        pytest.raises(errors.RateLimited) as caught,
+    ):
         ask(raw)
     assert caught.value.retry_after == 3600
     assert len(raw.requests) == 1
@@ -194,8 +220,13 @@ def test_a_wait_beyond_the_budget_is_not_begun() -> None:
         (302, b"", "text/html", errors.BadRequest, 1),
     ],
 )  # fmt: skip
-def test_each_status_is_its_own_error(status: int, body: bytes, type: str, kind: Any, sent: int) -> None:
-    with RawServer(reply(body, status, type, x_request_id="req_1")) as raw, pytest.raises(errors.ModelError) as caught:
+def test_each_status_is_its_own_error(
+    status: int, body: bytes, type: str, kind: Any, sent: int
+) -> None:
+    with (
+        RawServer(reply(body, status, type, x_request_id="req_1")) as raw,
+        pytest.raises(errors.ModelError) as caught,
+    ):
         ask(raw)
     error = caught.value
     assert builtin_type(error) is kind
@@ -234,14 +265,23 @@ def test_a_wrong_content_type_does_not_matter_where_the_bytes_are_plain(type: st
 
 
 def test_a_page_instead_of_an_answer_is_malformed() -> None:
-    for page, words in ((b"<html>Please log in</html>", "neither a stream nor JSON"), (b"", "empty")):
-        with RawServer([head(type="text/html") + page]) as raw, pytest.raises(errors.MalformedReply, match=words):
+    for page, words in (
+        (b"<html>Please log in</html>", "neither a stream nor JSON"),
+        (b"", "empty"),
+    ):
+        with (
+            RawServer([head(type="text/html") + page]) as raw,
+            pytest.raises(errors.MalformedReply, match=words),
+        ):
             ask(raw, retry=1)
 
 
 def test_an_event_of_fifty_megabytes_is_refused_by_a_cap() -> None:
     piece = b"x" * 1_000_000
-    for start in (b'data: {"choices":[{"index":0,"delta":{"content":"', b'{"choices":[{"message":{"content":"'):
+    for start in (
+        b'data: {"choices":[{"index":0,"delta":{"content":"',
+        b'{"choices":[{"message":{"content":"',
+    ):
         huge: list[Step] = [head() + start, *[piece] * 50, b'"}}]}\n\n']
         with RawServer(huge) as raw, pytest.raises(errors.MalformedReply, match="larger than"):
             ask(raw, retry=1)
@@ -254,7 +294,9 @@ def test_stalls_end_at_their_timeouts() -> None:
         ([head() + HALF, "hang"], "idle", 0.05),
         ([head() + HALF, *[0.03, b": ping\n\n"] * 1000, "hang"], "whole", 2),
     ):
-        quick = Timeouts(**{"connect_s": LONG_S, "first_s": LONG_S, "idle_s": LONG_S, f"{phase}_s": seconds})
+        quick = Timeouts(
+            **{"connect_s": LONG_S, "first_s": LONG_S, "idle_s": LONG_S, f"{phase}_s": seconds}
+        )
         with RawServer(steps) as raw:
             with pytest.raises(errors.ModelTimeout) as caught:
                 ask(raw, timeouts=quick, retry=1)
@@ -304,7 +346,9 @@ def test_who_stops_listening_closes_the_socket() -> None:
 
 def test_a_timeout_of_the_caller_stays_the_callers() -> None:
     async def main(raw: RawServer) -> None:
-        asked = connect("openai:gpt-x", key="k", base_url=raw.url, timeouts=Timeouts(first_s=LONG_S))
+        asked = connect(
+            "openai:gpt-x", key="k", base_url=raw.url, timeouts=Timeouts(first_s=LONG_S)
+        )
         with pytest.raises(TimeoutError) as caught:
             async with asyncio.timeout(0.02):
                 await gather(asked.stream(ASKED))
@@ -316,7 +360,9 @@ def test_a_timeout_of_the_caller_stays_the_callers() -> None:
 
 @pytest.mark.parametrize("provider", sorted(set(TARGETS)))
 def test_an_error_in_the_middle_of_a_stream(provider: str) -> None:
-    script = [Answer(text="Hello world, this is long", error="overloaded", mid_stream_error=True)] * 3
+    script = [
+        Answer(text="Hello world, this is long", error="overloaded", mid_stream_error=True)
+    ] * 3
     with server(provider, script) as strict:
 
         async def main() -> None:

@@ -121,7 +121,9 @@ class Strings:
         yield "hello"
 
 
-@pytest.mark.parametrize(("wrong", "words"), [(Coroutine(), "with `yield` in it"), (Strings(), "has yielded 'hello'")])
+@pytest.mark.parametrize(
+    ("wrong", "words"), [(Coroutine(), "with `yield` in it"), (Strings(), "has yielded 'hello'")]
+)
 def test_a_model_written_wrongly_is_told_how(wrong: Any, words: str) -> None:
     run = walk(graph(), "x", model=wrong)
     assert isinstance(run.error, errors.MalformedReply)
@@ -159,13 +161,17 @@ def test_errors_name_the_model_the_key_and_the_address(monkeypatch: pytest.Monke
     monkeypatch.setenv("OPENAI_API_KEY", "sk-some-key-123")
     wrong = b'{"error":{"message":"Incorrect API key","code":"invalid_api_key"}}'
     with RawServer(reply(wrong, 401)) as raw, pytest.raises(errors.AuthError) as caught:
-        asyncio.run(gather(connect("openai:gpt-5-mini", base_url=raw.url).stream(Request((UserTurn("x"),)))))
+        asyncio.run(
+            gather(connect("openai:gpt-5-mini", base_url=raw.url).stream(Request((UserTurn("x"),))))
+        )
     assert str(caught.value).startswith("openai:gpt-5-mini: Incorrect API key")
     assert "it was the openai key $OPENAI_API_KEY" in str(caught.value)
     lost = b'{"error":{"message":"Invalid URL (POST /chat/completions)"}}'
     with RawServer(reply(lost, 404)) as raw:
         with pytest.raises(errors.NotFound, match=f"asked at {raw.url}/chat/completions"):
-            asyncio.run(gather(connect("openai:m", base_url=raw.url).stream(Request((UserTurn("x"),)))))
+            asyncio.run(
+                gather(connect("openai:m", base_url=raw.url).stream(Request((UserTurn("x"),))))
+            )
         groq = connect("groq:m", key="k", base_url=raw.url)
         with pytest.raises(errors.BadRequest, match=r"^groq:m: there is no way to send top_k=4"):
             asyncio.run(gather(groq.stream(Request((UserTurn("x"),), top_k=4))))
@@ -178,7 +184,11 @@ def test_a_short_key_is_not_looked_for_in_texts() -> None:
         RawServer(reply(b'{"error":{"message":"the key must not travel"}}', 401)) as raw,
         pytest.raises(errors.AuthError) as caught,
     ):
-        asyncio.run(gather(connect("compatible:m", key="k", base_url=raw.url).stream(Request((UserTurn("x"),)))))
+        asyncio.run(
+            gather(
+                connect("compatible:m", key="k", base_url=raw.url).stream(Request((UserTurn("x"),)))
+            )
+        )
     assert "the key must not travel" in str(caught.value)
 
 
@@ -203,7 +213,9 @@ def test_a_price_is_checked_and_a_limit_that_cannot_hold_is_told() -> None:
         Price(-1, 2)
     with pytest.raises(DeclarationError, match="Price"):
         set_price("openai:m", (1, 2))  # type: ignore[arg-type]
-    unheard = Graph("g", START >> Agent("a", model="openai:unheard-of") >> END, limits=Limits(usd=0.1))
+    unheard = Graph(
+        "g", START >> Agent("a", model="openai:unheard-of") >> END, limits=Limits(usd=0.1)
+    )
     assert any("whose price is unknown" in warning for warning in unheard.check().warnings)
 
 
@@ -216,7 +228,11 @@ def test_a_picture_is_named_in_a_prompt_and_on_the_command_line(tmp_path: Path) 
     (tmp_path / "p.png").write_bytes(b"\x89PNG")
     picture = Media.read(tmp_path / "p.png")
     asked = ScriptedModel(says("ok"))
-    walk(Graph("g", START >> Agent("a", input=Media, prompt="Look at {{ message }}.") >> END), picture, model=asked)
+    walk(
+        Graph("g", START >> Agent("a", input=Media, prompt="Look at {{ message }}.") >> END),
+        picture,
+        model=asked,
+    )
     assert asked.requests[0].turns[0].text == "Look at [image p.png]."  # type: ignore[union-attr]
     looker = Graph("g", START >> Agent("a", input=Media) >> END)
     assert read_message(looker, str(tmp_path / "p.png")) == picture

@@ -62,8 +62,16 @@ TURNS: dict[str, list[list[Piece]]] = {
         [(None, "B", "add", "")],
         [(None, "", "", SECOND)],
     ],
-    "all numbered 0": [[(0, "A", "add", ""), (0, "B", "add", "")], [(0, "A", "", FIRST)], [(0, "B", "", SECOND)]],
-    "begun as 0, gone on as 1": [[(0, "A", "add", FIRST)], [(0, "B", "add", '{"a":3,')], [(1, "", "", '"b":4}')]],
+    "all numbered 0": [
+        [(0, "A", "add", ""), (0, "B", "add", "")],
+        [(0, "A", "", FIRST)],
+        [(0, "B", "", SECOND)],
+    ],
+    "begun as 0, gone on as 1": [
+        [(0, "A", "add", FIRST)],
+        [(0, "B", "add", '{"a":3,')],
+        [(1, "", "", '"b":4}')],
+    ],
     "numbered anew in every piece": [
         [(0, "A", "add", ""), (1, "B", "add", "")],
         [(5, "A", "", FIRST)],
@@ -99,9 +107,14 @@ TURNS: dict[str, list[list[Piece]]] = {
 @pytest.mark.parametrize("turn", TURNS)
 def test_two_calls_are_two_calls_however_their_pieces_come(turn: str) -> None:
     added.clear()
-    told = [*(chunk(*pieces) for pieces in TURNS[turn]), {"choices": [{"delta": {}, "finish_reason": "tool_calls"}]}]
+    told = [
+        *(chunk(*pieces) for pieces in TURNS[turn]),
+        {"choices": [{"delta": {}, "finish_reason": "tool_calls"}]},
+    ]
     with RawServer(streamed("openai", *told), says("openai", "done")) as raw:
-        run = walk(Graph("g", START >> Agent("a", tools=[add]) >> END), "x", model=asked_at("openai", raw))
+        run = walk(
+            Graph("g", START >> Agent("a", tools=[add]) >> END), "x", model=asked_at("openai", raw)
+        )
         sent = json.loads(raw.requests[1].partition(b"\r\n\r\n")[2])["messages"]
     assert run.output == "done"
     assert sorted(added) == [(1, 2), (3, 4)]
@@ -134,7 +147,7 @@ def test_pieces_of_three_numbered_calls_may_interleave_in_any_way() -> None:
         assert read(pieces) == sorted((f"f{n}", text) for n, text in whole.items()), order
 
 
-# -- signs of life and counts ----------------------------------------------------------------------------------------------
+# -- signs of life and counts ----------------------------------------------------------------------
 def heard(dialect: str, body: bytes) -> Reply:
     reader, builder = ReplyReader(*WIRES[dialect], dialect), ReplyBuilder()
     for event in [*reader.feed(body), *reader.end()]:
@@ -148,13 +161,17 @@ def test_a_sign_of_life_is_no_event(sign: str) -> None:
     words: Sequence[Any] = ({"choices": [{"delta": {"content": "Hello"}}]}, sign)
     end = {"choices": [{"delta": {}, "finish_reason": "stop"}]}
     with RawServer([head() + sse(sign, *words, sign, end, "[DONE]")]) as raw:
-        run = walk(Graph("g", START >> Agent("a") >> END), "x", model=asked_at("openai", raw, retry=1))
+        run = walk(
+            Graph("g", START >> Agent("a") >> END), "x", model=asked_at("openai", raw, retry=1)
+        )
     assert run.output == "Hello"
 
 
 def test_a_count_of_nothing_at_the_end_takes_none_away() -> None:
     said = {"choices": [{"delta": {"content": "x"}, "finish_reason": "stop"}]}
-    counted, none = ({"choices": [], "usage": {"prompt_tokens": n, "completion_tokens": n}} for n in (7, 0))
+    counted, none = (
+        {"choices": [], "usage": {"prompt_tokens": n, "completion_tokens": n}} for n in (7, 0)
+    )
     assert heard("openai-chat", sse(said, counted, none, "[DONE]")).input_tokens == 7
     groq = {"choices": [], "x_groq": {"usage": {"prompt_tokens": 7}}}
     assert heard("groq", sse(said, groq, none, "[DONE]")).input_tokens == 7
@@ -182,5 +199,8 @@ def test_a_count_of_nothing_at_the_end_takes_none_away() -> None:
 def test_thinking_of_mistrals_models_may_be_a_text() -> None:
     for thinking in ("Hm.", [{"type": "text", "text": "Hm."}], ["Hm."]):
         content = [{"type": "thinking", "thinking": thinking}, {"type": "text", "text": "Yes."}]
-        reply = heard("mistral", sse({"choices": [{"delta": {"content": content}, "finish_reason": "stop"}]}, "[DONE]"))
+        reply = heard(
+            "mistral",
+            sse({"choices": [{"delta": {"content": content}, "finish_reason": "stop"}]}, "[DONE]"),
+        )
         assert (reply.thinking, reply.text) == ("Hm.", "Yes.")

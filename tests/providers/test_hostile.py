@@ -14,7 +14,19 @@ from typing import Any
 import pytest
 from pydantic import BaseModel, ConfigDict
 
-from graphflow import END, START, Agent, Failover, Graph, Limits, connect, errors, record, replay, tool
+from graphflow import (
+    END,
+    START,
+    Agent,
+    Failover,
+    Graph,
+    Limits,
+    connect,
+    errors,
+    record,
+    replay,
+    tool,
+)
 from graphflow.events import ModelPartial
 from graphflow.kinds.output import output_schema, read_output
 from graphflow.messages.media import media_in
@@ -52,7 +64,9 @@ from tests.strict import Answer
 ASKED = Request((UserTurn("hi"),))
 
 
-def ask(asked: Any, heard: list[ModelEvent] | None = None, request: Request = ASKED, seconds: float = 45) -> Any:
+def ask(
+    asked: Any, heard: list[ModelEvent] | None = None, request: Request = ASKED, seconds: float = 45
+) -> Any:
     async def main() -> Any:
         async with asyncio.timeout(seconds):
             return await gather(asked.stream(request), None if heard is None else heard.append)
@@ -60,13 +74,34 @@ def ask(asked: Any, heard: list[ModelEvent] | None = None, request: Request = AS
     return asyncio.run(main())
 
 
-# -- replies ---------------------------------------------------------------------------------------------------------------
-ODD: tuple[Any, ...] = (None, 5, -1, 1.5, True, "", "x", [], [None], {}, {"a": 1}, [[]], "\ud83c", 1e308)
+# -- replies ---------------------------------------------------------------------------------------
+ODD: tuple[Any, ...] = (
+    None,
+    5,
+    -1,
+    1.5,
+    True,
+    "",
+    "x",
+    [],
+    [None],
+    {},
+    {"a": 1},
+    [[]],
+    "\ud83c",
+    1e308,
+)
 
 
 def spots(value: Any, at: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     found = [at] if at else []
-    for key, inner in value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ():
+    for key, inner in (
+        value.items()
+        if isinstance(value, dict)
+        else enumerate(value)
+        if isinstance(value, list)
+        else ()
+    ):
         found += spots(inner, (*at, key))
     return found
 
@@ -86,7 +121,8 @@ def payloads(dialect: str, body: bytes) -> list[Any]:
 
 
 @pytest.mark.parametrize(
-    "dialect", ["openai-chat", "openai-responses", "anthropic", "gemini", "ollama", "mistral", "groq"]
+    "dialect",
+    ["openai-chat", "openai-responses", "anthropic", "gemini", "ollama", "mistral", "groq"],
 )
 def test_a_field_of_the_wrong_type_is_a_malformed_reply(dialect: str) -> None:
     events = payloads(dialect, BODIES[dialect])
@@ -98,18 +134,25 @@ def test_a_field_of_the_wrong_type_is_a_malformed_reply(dialect: str) -> None:
                 changed = [*events[:number], put(event, at, odd), *events[number + 1 :]]
                 lines = [json.dumps(each).encode() for each in changed]
                 raw = b"".join(
-                    line + b"\n" if wire.framing == "ndjson" else b"data: " + line + b"\n\n" for line in lines
+                    line + b"\n" if wire.framing == "ndjson" else b"data: " + line + b"\n\n"
+                    for line in lines
                 )
                 reader, builder = ReplyReader(wire, spoken, dialect), ReplyBuilder()
                 tried += 1
                 try:
-                    for got in [*reader.feed(raw + b"data: [DONE]\n\n" * (wire.framing == "sse")), *reader.end()]:
+                    for got in [
+                        *reader.feed(raw + b"data: [DONE]\n\n" * (wire.framing == "sse")),
+                        *reader.end(),
+                    ]:
                         builder.add(got)
                     whole = builder.whole()
                 except errors.ModelError:
                     continue
                 assert isinstance(
-                    whole.text + whole.model + "".join(c.id + c.name + c.arguments for c in whole.calls), str
+                    whole.text
+                    + whole.model
+                    + "".join(c.id + c.name + c.arguments for c in whole.calls),
+                    str,
                 )
                 assert 0 <= whole.input_tokens < 10**12
                 assert 0 <= whole.output_tokens < 10**12
@@ -121,7 +164,14 @@ BODIES = bodies()
 
 @pytest.mark.parametrize(
     "body",
-    ['{"error":{"details":5}}', '{"detail":[{"loc":null}]}', '{"error":[1]}', "[]", "5", '{"message":{"detail":5}}'],
+    [
+        '{"error":{"details":5}}',
+        '{"detail":[{"loc":null}]}',
+        '{"error":[1]}',
+        "[]",
+        "5",
+        '{"message":{"detail":5}}',
+    ],
 )
 @pytest.mark.parametrize("status", [400, 422, 429, 500])
 def test_a_failure_like_no_other_is_still_typed(body: str, status: int) -> None:
@@ -135,7 +185,11 @@ def test_limits_and_pace_survive_hostile_counts(count: str) -> None:
     usage = CHAT.replace(b'"prompt_tokens":3', b'"prompt_tokens":' + count.encode())
     with RawServer([head() + usage]) as raw:
         asked = connect("compatible:m", base_url=raw.url, tpm=60_000)
-        run = walk(Graph("g", START >> Agent("a") >> Agent("b") >> END, limits=Limits(tokens=3000)), "x", model=asked)
+        run = walk(
+            Graph("g", START >> Agent("a") >> Agent("b") >> END, limits=Limits(tokens=3000)),
+            "x",
+            model=asked,
+        )
     assert run.output == "Hello world"
     assert run.usage.input_tokens == 0
     bucket = Bucket(60)
@@ -181,7 +235,11 @@ def test_leading_blank_lines_cost_nothing_much() -> None:
 
 def test_two_calls_under_one_number_are_two_calls() -> None:
     def chunk(**call: Any) -> bytes:
-        return b"data: " + json.dumps({"choices": [{"index": 0, "delta": {"tool_calls": [call]}}]}).encode() + b"\n\n"
+        return (
+            b"data: "
+            + json.dumps({"choices": [{"index": 0, "delta": {"tool_calls": [call]}}]}).encode()
+            + b"\n\n"
+        )
 
     for index in ({"index": 0}, {}):
         wire, spoken = WIRES["openai-chat"]
@@ -189,19 +247,28 @@ def test_two_calls_under_one_number_are_two_calls() -> None:
         one = chunk(**index, id="c0", function={"name": "f", "arguments": '{"a":1}'})
         two = chunk(**index, id="c1", function={"name": "f", "arguments": '{"a":2}'})
         for event in [
-            *reader.feed(one + two + CHAT[CHAT.index(b'data: {"choices":[{"index":0,"delta":{},') :]),
+            *reader.feed(
+                one + two + CHAT[CHAT.index(b'data: {"choices":[{"index":0,"delta":{},') :]
+            ),
             *reader.end(),
         ]:
             builder.add(event)
-        assert [(c.id, c.arguments) for c in builder.whole().calls] == [("c0", '{"a":1}'), ("c1", '{"a":2}')]
+        assert [(c.id, c.arguments) for c in builder.whole().calls] == [
+            ("c0", '{"a":1}'),
+            ("c1", '{"a":2}'),
+        ]
 
 
-# -- keys ------------------------------------------------------------------------------------------------------------------
+# -- keys ------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("hint", ["0", "Thu, 01 Jan 1970 00:00:00 GMT"])
 def test_several_keys_are_no_endless_loop(hint: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("graphflow.providers.keys.SHORTEST_REST_S", 0.01)
     with RawServer(reply(RATE, 429, retry_after=hint)) as raw, pytest.raises(errors.RateLimited):
-        ask(connect("compatible:m", base_url=raw.url, keys=["key-one-aaaa", "key-two-bbbb"], retry=2))
+        ask(
+            connect(
+                "compatible:m", base_url=raw.url, keys=["key-one-aaaa", "key-two-bbbb"], retry=2
+            )
+        )
     assert len(raw.requests) <= 4
 
 
@@ -235,7 +302,9 @@ def test_no_request_goes_out_without_a_key(monkeypatch: pytest.MonkeyPatch) -> N
 def test_a_flagged_prompt_does_not_cost_a_key() -> None:
     flagged = b'{"error":{"code":403,"message":"Input flagged by moderation"}}'
     with RawServer(reply(flagged, 403)) as raw:
-        asked: Any = connect("openrouter:m", base_url=raw.url, keys=["key-one-aaaa", "key-two-bbbb"])
+        asked: Any = connect(
+            "openrouter:m", base_url=raw.url, keys=["key-one-aaaa", "key-two-bbbb"]
+        )
         with pytest.raises(errors.ContentFiltered):
             ask(asked)
     assert set(asked.keys.state.values()) == {"ready"}
@@ -260,14 +329,23 @@ def test_a_secret_header_that_is_echoed_is_hidden() -> None:
     for text in ("bad canary-header-123456", long):
         body = json.dumps({"error": {"message": text, "code": "canary-header-123456"}}).encode()
         with RawServer(reply(body, 401)) as raw, pytest.raises(errors.AuthError) as caught:
-            ask(connect("compatible:m", base_url=raw.url, headers={"X-Api-Key": "canary-header-123456"}))
-        assert "canary-h" not in f"{caught.value} {caught.value.code} {caught.value.provider_message}"
+            ask(
+                connect(
+                    "compatible:m", base_url=raw.url, headers={"X-Api-Key": "canary-header-123456"}
+                )
+            )
+        assert (
+            "canary-h" not in f"{caught.value} {caught.value.code} {caught.value.provider_message}"
+        )
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("ALL_PROXY", "socks5://127.0.0.1:1"), ("HTTP_PROXY", "foo://x"), ("SSL_CERT_FILE", "/none")]
+    ("name", "value"),
+    [("ALL_PROXY", "socks5://127.0.0.1:1"), ("HTTP_PROXY", "foo://x"), ("SSL_CERT_FILE", "/none")],
 )
-def test_an_odd_environment_is_a_typed_error(name: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_odd_environment_is_a_typed_error(
+    name: str, value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv(name, value)
     monkeypatch.setattr("graphflow.providers.http._tls", [])
     with pytest.raises(errors.ModelError):
@@ -276,11 +354,22 @@ def test_an_odd_environment_is_a_typed_error(name: str, value: str, monkeypatch:
 
 def test_headers_that_http_does_not_allow() -> None:
     with pytest.raises(errors.BadRequest, match="header"):
-        ask(connect("openai:m", key="k", base_url="http://127.0.0.1:9", headers={"X-Title": "Ünïcode"}, retry=1))
+        ask(
+            connect(
+                "openai:m",
+                key="k",
+                base_url="http://127.0.0.1:9",
+                headers={"X-Title": "Ünïcode"},
+                retry=1,
+            )
+        )
     with RawServer([head() + CHAT]) as raw:
         ask(
             connect(
-                "openai:m", key="k", base_url=raw.url, headers={"Authorization": "Bearer own", "Content-Type": "x/y"}
+                "openai:m",
+                key="k",
+                base_url=raw.url,
+                headers={"Authorization": "Bearer own", "Content-Type": "x/y"},
             )
         )
     assert raw.requests[0].lower().count(b"authorization:") == 1
@@ -289,7 +378,10 @@ def test_headers_that_http_does_not_allow() -> None:
 
 def test_half_a_character_in_a_message_is_no_crash() -> None:
     with RawServer([head() + CHAT]) as raw:
-        assert ask(connect("openai:m", key="k", base_url=raw.url), request=Request((UserTurn("caf\udce9 ☕"),))).text
+        assert ask(
+            connect("openai:m", key="k", base_url=raw.url),
+            request=Request((UserTurn("caf\udce9 ☕"),)),
+        ).text
     assert "☕" in raw.requests[0].decode()
 
 
@@ -305,12 +397,15 @@ def test_loops_that_are_closed_without_a_word_are_forgotten() -> None:
 
 
 def test_a_server_by_its_listening_address(monkeypatch: pytest.MonkeyPatch) -> None:
-    for given, meant in (("0.0.0.0", "http://127.0.0.1:11434"), ("0.0.0.0:8080", "http://127.0.0.1:8080")):
+    for given, meant in (
+        ("0.0.0.0", "http://127.0.0.1:11434"),
+        ("0.0.0.0:8080", "http://127.0.0.1:8080"),
+    ):
         monkeypatch.setenv("OLLAMA_HOST", given)
         assert connect("ollama:m").base_url == meant  # type: ignore[attr-defined]
 
 
-# -- failover --------------------------------------------------------------------------------------------------------------
+# -- failover --------------------------------------------------------------------------------------
 class Always:
     def __init__(self, name: str, error: errors.ModelError) -> None:
         self.name = name
@@ -339,7 +434,9 @@ def test_two_servers_of_one_model_are_two_members() -> None:
     assert bad.asked == 1
 
 
-def test_a_missing_key_of_the_second_does_not_hide_the_first_error(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_key_of_the_second_does_not_hide_the_first_error(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.delenv("ANTHROPIC_API_KEY", raising=False)
     both = Failover(Always("a", errors.Overloaded("busy")), "anthropic:m")
     heard: list[ModelEvent] = []
@@ -349,23 +446,31 @@ def test_a_missing_key_of_the_second_does_not_hide_the_first_error(monkeypatch: 
     assert [type(event) for event in heard if isinstance(event, Switched)] == [Switched]
 
 
-# -- structured output -----------------------------------------------------------------------------------------------------
+# -- structured output -----------------------------------------------------------------------------
 def test_partial_objects_are_few_even_if_the_answer_is_long() -> None:
     class Long(BaseModel):
         items: list[str]
 
     answer = Long(items=[f"item {n} of a long list" for n in range(2000)])
     run = walk(
-        Graph("g", START >> Agent("a", output=Long) >> END), "x", model=ScriptedModel(gives(answer)), observed=True
+        Graph("g", START >> Agent("a", output=Long) >> END),
+        "x",
+        model=ScriptedModel(gives(answer)),
+        observed=True,
     )
     partial = [event.value for event in heard(run) if isinstance(event, ModelPartial)]
     assert 10 < len(partial) < 60
     assert partial[-1] == answer.model_dump()
-    assert sum(len(str(value)) for value in partial) < 6 * len(str(partial[-1])), "no square of what was said"
+    assert sum(len(str(value)) for value in partial) < 6 * len(str(partial[-1])), (
+        "no square of what was said"
+    )
 
 
 def test_an_answer_given_twice_or_with_words_around_it() -> None:
-    answer = [CallDelta(0, "c", "final_answer", '{"a":1}'), CallDelta(1, "d", "final_answer", '{"a":1}')]
+    answer = [
+        CallDelta(0, "c", "final_answer", '{"a":1}'),
+        CallDelta(1, "d", "final_answer", '{"a":1}'),
+    ]
     seen = AnswerReader().events([TextDelta("Filling {a}: "), *answer, Finished("tool_calls", "x")])
     assert "".join(e.text for e in seen if isinstance(e, TextDelta)) == '{"a":1}'
     assert seen[-1] == Finished("stop", "x")
@@ -382,7 +487,10 @@ def test_a_users_tool_of_the_answers_name_stays_the_users() -> None:
     class City(BaseModel):
         name: str
 
-    script = [Answer(calls=(("final_answer", {"text": "x"}),)), Answer(calls=(("final_answer_2", {"name": "Oslo"}),))]
+    script = [
+        Answer(calls=(("final_answer", {"text": "x"}),)),
+        Answer(calls=(("final_answer_2", {"name": "Oslo"}),)),
+    ]
     graph = Graph("g", START >> Agent("a", tools=[own], output=City) >> END)
     with server("openai", script) as strict:
         run = walk(graph, "x", model=model("openai", strict, output="tool"))
@@ -398,7 +506,9 @@ def test_an_output_without_a_strict_form_beside_thinking() -> None:
 
     with server("anthropic", [Answer(thinking="Hm.", text='{"a": 1}')]) as strict:
         run = walk(
-            Graph("g", START >> Agent("a", output=Open, thinking=2048) >> END), "x", model=model("anthropic", strict)
+            Graph("g", START >> Agent("a", output=Open, thinking=2048) >> END),
+            "x",
+            model=model("anthropic", strict),
         )
         assert strict.refused == []
         assert run.output == Open(a=1)
@@ -420,24 +530,36 @@ def test_definitions_of_two_tools_do_not_mix() -> None:
     from graphflow.model.seam import ToolSpec
 
     def spec(name: str, kind: str) -> ToolSpec:
-        shape = {"type": "object", "properties": {"p": {"$ref": "#/$defs/P"}}, "$defs": {"P": {"type": kind}}}
+        shape = {
+            "type": "object",
+            "properties": {"p": {"$ref": "#/$defs/P"}},
+            "$defs": {"P": {"type": kind}},
+        }
         return ToolSpec(name, "", shape)
 
     schema = schema_of(Request((UserTurn("x"),), tools=(spec("a", "string"), spec("b", "integer"))))
     assert schema is not None
     assert schema["$defs"] == {"a.P": {"type": "string"}, "b.P": {"type": "integer"}}
-    assert schema["anyOf"][0]["properties"]["arguments"]["properties"]["p"] == {"$ref": "#/$defs/a.P"}
-    named = schema_of(Request((UserTurn("x"),), tools=(spec("a", "string"), spec("b", "integer")), tool_choice="b"))
+    assert schema["anyOf"][0]["properties"]["arguments"]["properties"]["p"] == {
+        "$ref": "#/$defs/a.P"
+    }
+    named = schema_of(
+        Request(
+            (UserTurn("x"),), tools=(spec("a", "string"), spec("b", "integer")), tool_choice="b"
+        )
+    )
     assert named is not None
     assert len(named["anyOf"]) == 1
 
 
-# -- what was spent, what is written ---------------------------------------------------------------------------------------
+# -- what was spent, what is written ---------------------------------------------------------------
 def test_tokens_of_a_call_that_was_stopped_are_counted_and_its_cost_is_unknown() -> None:
     told = b'data: {"model":"m","choices":[{"index":0,"delta":{"content":"Hel"}}]}\n\n'
     with RawServer([head() + told, "hang"]) as raw:
         asked = connect("openai:gpt-5-mini", key="k", base_url=raw.url)
-        run = walk(Graph("g", START >> Agent("a") >> END, limits=Limits(seconds=2)), "x", model=asked)
+        run = walk(
+            Graph("g", START >> Agent("a") >> END, limits=Limits(seconds=2)), "x", model=asked
+        )
     assert isinstance(run.error, errors.LimitExceeded)
     assert run.usage.model_calls == 1
     assert run.usage.usd is None
@@ -450,8 +572,15 @@ def test_secrets_are_found_where_they_hide(monkeypatch: pytest.MonkeyPatch, tmp_
     monkeypatch.setenv("B_KEY", "abcdefgh-first-and-more")
     monkeypatch.setenv("MAX_TOKENS_BUDGET", "12345678")
     path = tmp_path / "case.jsonl"
-    asked = Request((UserTurn(f'my key:\n{key} and pä"ss\\wörd1 and abcdefgh-first-and-more'),), seed=12345678)
-    assert ask(record(path, ScriptedModel(says("ok"), tokens=(12345678, 1))), request=asked).input_tokens == 12345678
+    asked = Request(
+        (UserTurn(f'my key:\n{key} and pä"ss\\wörd1 and abcdefgh-first-and-more'),), seed=12345678
+    )
+    assert (
+        ask(
+            record(path, ScriptedModel(says("ok"), tokens=(12345678, 1))), request=asked
+        ).input_tokens
+        == 12345678
+    )
     text = path.read_text()
     assert not [secret for secret in (key, "rd1", "and-more") if secret in text]
     assert ask(replay(path), request=asked).input_tokens == 12345678
@@ -480,7 +609,7 @@ def test_halves_of_a_character_are_recorded_whole(tmp_path: Path) -> None:
     assert ask(replay(path)).text == "😀"
 
 
-# -- command-line tools ----------------------------------------------------------------------------------------------------
+# -- command-line tools ----------------------------------------------------------------------------
 TOOL = """#!{python}
 import os, signal, subprocess, sys, time
 sys.stdin.read()
@@ -508,7 +637,10 @@ def tool_that(tmp_path: Path, body: str) -> str:
 )
 def test_a_tool_that_has_answered_is_not_waited_for(body: str, tmp_path: Path) -> None:
     began = time.perf_counter()
-    assert ask(connect("claude-code:default", options={"program": tool_that(tmp_path, body)})).text == "hi"
+    assert (
+        ask(connect("claude-code:default", options={"program": tool_that(tmp_path, body)})).text
+        == "hi"
+    )
     assert time.perf_counter() - began < 30  # they go on for sixty
 
 
@@ -517,7 +649,9 @@ def test_a_cancelled_tool_is_gone_and_the_cancellation_arrives(tmp_path: Path) -
 
     async def main(pause: float) -> float:
         both = Failover(
-            connect("claude-code:default", options={"program": stubborn}, timeouts=Timeouts(first_s=0.1)),
+            connect(
+                "claude-code:default", options={"program": stubborn}, timeouts=Timeouts(first_s=0.1)
+            ),
             ScriptedModel(says("never")),
         )
         task = asyncio.create_task(gather(both.stream(ASKED)))
@@ -528,12 +662,18 @@ def test_a_cancelled_tool_is_gone_and_the_cancellation_arrives(tmp_path: Path) -
             await task
         return time.perf_counter() - began
 
-    for pause in (0.0, 0.001, 0.02, 0.3):  # while it starts, while it is awaited, while it is being stopped
+    # While it starts, while it is awaited, while it is being stopped.
+    for pause in (0.0, 0.001, 0.02, 0.3):
         assert asyncio.run(main(pause)) < 30  # it sleeps for sixty
 
 
 @pytest.mark.parametrize(
-    "line", ['{"type":"stream_event","event":5}', '{"type":"assistant","message":5}', '{"type":"result","usage":5}']
+    "line",
+    [
+        '{"type":"stream_event","event":5}',
+        '{"type":"assistant","message":5}',
+        '{"type":"result","usage":5}',
+    ],
 )
 def test_odd_lines_of_a_tool_are_malformed(line: str, tmp_path: Path) -> None:
     program = tool_that(tmp_path, f"print({line!r}, flush=True)")
@@ -566,7 +706,9 @@ def test_a_picture_in_a_dataclass_is_seen() -> None:
 
 def test_a_stream_that_is_closed_closes_what_it_stands_on() -> None:
     async def main(raw: RawServer) -> None:
-        asked: Any = Failover(connect("openai:m", key="k", base_url=raw.url), ScriptedModel(says("x")))
+        asked: Any = Failover(
+            connect("openai:m", key="k", base_url=raw.url), ScriptedModel(says("x"))
+        )
         stream = asked.stream(ASKED)
         async for event in stream:
             if isinstance(event, TextDelta):
@@ -579,7 +721,7 @@ def test_a_stream_that_is_closed_closes_what_it_stands_on() -> None:
     assert Retried is not None
 
 
-# -- what the first mending broke ------------------------------------------------------------------------------------------
+# -- what the first mending broke ------------------------------------------------------------------
 def pieces(*calls: dict[str, Any]) -> list[tuple[str, str]]:
     wire, spoken = WIRES["openai-chat"]
     reader, builder = ReplyReader(wire, spoken, "x"), ReplyBuilder()
@@ -608,7 +750,12 @@ def test_calls_by_their_ids() -> None:
     ]
     in_turn = [piece for i in "abc" for piece in (part(i, "f", "{"), part("", "", i + "}"))]
     assert pieces(*in_turn) == [("f", "{a}"), ("f", "{b}"), ("f", "{c}")]
-    usual = [part("a", "f", ""), part("b", "g", "", 1), part("", "", "{}", 0), part("", "", "{}", 1)]
+    usual = [
+        part("a", "f", ""),
+        part("b", "g", "", 1),
+        part("", "", "{}", 0),
+        part("", "", "{}", 1),
+    ]
     assert pieces(*usual) == [("f", "{}"), ("g", "{}")]
 
 
@@ -650,7 +797,10 @@ def test_the_list_of_models_hides_the_key_too(monkeypatch: pytest.MonkeyPatch) -
 
 def test_an_ordinary_header_is_not_taken_for_a_secret() -> None:
     body = b'{"error":{"message":"model gpt-4o-mini does not exist"}}'
-    with RawServer(reply(body, 404)) as raw, pytest.raises(errors.NotFound, match="model gpt-4o-mini does not exist"):
+    with (
+        RawServer(reply(body, 404)) as raw,
+        pytest.raises(errors.NotFound, match="model gpt-4o-mini does not exist"),
+    ):
         ask(connect("compatible:gpt-4o-mini", base_url=raw.url, headers={"x-route": "gpt-4o-mini"}))
 
 
@@ -659,12 +809,17 @@ def test_two_keys_are_not_worse_than_one() -> None:
     with RawServer(limited, limited, [head() + CHAT]) as raw:
         began = time.perf_counter()
         assert (
-            ask(connect("compatible:m", base_url=raw.url, keys=["key-one-aaaa", "key-two-bbbb"])).text == "Hello world"
+            ask(
+                connect("compatible:m", base_url=raw.url, keys=["key-one-aaaa", "key-two-bbbb"])
+            ).text
+            == "Hello world"
         )
         assert time.perf_counter() - began < 15
 
 
-def test_a_file_is_read_without_its_keys_and_written_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_is_read_without_its_keys_and_written_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
     declared = "model: {name: openai:gpt-5-mini, rpm: 10}"
     (tmp_path / "g.yaml").write_text(
@@ -700,14 +855,19 @@ def test_an_answer_tool_whose_name_comes_late_or_whose_arguments_do_not_come() -
         ]
     )
     assert late == [TextDelta('{"a":1}'), Finished("stop")]
-    empty = AnswerReader().events([TextDelta('{"a":1}'), CallDelta(0, "c", "final_answer"), Finished("tool_calls")])
+    empty = AnswerReader().events(
+        [TextDelta('{"a":1}'), CallDelta(0, "c", "final_answer"), Finished("tool_calls")]
+    )
     assert empty == [TextDelta('{"a":1}'), Finished("stop")]
 
 
 def test_a_grandchild_that_writes_on_takes_no_answer_away(tmp_path: Path) -> None:
     writer = "import os,time\\nfor n in range(400):\\n open(str(n),'w').close(); time.sleep(0.002)"
     body = f'subprocess.Popen([sys.executable, "-c", "{writer}"], start_new_session=True, stdin=-3, stdout=-3, stderr=-3); print(result)'
-    assert ask(connect("claude-code:default", options={"program": tool_that(tmp_path, body)})).text == "hi"
+    assert (
+        ask(connect("claude-code:default", options={"program": tool_that(tmp_path, body)})).text
+        == "hi"
+    )
 
 
 def test_a_recording_counts_what_the_live_run_counted(tmp_path: Path) -> None:

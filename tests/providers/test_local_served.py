@@ -25,7 +25,12 @@ KEY = "sk-served-here"
 WEATHER = ToolSpec(
     "weather",
     "The weather of a city.",
-    {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"], "additionalProperties": False},
+    {
+        "type": "object",
+        "properties": {"city": {"type": "string"}},
+        "required": ["city"],
+        "additionalProperties": False,
+    },
 )
 
 
@@ -34,7 +39,10 @@ def url() -> Iterator[str]:
     path = weights.pull("smollm2")
     script = Path(__file__).with_name("serve_local.py")
     with subprocess.Popen(
-        [sys.executable, str(script), str(path), KEY], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [sys.executable, str(script), str(path), KEY],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
     ) as server:
         assert server.stdin is not None
         assert server.stdout is not None
@@ -62,8 +70,12 @@ class Person(BaseModel):
 
 
 def test_a_schema_holds_in_a_whole_walk(url: str) -> None:
-    reader = Agent("reader", output=Person, prompt="Extract: {{ message }}", max_tokens=60, temperature=0)
-    graph = Graph("g", START >> reader >> END, model=connect("llamacpp:smollm2", base_url=url, key=KEY))
+    reader = Agent(
+        "reader", output=Person, prompt="Extract: {{ message }}", max_tokens=60, temperature=0
+    )
+    graph = Graph(
+        "g", START >> reader >> END, model=connect("llamacpp:smollm2", base_url=url, key=KEY)
+    )
     run = walk(graph, "John Smith is 42.", observed=True)
     assert run.output == Person(name="John Smith", age=42)
     assert len([e for e in heard(run) if isinstance(e, ModelDelta)]) > 5
@@ -87,7 +99,11 @@ def test_tools_are_called_and_answered(url: str) -> None:
     assert "city" in reply.calls[0].arguments
     assert reply.finish == "tool_calls"
     assert sum(isinstance(e, CallDelta) for e in heard) > 3  # the arguments come piece by piece
-    answered = (*turns, reply.turn, ToolTurn((ToolResult(reply.calls[0].id, "weather", "It snows."),)))
+    answered = (
+        *turns,
+        reply.turn,
+        ToolTurn((ToolResult(reply.calls[0].id, "weather", "It snows."),)),
+    )
     last = ask(url, Request(answered, tools=(WEATHER,), max_tokens=40, temperature=0))
     assert last.text
     assert not last.calls

@@ -26,7 +26,8 @@ TOLD = [
     ('"}', [('"}', 0.0)]),
 ]
 SPELLED = [
-    {"token": t, "logprob": top[0][1], "top_logprobs": [{"token": a, "logprob": p} for a, p in top]} for t, top in TOLD
+    {"token": t, "logprob": top[0][1], "top_logprobs": [{"token": a, "logprob": p} for a, p in top]}
+    for t, top in TOLD
 ]
 USAGE = {"prompt_tokens": 9, "completion_tokens": 3, "total_tokens": 12}
 REPLIES: dict[str, Any] = {
@@ -48,7 +49,9 @@ REPLIES: dict[str, Any] = {
             {
                 "type": "message",
                 "id": "m",
-                "content": [{"type": "output_text", "text": TEXT, "annotations": [], "logprobs": SPELLED}],
+                "content": [
+                    {"type": "output_text", "text": TEXT, "annotations": [], "logprobs": SPELLED}
+                ],
             }
         ],
         "usage": {"input_tokens": 9, "output_tokens": 3},
@@ -59,9 +62,12 @@ REPLIES: dict[str, Any] = {
                 "content": {"parts": [{"text": TEXT}]},
                 "finishReason": "STOP",
                 "logprobsResult": {
-                    "chosenCandidates": [{"token": t, "logProbability": top[0][1]} for t, top in TOLD],
+                    "chosenCandidates": [
+                        {"token": t, "logProbability": top[0][1]} for t, top in TOLD
+                    ],
                     "topCandidates": [
-                        {"candidates": [{"token": a, "logProbability": p} for a, p in top]} for _, top in TOLD
+                        {"candidates": [{"token": a, "logProbability": p} for a, p in top]}
+                        for _, top in TOLD
                     ],
                 },
             }
@@ -104,13 +110,22 @@ def test_every_wire_that_tells_it(provider: str) -> None:
 
 def streamed(two: float) -> list[Any]:
     """A stream in which the label "two" has that probability, and "one" the rest."""
-    likely = [{"token": "two", "logprob": math.log(two)}, {"token": "one", "logprob": math.log(1 - two)}]
+    likely = [
+        {"token": "two", "logprob": math.log(two)},
+        {"token": "one", "logprob": math.log(1 - two)},
+    ]
     places = [SPELLED[0], {"token": "two", "logprob": 0, "top_logprobs": likely}, SPELLED[2]]
     chunks: list[Any] = [
-        {"choices": [{"index": 0, "delta": {"content": place["token"]}, "logprobs": {"content": [place]}}]}
+        {
+            "choices": [
+                {"index": 0, "delta": {"content": place["token"]}, "logprobs": {"content": [place]}}
+            ]
+        }
         for place in places
     ]
-    chunks.append({"choices": [{"index": 0, "delta": {}, "logprobs": None, "finish_reason": "stop"}]})
+    chunks.append(
+        {"choices": [{"index": 0, "delta": {}, "logprobs": None, "finish_reason": "stop"}]}
+    )
     body = "".join(f"data: {json.dumps(chunk)}\n\n" for chunk in chunks) + "data: [DONE]\n\n"
     return reply(body.encode(), type="text/event-stream")
 
@@ -136,7 +151,9 @@ def test_who_cannot_tell_says_so() -> None:
 
     with pytest.raises(BadRequest, match="no way to send top_logprobs=5; it gives none"):
         asyncio.run(main())
-    assert Failover(groq, connect("compatible:m", base_url="http://127.0.0.1:9/v1")).top_logprobs == 0
+    assert (
+        Failover(groq, connect("compatible:m", base_url="http://127.0.0.1:9/v1")).top_logprobs == 0
+    )
 
 
 @pytest.mark.local_model

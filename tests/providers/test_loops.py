@@ -41,10 +41,16 @@ SCRIPT = (
     Answer(
         text="Let me look.",
         thinking="Two cities are asked for.",
-        calls=(("weather", {"city": "Oslo", "days": 2}), ("weather", {"city": "Atlantis"}), ("now", {})),
+        calls=(
+            ("weather", {"city": "Oslo", "days": 2}),
+            ("weather", {"city": "Atlantis"}),
+            ("now", {}),
+        ),
         usage=(50, 20, 10),
     ),
-    Answer(thinking="One is missing.", calls=(("weather", {"city": "Bergen"}),), usage=(90, 10, 40)),
+    Answer(
+        thinking="One is missing.", calls=(("weather", {"city": "Bergen"}),), usage=(90, 10, 40)
+    ),
     Answer(text="Rain in Oslo; Atlantis is lost. 🌧", usage=(120, 12, 80)),
 )
 
@@ -52,7 +58,10 @@ SCRIPT = (
 @pytest.mark.parametrize("stream", [True, False], ids=["stream", "whole"])
 @pytest.mark.parametrize("provider", PROVIDERS)
 def test_a_whole_agent_loop(provider: str, stream: bool) -> None:
-    graph = Graph("g", START >> Agent("guide", tools=[weather, now], system="Be brief.", prompt="Weather?") >> END)
+    graph = Graph(
+        "g",
+        START >> Agent("guide", tools=[weather, now], system="Be brief.", prompt="Weather?") >> END,
+    )
     with server(provider, SCRIPT) as strict:
         run = walk(graph, "go", model=model(provider, strict, stream=stream), observed=True)
         assert run.output == "Rain in Oslo; Atlantis is lost. 🌧"
@@ -64,7 +73,9 @@ def test_a_whole_agent_loop(provider: str, stream: bool) -> None:
     assert run.usage.input_tokens == 260
     assert run.usage.output_tokens == 42
     if stream:
-        spoken = "".join(e.text for e in heard(run) if isinstance(e, ModelDelta) and e.channel == "text")
+        spoken = "".join(
+            e.text for e in heard(run) if isinstance(e, ModelDelta) and e.channel == "text"
+        )
         assert spoken == "Let me look." + run.output
     results = str(strict.requests[-1].json)
     assert "Atlantis" in results
@@ -89,14 +100,19 @@ def test_structured_output_of_a_union_with_one_repair(provider: str, output: str
     agent = Agent("reader", output=City | Nothing, system="Read.", prompt="Which city?")
     wrong, right = {"result": {"name": "Oslo"}}, {"result": {"name": "Oslo", "people": 700000}}
     if output == "tool":
-        script = [Answer(calls=(("final_answer", wrong),)), Answer(calls=(("final_answer", right),))]
+        script = [
+            Answer(calls=(("final_answer", wrong),)),
+            Answer(calls=(("final_answer", right),)),
+        ]
     else:
         script = [
             Answer(text='{"result": {"name": "Oslo"}}'),
             Answer(text='{"result": {"name": "Oslo", "people": 700000}}'),
         ]
     with server(provider, script) as strict:
-        run = walk(Graph("g", START >> agent >> END), "x", model=model(provider, strict, output=output))
+        run = walk(
+            Graph("g", START >> agent >> END), "x", model=model(provider, strict, output=output)
+        )
         assert strict.refused == []
         assert run.output == City(name="Oslo", people=700000)
         assert "people" in str(strict.requests[1].json)
@@ -106,7 +122,11 @@ def test_structured_output_of_a_union_with_one_repair(provider: str, output: str
 def test_structured_output_beside_tools(provider: str) -> None:
     agent = Agent("reader", output=City, tools=[weather], prompt="Which city?")
     right = {"name": "Oslo", "people": 700000}
-    last = Answer(calls=(("final_answer", right),)) if provider == "groq" else Answer(text=json.dumps(right))
+    last = (
+        Answer(calls=(("final_answer", right),))
+        if provider == "groq"
+        else Answer(text=json.dumps(right))
+    )
     script = [Answer(calls=(("weather", {"city": "Oslo"}),)), last]
     with server(provider, script) as strict:
         run = walk(Graph("g", START >> agent >> END), "x", model=model(provider, strict))
@@ -126,12 +146,15 @@ def test_thinking_goes_back_signed(provider: str) -> None:
 @pytest.mark.parametrize("provider", PROVIDERS)
 def test_an_answer_cut_off_in_a_call_is_told_to_the_model(provider: str) -> None:
     script = [
-        Answer(calls=(("weather", {"city": "a very long name of a city indeed"}),), finish="length"),
+        Answer(
+            calls=(("weather", {"city": "a very long name of a city indeed"}),), finish="length"
+        ),
         Answer(text="done"),
     ]
     agent = Agent("guide", tools=[weather], max_tokens=64)
     with server(provider, script) as strict:
-        if provider in ("google", "ollama"):  # calls travel whole there: a cut one is lost, and nothing is left
+        # Calls travel whole there: a cut one is lost, and nothing is left.
+        if provider in ("google", "ollama"):
             run = walk(Graph("g", START >> agent >> END), "x", model=model(provider, strict))
             assert isinstance(run.error, OutputInvalid)
         else:
@@ -156,13 +179,23 @@ MODELS = {
 }
 
 
-@pytest.mark.parametrize("thinking", [True, False, 500, 2048, 20_000, "minimal", "low", "medium", "high", "max"])
-@pytest.mark.parametrize(("provider", "named"), [(p, m) for p, models in MODELS.items() for m in models])
-def test_an_amount_of_reasoning_is_one_that_the_model_takes(provider: str, named: str, thinking: Any) -> None:
+@pytest.mark.parametrize(
+    "thinking", [True, False, 500, 2048, 20_000, "minimal", "low", "medium", "high", "max"]
+)
+@pytest.mark.parametrize(
+    ("provider", "named"), [(p, m) for p, models in MODELS.items() for m in models]
+)
+def test_an_amount_of_reasoning_is_one_that_the_model_takes(
+    provider: str, named: str, thinking: Any
+) -> None:
     if provider.startswith("openai") and thinking in ("minimal", "max"):
-        pytest.skip("OpenAI's models differ in the efforts they know; a word is sent as it was given")
+        pytest.skip(
+            "OpenAI's models differ in the efforts they know; a word is sent as it was given"
+        )
     agent = Agent("thinker", tools=[weather], thinking=thinking)
     with server(provider, SCRIPT[1:]) as strict:
-        run = walk(Graph("g", START >> agent >> END), "x", model=model(provider, strict, named=named))
+        run = walk(
+            Graph("g", START >> agent >> END), "x", model=model(provider, strict, named=named)
+        )
         assert strict.refused == []
         assert run.output.startswith("Rain")

@@ -19,7 +19,8 @@ from tests.conftest import walk
 from tests.providers.reach import TARGETS, model, server
 from tests.strict import Answer
 
-LONG = "the clerk who knows each price of each thing in each shop of the whole town"  # 75 characters
+# 75 characters.
+LONG = "the clerk who knows each price of each thing in each shop of the whole town"
 EVERY_API = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}")
 
 
@@ -48,7 +49,9 @@ def sent_names(request: Request) -> list[str]:
     names = [spec.name for spec in request.tools]
     for turn in request.turns:
         if isinstance(turn, AssistantTurn):
-            names += [call.name for call in turn.calls] + [part.name for part in turn.parts if hasattr(part, "name")]
+            names += [call.name for call in turn.calls] + [
+                part.name for part in turn.parts if hasattr(part, "name")
+            ]
         if isinstance(turn, ToolTurn):
             names += [result.name for result in turn.results]
     return names
@@ -58,9 +61,15 @@ def sent_names(request: Request) -> list[str]:
 def test_every_wire_takes_every_name(provider: str) -> None:
     spelled = WireNames(each.name for each in ODD)
     asked = tuple((spelled.spelling(each.name), {"item": "tea"}) for each in ODD)
-    agent = Agent("café owner", tools=ODD, tool_choice="price clerk" if provider != "ollama" else None)
+    agent = Agent(
+        "café owner", tools=ODD, tool_choice="price clerk" if provider != "ollama" else None
+    )
     with server(provider, [Answer(calls=asked), Answer(text="done")]) as strict:
-        run = walk(Graph("the whole town", START >> agent >> END), "how much?", model=model(provider, strict))
+        run = walk(
+            Graph("the whole town", START >> agent >> END),
+            "how much?",
+            model=model(provider, strict),
+        )
         assert strict.refused == []
         assert run.output == "done"
     called = [event.node for event in run.events if isinstance(event, CallFinished)]
@@ -78,7 +87,9 @@ def test_the_record_knows_only_what_the_user_wrote() -> None:
     run = walk(Graph("g", START >> agent >> END), "x", model=asked, policy=Policy(check=judge))
     assert run.output == "done"
     assert seen == ["price clerk"]
-    assert [e.node for e in run.events if isinstance(e, (CallStarted, CallFinished))] == ["price clerk"] * 2
+    assert [e.node for e in run.events if isinstance(e, (CallStarted, CallFinished))] == [
+        "price clerk"
+    ] * 2
     assert [step.node for step in run.steps] == ["price clerk", "a"]
     assert sent_names(asked.requests[0]) == ["price_clerk"]
     assert sent_names(asked.requests[1]) == ["price_clerk"] * 3
@@ -104,8 +115,34 @@ def test_a_fitting_name_keeps_its_spelling() -> None:
 @pytest.mark.parametrize("late", [True, False], ids=["one by one", "all at once"])
 def test_spellings_are_unique_lasting_and_reversible(late: bool) -> None:
     odd = [
-        *("a b", "a.b", "a/b", "a_b", "ä b", "1", "-", "", "é", "e", "价格", "格价", "_", "tool", "\ud800", "a" * 64),
-        *(LONG, LONG + "2", LONG[:64], "price clerk", "Price clerk", "final answer", "final_answer", "a" * 65),
+        *(
+            "a b",
+            "a.b",
+            "a/b",
+            "a_b",
+            "ä b",
+            "1",
+            "-",
+            "",
+            "é",
+            "e",
+            "价格",
+            "格价",
+            "_",
+            "tool",
+            "\ud800",
+            "a" * 64,
+        ),
+        *(
+            LONG,
+            LONG + "2",
+            LONG[:64],
+            "price clerk",
+            "Price clerk",
+            "final answer",
+            "final_answer",
+            "a" * 65,
+        ),
     ]
     names = WireNames(() if late else odd)
     first: dict[str, str] = {}
@@ -149,11 +186,21 @@ def test_a_history_that_travels_is_spelled_too(provider: str) -> None:
 def test_a_sub_agent_that_joins_the_conversation_reads_the_same_names() -> None:
     joined = SubAgent(Agent("second eye", input=str, tools=[price_clerk]), isolation="forked")
     asked = ScriptedModel(
-        calls("price_clerk", item="tea"), calls("second_eye", input="look"), calls("price_clerk", item="oil"), "b", "a"
+        calls("price_clerk", item="tea"),
+        calls("second_eye", input="look"),
+        calls("price_clerk", item="oil"),
+        "b",
+        "a",
     )
-    run = walk(Graph("g", START >> Agent("a", tools=[price_clerk], sub_agents=[joined]) >> END), "x", model=asked)
+    run = walk(
+        Graph("g", START >> Agent("a", tools=[price_clerk], sub_agents=[joined]) >> END),
+        "x",
+        model=asked,
+    )
     assert run.output == "a"
-    assert all(EVERY_API.fullmatch(name) for request in asked.requests for name in sent_names(request))
+    assert all(
+        EVERY_API.fullmatch(name) for request in asked.requests for name in sent_names(request)
+    )
 
 
 @pytest.mark.parametrize("provider", TARGETS)
@@ -182,11 +229,14 @@ def test_a_name_that_a_model_has_made_up_does_not_break_the_history(provider: st
         run = walk(Graph("g", START >> agent >> END), "x", model=Inventive())
         assert strict.refused == []
         assert run.output == "done"
-    assert [step.node for step in run.steps] == ["price clerk", "a"]  # what the user wrote is understood, too
+    # What the user wrote is understood, too.
+    assert [step.node for step in run.steps] == ["price clerk", "a"]
 
 
 def test_turns_are_encoded_once_although_their_names_are_spelled() -> None:
-    asked = ScriptedModel(calls("price_clerk", item="tea"), calls("price_clerk", item="oil"), "done")
+    asked = ScriptedModel(
+        calls("price_clerk", item="tea"), calls("price_clerk", item="oil"), "done"
+    )
     walk(Graph("g", START >> Agent("a", tools=[price_clerk]) >> END), "x", model=asked)
     second, third = (request.turns for request in asked.requests[1:])
     assert all(one is other for one, other in zip(second, third, strict=False))

@@ -36,7 +36,9 @@ def test_a_whole_loop_is_replayed_to_the_word(tmp_path: Path) -> None:
     path = tmp_path / "case.jsonl"
     graph = Graph("g", START >> Agent("a", tools=[find], output=City, system="Find it.") >> END)
     first = walk(
-        graph, "where?", model=record(path, ScriptedModel(calls("find", name="Oslo"), gives(City(name="Oslo"))))
+        graph,
+        "where?",
+        model=record(path, ScriptedModel(calls("find", name="Oslo"), gives(City(name="Oslo")))),
     )
     model = replay(path)
     again = walk(graph, "where?", model=model)
@@ -61,7 +63,9 @@ def test_what_providers_want_back_survives_the_recording(tmp_path: Path) -> None
 
 def test_a_miss_shows_what_differs_from_the_nearest(tmp_path: Path) -> None:
     path = tmp_path / "case.jsonl"
-    graph = Graph("g", START >> Agent("a", prompt="Capital of {{ message }}?", temperature=0) >> END)
+    graph = Graph(
+        "g", START >> Agent("a", prompt="Capital of {{ message }}?", temperature=0) >> END
+    )
     walk(graph, "Norway", model=record(path, ScriptedModel(says("Oslo"))))
     walk(graph, "Italy", model=record(path, ScriptedModel(says("Rome")), append=True))
     run = walk(graph, "Ital", model=replay(path))
@@ -103,7 +107,13 @@ def test_what_was_recorded_and_never_asked_is_told(tmp_path: Path) -> None:
 def test_errors_are_replayed_too(tmp_path: Path) -> None:
     path = tmp_path / "case.jsonl"
     graph = Graph("g", START >> Agent("a") >> END)
-    walk(graph, "x", model=record(path, ScriptedModel(fails(errors.RateLimited("slow", retry_after=7, status=429)))))
+    walk(
+        graph,
+        "x",
+        model=record(
+            path, ScriptedModel(fails(errors.RateLimited("slow", retry_after=7, status=429)))
+        ),
+    )
     run = walk(graph, "x", model=replay(path))
     assert isinstance(run.error, errors.RateLimited)
     assert (run.error.retry_after, run.error.status) == (7, 429)
@@ -114,7 +124,11 @@ def test_secrets_are_scrubbed_when_written(tmp_path: Path, monkeypatch: pytest.M
     secret = "-".join(["sk", "ant", "api03", "A1b2C3d4" * 3])
     path = tmp_path / "case.jsonl"
     graph = Graph("g", START >> Agent("a", system=f"Use {secret} and tr0ub4dor&3-horse.") >> END)
-    walk(graph, "x", model=record(path, ScriptedModel(says(f"I used Bearer abcdefghijklmnop1234 and {secret}"))))
+    walk(
+        graph,
+        "x",
+        model=record(path, ScriptedModel(says(f"I used Bearer abcdefghijklmnop1234 and {secret}"))),
+    )
     text = path.read_text()
     assert secret not in text
     assert "tr0ub4dor" not in text
@@ -130,14 +144,18 @@ def test_plain_text_is_left_alone(text: str) -> None:
 
 def test_pictures_are_part_of_the_request(tmp_path: Path) -> None:
     path = tmp_path / "case.jsonl"
-    asked = [Request((UserTurn(("Look", Media(mime="image/png", data=bytes([n] * 8)))),)) for n in (1, 2)]
+    asked = [
+        Request((UserTurn(("Look", Media(mime="image/png", data=bytes([n] * 8)))),)) for n in (1, 2)
+    ]
     asyncio.run(gather(record(path, ScriptedModel(says("one"))).stream(asked[0])))
     assert asyncio.run(gather(replay(path).stream(asked[0]))).text == "one"
     with pytest.raises(errors.ReplayMiss):
         asyncio.run(gather(replay(path).stream(asked[1])))
 
 
-@pytest.mark.parametrize("line", ["{half", "[]", '{"model": "m"}', '{"model":"m","request":{},"events":[{"Nope":{}}]}'])
+@pytest.mark.parametrize(
+    "line", ["{half", "[]", '{"model": "m"}', '{"model":"m","request":{},"events":[{"Nope":{}}]}']
+)
 def test_a_line_that_is_no_recording_is_named(line: str, tmp_path: Path) -> None:
     path = tmp_path / "case.jsonl"
     path.write_text(line + "\n")
@@ -161,7 +179,13 @@ def test_an_answer_that_was_cancelled_is_not_written(tmp_path: Path) -> None:
 
 def test_a_recording_is_lines_of_json(tmp_path: Path) -> None:
     path = tmp_path / "deep" / "case.jsonl"
-    asyncio.run(gather(record(path, ScriptedModel(says("one\u2028two"))).stream(Request((UserTurn("x\u2028y"),)))))
+    asyncio.run(
+        gather(
+            record(path, ScriptedModel(says("one\u2028two"))).stream(
+                Request((UserTurn("x\u2028y"),))
+            )
+        )
+    )
     [line] = path.read_text().split("\n")[:-1]
     assert json.loads(line)["request"] == {"turns": [{"is": "UserTurn", "content": "x\u2028y"}]}
     assert connect is not None
@@ -195,7 +219,11 @@ def test_a_last_line_without_an_end_is_kept_if_it_is_whole(tmp_path: Path) -> No
 
 def test_a_torn_line_in_the_middle_is_no_recording(tmp_path: Path) -> None:
     path = tmp_path / "case.jsonl"
-    walk(Graph("g", START >> Agent("a", input=str) >> END), "one", model=record(path, ScriptedModel("1")))
+    walk(
+        Graph("g", START >> Agent("a", input=str) >> END),
+        "one",
+        model=record(path, ScriptedModel("1")),
+    )
     path.write_text('{"model": "m", "requ\n' + path.read_text())
     with pytest.raises(errors.FileUnreadable, match="line 1"):
         replay(path)

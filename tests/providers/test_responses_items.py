@@ -52,7 +52,9 @@ def reasoning(encrypted: str = "secret") -> Json:
 
 
 def message(text: str, id: str | None = "msg_1") -> Json:
-    return {"type": "message", "content": [{"type": "output_text", "text": text}]} | ({"id": id} if id else {})
+    return {"type": "message", "content": [{"type": "output_text", "text": text}]} | (
+        {"id": id} if id else {}
+    )
 
 
 def added(index: int, item: Json) -> Json:
@@ -68,24 +70,39 @@ def delta(index: int, piece: str, kind: str = "function_call_arguments", **more:
 
 
 def completed(*output: Json, **more: Any) -> Json:
-    return {"type": "response.completed", "response": {"status": "completed", "output": list(output), **more}}
+    return {
+        "type": "response.completed",
+        "response": {"status": "completed", "output": list(output), **more},
+    }
 
 
 def test_a_call_whose_place_has_shifted_in_the_terminal_output_runs_once() -> None:
     whole = call()
-    streamed_call = (added(1, call(arguments="")), delta(1, whole["arguments"]), item_done(1, whole))
-    ended, requests = run(added(0, reasoning()), item_done(0, reasoning()), *streamed_call, completed(whole))
+    streamed_call = (
+        added(1, call(arguments="")),
+        delta(1, whole["arguments"]),
+        item_done(1, whole),
+    )
+    ended, requests = run(
+        added(0, reasoning()), item_done(0, reasoning()), *streamed_call, completed(whole)
+    )
     assert ended.output == "done"
     assert done == [("A", 5)]
     sent = requests[1]
-    assert sent.index(b"rs_1") < sent.index(b"fc_A")  # what was streamed goes back, though the end lacked it
+    # What was streamed goes back, though the end lacked it.
+    assert sent.index(b"rs_1") < sent.index(b"fc_A")
     assert sent.count(b'"function_call_output"') == 1
 
 
 @pytest.mark.parametrize("ids", [True, False], ids=["by id", "without ids"])
 def test_a_text_whose_place_has_shifted_is_said_once(ids: bool) -> None:
     said = message("Hello", "msg_1" if ids else None)
-    events = (added(0, reasoning()), item_done(0, reasoning()), added(1, said), delta(1, "Hello", "output_text"))
+    events = (
+        added(0, reasoning()),
+        item_done(0, reasoning()),
+        added(1, said),
+        delta(1, "Hello", "output_text"),
+    )
     ended, _ = run(*events, completed(said), seen=True)
     assert ended.output == "Hello"
     assert [e.text for e in heard(ended) if isinstance(e, ModelDelta)] == ["Hello"]
@@ -127,7 +144,11 @@ def test_a_text_that_comes_only_when_it_is_done_is_not_lost(told: str) -> None:
     place = {"output_index": 0, "content_index": 0}
     events = {
         "text": {"type": "response.output_text.done", "text": "Hello", **place},
-        "part": {"type": "response.content_part.done", "part": message("Hello")["content"][0], **place},
+        "part": {
+            "type": "response.content_part.done",
+            "part": message("Hello")["content"][0],
+            **place,
+        },
         "item": item_done(0, message("Hello")),
     }
     ended, _ = run(added(0, message("")), events[told], completed())
@@ -140,8 +161,18 @@ def test_a_text_that_comes_only_when_it_is_done_is_not_lost(told: str) -> None:
 def test_texts_of_two_parts_are_joined_once() -> None:
     whole = message("Hello")
     whole["content"].append({"type": "output_text", "text": " world"})
-    first = {"type": "response.output_text.done", "output_index": 0, "content_index": 0, "text": "Hello"}
-    second = {"type": "response.output_text.done", "output_index": 0, "content_index": 1, "text": " world"}
+    first = {
+        "type": "response.output_text.done",
+        "output_index": 0,
+        "content_index": 0,
+        "text": "Hello",
+    }
+    second = {
+        "type": "response.output_text.done",
+        "output_index": 0,
+        "content_index": 1,
+        "text": " world",
+    }
     ended, _ = run(first, second, item_done(0, whole), completed())
     assert ended.output == "Hello world"
     ended, _ = run(first, second, item_done(0, whole), completed(whole))
@@ -155,25 +186,37 @@ def test_what_the_end_says_otherwise_begins_the_answer_again() -> None:
 
 
 def test_reasoning_that_only_the_end_tells_goes_back_before_its_call() -> None:
-    ended, requests = run(added(0, call(arguments="")), item_done(0, call()), completed(reasoning(), call()))
+    ended, requests = run(
+        added(0, call(arguments="")), item_done(0, call()), completed(reasoning(), call())
+    )
     assert (ended.output, done) == ("done", [("A", 5)])
     sent = requests[1]
     assert 0 < sent.index(b"rs_1") < sent.index(b"fc_A")
 
 
 def test_calls_that_only_the_end_tells_are_run_too() -> None:
-    ended, _ = run(item_done(0, call("A")), completed(call("A"), call("B", '{"to": "B", "cents": 7}')))
+    ended, _ = run(
+        item_done(0, call("A")), completed(call("A"), call("B", '{"to": "B", "cents": 7}'))
+    )
     assert ended.output == "done"
     assert sorted(done) == [("A", 5), ("B", 7)]
 
 
 def test_a_refusal_that_comes_only_when_it_is_done_is_one() -> None:
-    refused = {"type": "response.refusal.done", "output_index": 0, "content_index": 0, "refusal": "I will not."}
+    refused = {
+        "type": "response.refusal.done",
+        "output_index": 0,
+        "content_index": 0,
+        "refusal": "I will not.",
+    }
     ended, _ = run(refused, completed())
     assert "I will not." in str(ended.error)
 
 
 def test_an_answer_that_waits_in_a_queue_first_is_read() -> None:
-    queued = {"type": "response.queued", "response": {"id": "resp_9", "model": "gpt-5", "status": "queued"}}
+    queued = {
+        "type": "response.queued",
+        "response": {"id": "resp_9", "model": "gpt-5", "status": "queued"},
+    }
     ended, _ = run(queued, delta(0, "Hello", "output_text"), completed(message("Hello")))
     assert ended.output == "Hello"

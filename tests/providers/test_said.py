@@ -24,9 +24,17 @@ def gathered(asked: Model) -> Reply:
 
 
 SPENT = [
-    ("openai", 429, {"error": {"code": code, "type": "insufficient_quota", "message": "The limit is reached."}})
+    (
+        "openai",
+        429,
+        {"error": {"code": code, "type": "insufficient_quota", "message": "The limit is reached."}},
+    )
     for code in (
-        *("project_spend_limit_exceeded", "organization_spend_limit_exceeded", "credit_balance_exhausted"),
+        *(
+            "project_spend_limit_exceeded",
+            "organization_spend_limit_exceeded",
+            "credit_balance_exhausted",
+        ),
         *("organization_usage_limit_exceeded", "insufficient_quota", "billing_hard_limit_reached"),
     )
 ] + [
@@ -44,12 +52,22 @@ SPENT = [
     (
         "anthropic",
         429,
-        {"error": {"type": "rate_limit_error", "message": "You have reached your API usage limits: ..."}},
+        {
+            "error": {
+                "type": "rate_limit_error",
+                "message": "You have reached your API usage limits: ...",
+            }
+        },
     ),
     (
         "anthropic",
         400,
-        {"error": {"type": "invalid_request_error", "message": "You have reached your specified API usage limits."}},
+        {
+            "error": {
+                "type": "invalid_request_error",
+                "message": "You have reached your specified API usage limits.",
+            }
+        },
     ),
     (
         "anthropic",
@@ -66,8 +84,11 @@ SPENT = [
 
 
 @pytest.mark.parametrize(("provider", "status", "body"), SPENT)
-def test_a_spent_budget_is_not_tried_again_and_its_key_is_dropped(provider: str, status: int, body: Any) -> None:
-    spent, paid = f"sk-spent-{token_hex(8)}", f"sk-paid-{token_hex(8)}"  # a key that was refused is refused everywhere
+def test_a_spent_budget_is_not_tried_again_and_its_key_is_dropped(
+    provider: str, status: int, body: Any
+) -> None:
+    # A key that was refused is refused everywhere.
+    spent, paid = f"sk-spent-{token_hex(8)}", f"sk-paid-{token_hex(8)}"
     refusal = reply(json.dumps(body).encode(), status)
     with RawServer(refusal) as raw:
         with pytest.raises(errors.QuotaExceeded) as caught:
@@ -90,8 +111,16 @@ WORDS = [
     ("openai", {"error": {"message": "nothing more is known"}}, errors.ServerError),
     ("openai", {"object": "error", "message": "bad", "code": 400}, errors.BadRequest),
     ("google", {"error": {"code": 429, "message": "slow"}}, errors.RateLimited),
-    ("google", {"error": {"code": 400, "status": "INVALID_ARGUMENT", "message": "x"}}, errors.BadRequest),
-    ("openai-responses", {"type": "error", "code": "invalid_prompt", "message": "Wrong."}, errors.BadRequest),
+    (
+        "google",
+        {"error": {"code": 400, "status": "INVALID_ARGUMENT", "message": "x"}},
+        errors.BadRequest,
+    ),
+    (
+        "openai-responses",
+        {"type": "error", "code": "invalid_prompt", "message": "Wrong."},
+        errors.BadRequest,
+    ),
     (
         "openai-responses",
         {
@@ -101,11 +130,31 @@ WORDS = [
         },
         errors.ContentFiltered,
     ),
-    ("openai-responses", {"type": "error", "code": "cyber_policy", "message": "Flagged."}, errors.ContentFiltered),
-    ("openai-responses", {"type": "error", "code": "invalid_image_url", "message": "x"}, errors.BadRequest),
-    ("openai-responses", {"type": "error", "code": "rate_limit_exceeded", "message": "x"}, errors.RateLimited),
-    ("anthropic", {"type": "error", "error": {"type": "invalid_request_error", "message": "x"}}, errors.BadRequest),
-    ("anthropic", {"type": "error", "error": {"type": "overloaded_error", "message": "x"}}, errors.Overloaded),
+    (
+        "openai-responses",
+        {"type": "error", "code": "cyber_policy", "message": "Flagged."},
+        errors.ContentFiltered,
+    ),
+    (
+        "openai-responses",
+        {"type": "error", "code": "invalid_image_url", "message": "x"},
+        errors.BadRequest,
+    ),
+    (
+        "openai-responses",
+        {"type": "error", "code": "rate_limit_exceeded", "message": "x"},
+        errors.RateLimited,
+    ),
+    (
+        "anthropic",
+        {"type": "error", "error": {"type": "invalid_request_error", "message": "x"}},
+        errors.BadRequest,
+    ),
+    (
+        "anthropic",
+        {"type": "error", "error": {"type": "overloaded_error", "message": "x"}},
+        errors.Overloaded,
+    ),
 ]
 
 
@@ -127,7 +176,10 @@ def test_a_failure_of_a_choice_keeps_what_it_had_said(stream: bool) -> None:
     said = {"delta" if stream else "message": {"content": "half of"}, "finish_reason": "error"}
     broken = {"choices": [{**said, "error": {"code": 429, "message": "the upstream is slow"}}]}
     steps = streamed("openai", broken) if stream else reply(json.dumps(broken).encode())
-    with RawServer(steps) as raw, pytest.raises(errors.RateLimited, match="the upstream is slow") as caught:
+    with (
+        RawServer(steps) as raw,
+        pytest.raises(errors.RateLimited, match="the upstream is slow") as caught,
+    ):
         gathered(asked_at("openai", raw, stream=stream, retry=1))
     assert caught.value.partial is not None
     assert caught.value.partial.text == "half of"
@@ -154,8 +206,20 @@ def test_what_is_too_long_is_told_in_many_ways(text: str) -> None:
 
 
 def test_a_failure_in_a_list_is_read() -> None:
-    quota = [{"error": {"code": 429, "status": "RESOURCE_EXHAUSTED", "message": "slow", "details": [WAIT]}}]
-    for status, steps in ((429, reply(json.dumps(quota).encode(), 429)), (200, reply(json.dumps(quota).encode()))):
+    quota = [
+        {
+            "error": {
+                "code": 429,
+                "status": "RESOURCE_EXHAUSTED",
+                "message": "slow",
+                "details": [WAIT],
+            }
+        }
+    ]
+    for status, steps in (
+        (429, reply(json.dumps(quota).encode(), 429)),
+        (200, reply(json.dumps(quota).encode())),
+    ):
         with RawServer(steps) as raw, pytest.raises(errors.RateLimited, match="slow") as caught:
             gathered(asked_at("google", raw, retry=1))
         assert caught.value.status == status

@@ -40,17 +40,38 @@ def told() -> Iterator[None]:
     module._known.clear()
 
 
-# -- shapes ------------------------------------------------------------------------------------------------------------
+# -- shapes ----------------------------------------------------------------------------------------
 KEY = "-----BEGIN RSA PRIVATE KEY-----\nMIIEowIBAAKCAQEA\nabc+/=\n-----END RSA PRIVATE KEY-----"
 TOKENS = [
     *("sk-abcdefghijklmnop1234", "sk-ant-api03-abcdefghijklmnop", "sk-proj-abcdefghijklmnop"),
-    *("sk_live_abcdefghij0123456789", "sk_test_abcdefghij0123456789", "rk_live_abcdefghij0123456789"),
-    *("xoxb-123456789012-abcdefABCDEF", "xoxp-123456789012-abcdefABCDEF", "xapp-1-A0123456789-abcdef"),
+    *(
+        "sk_live_abcdefghij0123456789",
+        "sk_test_abcdefghij0123456789",
+        "rk_live_abcdefghij0123456789",
+    ),
+    *(
+        "xoxb-123456789012-abcdefABCDEF",
+        "xoxp-123456789012-abcdefABCDEF",
+        "xapp-1-A0123456789-abcdef",
+    ),
     *("ghp_abcdefghijklmnopqrstuvwxyz0123456789", "github_pat_11ABCDEFG0abcdefghijklmnopqrstuv"),
-    *("glpat-abcdefghij0123456789", "gldt-abcdefghij0123456789", "AKIAABCDEFGHIJKLMNOP", "ASIAABCDEFGHIJKLMNOP"),
-    *("AIzaSyA0123456789abcdefghijklmnopqrstuv", "ya29.a0123456789abcdefghijklmnop", "hf_abcdefghijklmnopqrstuvwx"),
+    *(
+        "glpat-abcdefghij0123456789",
+        "gldt-abcdefghij0123456789",
+        "AKIAABCDEFGHIJKLMNOP",
+        "ASIAABCDEFGHIJKLMNOP",
+    ),
+    *(
+        "AIzaSyA0123456789abcdefghijklmnopqrstuv",
+        "ya29.a0123456789abcdefghijklmnop",
+        "hf_abcdefghijklmnopqrstuvwx",
+    ),
     *("npm_abcdefghijklmnopqrstuvwxyz0123456789", "pypi-abcdefghijklmnopqrstuvwxyz0123456789"),
-    *("SG.abcdefghijklmnop1234.abcdefghijklmnop1234", "hvs.abcdefghijklmnopqrstuvwx", "dckr_pat_abcdefghijklmnopqrst"),
+    *(
+        "SG.abcdefghijklmnop1234.abcdefghijklmnop1234",
+        "hvs.abcdefghijklmnopqrstuvwx",
+        "dckr_pat_abcdefghijklmnopqrst",
+    ),
     "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.abcdefghijklmnop",
     KEY,
     KEY.replace("RSA", "EC").replace("\n", "\\n"),
@@ -61,7 +82,15 @@ TOKENS = [
 
 @pytest.mark.parametrize("token", TOKENS, ids=lambda token: token[:14])
 def test_a_token_of_a_known_shape_is_taken_out_wherever_it_stands(token: str) -> None:
-    for text in ("{}", "the key {} is wrong", '{{"a": "{}"}}', "<{}>", "a={};", "x\n{}\ny", "{}{{}}"):
+    for text in (
+        "{}",
+        "the key {} is wrong",
+        '{{"a": "{}"}}',
+        "<{}>",
+        "a={};",
+        "x\n{}\ny",
+        "{}{{}}",
+    ):
         given = text.replace("{}", token, 1).replace("{{", "{").replace("}}", "}")
         assert token not in scrub(given)
         assert "[secret]" in scrub(given)
@@ -128,7 +157,7 @@ def test_what_is_no_secret_is_left_alone(text: str) -> None:
     assert scrub(text) == text
 
 
-# -- what is known -----------------------------------------------------------------------------------------------------
+# -- what is known ---------------------------------------------------------------------------------
 @pytest.mark.usefixtures("told")
 def test_secrets_that_overlap_leave_no_rest(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ONE_API_KEY", "abcdefgh12")
@@ -162,7 +191,11 @@ def test_no_piece_of_a_secret_is_left_however_they_lie_over_each_other(
     text = ""
     for number in order:
         piece = secrets[number % len(secrets)]
-        text = text + piece if text[-shared:] != piece[:shared] or not shared else text + piece[shared:]
+        text = (
+            text + piece
+            if text[-shared:] != piece[:shared] or not shared
+            else text + piece[shared:]
+        )
     left = scrub(f"<{text}>")
     for secret in hard:
         assert secret not in left
@@ -178,8 +211,12 @@ def test_no_piece_of_a_secret_is_left_however_they_lie_over_each_other(
 
 
 @pytest.mark.usefixtures("told")
-@pytest.mark.parametrize("word", ["postgres", "development", "Password", "CHANGEME", "letmein", "test", "12345678"])
-def test_a_password_that_is_a_word_does_not_blot_it_out(word: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "word", ["postgres", "development", "Password", "CHANGEME", "letmein", "test", "12345678"]
+)
+def test_a_password_that_is_a_word_does_not_blot_it_out(
+    word: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("DB_PASSWORD", word)
     text = f"The {word} server answers {word}s of {word}."
     assert scrub(text) == text
@@ -192,13 +229,17 @@ def test_a_password_that_is_a_word_does_not_blot_it_out(word: str, monkeypatch: 
 
 
 @pytest.mark.usefixtures("told")
-def test_what_is_short_and_no_word_is_found_as_a_word_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_short_and_no_word_is_found_as_a_word_of_its_own(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setenv("DB_PASSWORD", "hunt3r2")
     remember("k3y", "too short to be one")
     assert scrub("it is hunt3r2, and xhunt3r2x k3y") == "it is [DB_PASSWORD], and xhunt3r2x k3y"
 
 
-def test_a_password_within_an_address_that_a_variable_holds_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_password_within_an_address_that_a_variable_holds_is_known(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setenv("DATABASE_URL", "postgres://me:Tr0ub4dor&3@db/x")
     assert scrub("wrong password Tr0ub4dor&3 for me") == "wrong password [DATABASE_URL] for me"
 
@@ -230,7 +271,8 @@ def test_the_working_directory_and_where_a_secret_lies_are_none(
 
 
 def test_a_variable_counts_from_when_it_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
-    late = f"canary-{uuid4().hex}"  # of its own: what was once passed in as a key is known from then on
+    # Of its own: what was once passed in as a key is known from then on.
+    late = f"canary-{uuid4().hex}"
     assert scrub(late) == late
     monkeypatch.setenv("LATE_KEY", late)
     assert scrub(late) == "[LATE_KEY]"
@@ -244,7 +286,7 @@ def test_what_has_gone_through_goes_through_unchanged(text: str) -> None:
     assert scrub(scrub(text)) == scrub(text)
 
 
-# -- everything that leaves --------------------------------------------------------------------------------------------
+# -- everything that leaves ------------------------------------------------------------------------
 class Login(BaseModel, frozen=True):
     user: str
     password: str
@@ -284,7 +326,10 @@ def secretive() -> Graph[Any, Any]:
 
 @pytest.mark.parametrize("observed", [False, True])
 def test_nothing_that_leaves_a_run_holds_a_secret(
-    observed: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    observed: bool,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     """Files of events, reports of a run and of its file, pictures, timelines, tables, and what the command line says."""
     from graphflow.cli.show import show_error
@@ -295,7 +340,15 @@ def test_nothing_that_leaves_a_run_holds_a_secret(
     run = walk(secretive(), f"go {CANARY}", model=model, observed=observed)
     assert run.status == "failed"
     kinds = {event.kind for event in run.events}
-    assert {"node.retry", "frame.exit", "run.end", "emit", "artifact", "call.error", "node.error"} <= kinds
+    assert {
+        "node.retry",
+        "frame.exit",
+        "run.end",
+        "emit",
+        "artifact",
+        "call.error",
+        "node.error",
+    } <= kinds
     lines = [json.dumps(record, allow_nan=False) for record in run.records()]
     (tmp_path / "events.jsonl").write_text("\n".join(lines), encoding="utf-8")
     assert run.declared is not None
@@ -306,8 +359,16 @@ def test_nothing_that_leaves_a_run_holds_a_secret(
     run.timeline().save(str(tmp_path / "time.svg"))
     show_error(run.error)  # type: ignore[arg-type]  # it has failed
     told = {path.name: path.read_text(encoding="utf-8") for path in tmp_path.iterdir()}
-    told |= {"screen": capsys.readouterr().err, "table": str(shown(run)), "events": str(shown(run.events))}
-    told |= {f"text of {e.kind}": str(e.error) for e in run.events if isinstance(getattr(e, "error", None), str)}
+    told |= {
+        "screen": capsys.readouterr().err,
+        "table": str(shown(run)),
+        "events": str(shown(run.events)),
+    }
+    told |= {
+        f"text of {e.kind}": str(e.error)
+        for e in run.events
+        if isinstance(getattr(e, "error", None), str)
+    }
     for name, text in told.items():
         assert CANARY not in text, (name, text[max(0, text.find(CANARY) - 200) : text.find(CANARY)])
         assert "correct horse" not in text, name
@@ -328,7 +389,9 @@ class Quoting:
         yield Finished("stop")
 
 
-def test_what_a_model_tells_of_failed_attempts_holds_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_a_model_tells_of_failed_attempts_holds_no_secret(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setenv("SOME_API_KEY", CANARY)
     run = walk(Graph("g", START >> Agent("a", input=str) >> END), "x", model=Quoting())
     [retry] = [event for event in run.events if isinstance(event, ModelRetried)]
@@ -336,7 +399,9 @@ def test_what_a_model_tells_of_failed_attempts_holds_no_secret(monkeypatch: pyte
     assert "[SOME_API_KEY]" in retry.error
 
 
-def test_a_node_called_as_a_password_keeps_its_name_in_a_record(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_node_called_as_a_password_keeps_its_name_in_a_record(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setenv("DB_PASSWORD", "postgres")
 
     @node
@@ -349,7 +414,9 @@ def test_a_node_called_as_a_password_keeps_its_name_in_a_record(monkeypatch: pyt
     assert (ended["node"], ended["output"]) == ("postgres", "[DB_PASSWORD]")
 
 
-def test_a_record_with_secrets_fits_the_run_that_it_is_of(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_record_with_secrets_fits_the_run_that_it_is_of(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setenv("SOME_API_KEY", CANARY)
 
     @node

@@ -26,7 +26,9 @@ from tests.providers.test_faults import CHAT
 from tests.strict import Answer
 
 CANARY = "canary-7f3a9c51d2e84b60"
-ECHO = json.dumps({"error": {"message": f"Incorrect API key provided: {CANARY}", "code": "invalid_api_key"}}).encode()
+ECHO = json.dumps(
+    {"error": {"message": f"Incorrect API key provided: {CANARY}", "code": "invalid_api_key"}}
+).encode()
 
 
 @pytest.mark.parametrize("provider", ["openai", "anthropic", "google", "compatible"])
@@ -43,12 +45,16 @@ ECHO = json.dumps({"error": {"message": f"Incorrect API key provided: {CANARY}",
     ],
     ids=["ok", "echo", "page", "stream", "malformed", "abort", "hang"],
 )
-def test_it_leaks_nowhere(provider: str, steps: Any, caplog: pytest.LogCaptureFixture, tmp_path: Path) -> None:
+def test_it_leaks_nowhere(
+    provider: str, steps: Any, caplog: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
     from graphflow.providers import Timeouts
 
     caplog.set_level(logging.DEBUG)
     with RawServer(steps) as raw:
-        asked = connect(f"{provider}:m", key=CANARY, base_url=raw.url, retry=2, timeouts=Timeouts(first_s=0.1))
+        asked = connect(
+            f"{provider}:m", key=CANARY, base_url=raw.url, retry=2, timeouts=Timeouts(first_s=0.1)
+        )
         graph = Graph("g", START >> Agent("a") >> END, model=record(tmp_path / "case.jsonl", asked))
         run = walk(graph, "x", observed=True)
         assert raw.requests
@@ -56,7 +62,14 @@ def test_it_leaks_nowhere(provider: str, steps: Any, caplog: pytest.LogCaptureFi
             line, _, rest = request.partition(b"\r\n")
             assert CANARY.encode() not in line
             assert rest.count(CANARY.encode()) == 1
-    shown = [repr(asked), repr(run), repr(graph), repr(vars(asked)), str(run.error), repr(run.error)]
+    shown = [
+        repr(asked),
+        repr(run),
+        repr(graph),
+        repr(vars(asked)),
+        str(run.error),
+        repr(run.error),
+    ]
     shown += [json.dumps(to_record(event)) for event in run.events]
     shown += [record.getMessage() for record in caplog.records]
     shown += [path.read_text() for path in tmp_path.iterdir()]
@@ -68,13 +81,21 @@ def test_it_leaks_nowhere(provider: str, steps: Any, caplog: pytest.LogCaptureFi
 
 @pytest.mark.parametrize("key", ["sk-4711", "k-12", "a1b2c3d"])
 def test_a_short_key_that_a_server_echoes_is_taken_out_too(key: str) -> None:
-    echo = json.dumps({"error": {"message": f"Incorrect key {key}, not {key}.", "code": key}}).encode()
+    echo = json.dumps(
+        {"error": {"message": f"Incorrect key {key}, not {key}.", "code": key}}
+    ).encode()
     with RawServer(reply(echo, 401)) as raw:
         run = walk(
-            Graph("g", START >> Agent("a") >> END), "x", model=connect("compatible:m", key=key, base_url=raw.url)
+            Graph("g", START >> Agent("a") >> END),
+            "x",
+            model=connect("compatible:m", key=key, base_url=raw.url),
         )
     assert isinstance(run.error, errors.AuthError)
-    told = [str(run.error), repr(vars(run.error)), *(json.dumps(to_record(event)) for event in run.events)]
+    told = [
+        str(run.error),
+        repr(vars(run.error)),
+        *(json.dumps(to_record(event)) for event in run.events),
+    ]
     assert key not in "".join(told)
     assert "Incorrect key [" in told[0]
 
@@ -84,7 +105,9 @@ def test_a_word_that_stands_for_a_key_is_left_in_texts(key: str) -> None:
     echo = json.dumps({"error": {"message": f"the model of {key} is not here"}}).encode()
     with RawServer(reply(echo, 400)) as raw:
         run = walk(
-            Graph("g", START >> Agent("a") >> END), "x", model=connect("compatible:m", key=key, base_url=raw.url)
+            Graph("g", START >> Agent("a") >> END),
+            "x",
+            model=connect("compatible:m", key=key, base_url=raw.url),
         )
     assert f"the model of {key} is not here" in str(run.error)
 
@@ -92,7 +115,10 @@ def test_a_word_that_stands_for_a_key_is_left_in_texts(key: str) -> None:
 @pytest.mark.parametrize("provider", sorted(TARGETS))
 def test_the_header_is_the_vendors_and_the_url_is_clean(provider: str) -> None:
     with server(provider, [Answer(text="ok")]) as strict:
-        assert asyncio.run(gather(model(provider, strict).stream(Request((UserTurn("Hi"),))))).text == "ok"
+        assert (
+            asyncio.run(gather(model(provider, strict).stream(Request((UserTurn("Hi"),))))).text
+            == "ok"
+        )
         assert strict.refused == []  # it refuses keys in URLs and in the wrong header
         assert "key=" not in strict.requests[0].path
 

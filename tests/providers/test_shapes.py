@@ -51,7 +51,9 @@ def objects(schema: Any) -> list[dict[str, Any]]:
     return found
 
 
-@pytest.mark.parametrize("kind", [Cat, Dog, Tree, Cat | Dog, Pet, list[Cat], Literal["a", "b"], int | None])
+@pytest.mark.parametrize(
+    "kind", [Cat, Dog, Tree, Cat | Dog, Pet, list[Cat], Literal["a", "b"], int | None]
+)
 def test_strict_schemas_are_what_strict_mode_wants(kind: Any) -> None:
     whole, _ = output_schema(kind)
     assert whole is not None
@@ -61,7 +63,9 @@ def test_strict_schemas_are_what_strict_mode_wants(kind: Any) -> None:
         assert part["additionalProperties"] is False
         assert part["required"] == list(part["properties"])
     text = str(shape)
-    assert not [word for word in ("'default'", "'minLength'", "'oneOf'", "'discriminator'") if word in text]
+    assert not [
+        word for word in ("'default'", "'minLength'", "'oneOf'", "'discriminator'") if word in text
+    ]
 
 
 def test_what_a_flavour_cannot_say_is_said_in_words() -> None:
@@ -106,7 +110,9 @@ VAGUE = (Anything, SomeObject, Bare, Inside, Optionally, list, list[Any], Cat | 
 
 @pytest.mark.parametrize("kind", VAGUE, ids=str)
 @pytest.mark.parametrize("flavour", ["strict", "narrow"])
-def test_what_may_be_anything_has_no_strict_form(kind: Any, flavour: Literal["strict", "narrow"]) -> None:
+def test_what_may_be_anything_has_no_strict_form(
+    kind: Any, flavour: Literal["strict", "narrow"]
+) -> None:
     whole, _ = output_schema(kind)
     assert whole is not None
     assert fit(whole, flavour)[1] is False
@@ -138,18 +144,24 @@ def test_a_tool_stands_in_for_the_answer() -> None:
     schema = {"type": "object", "properties": {}}
     plain = Request((UserTurn("x"),), output_schema=schema)
     assert as_tool(plain).settings.tool_choice == ANSWER
-    beside = as_tool(Request((UserTurn("x"),), output_schema=schema, tools=(ToolSpec("t", "T", schema),)))
+    beside = as_tool(
+        Request((UserTurn("x"),), output_schema=schema, tools=(ToolSpec("t", "T", schema),))
+    )
     assert beside.settings.tool_choice == "required"
     assert [tool.name for tool in beside.tools] == ["t", ANSWER]
     unwrapped = AnswerReader()
-    seen = unwrapped.events([CallDelta(0, "c", ANSWER), CallDelta(0, arguments='{"a":1}'), Finished("tool_calls", "x")])
+    seen = unwrapped.events(
+        [CallDelta(0, "c", ANSWER), CallDelta(0, arguments='{"a":1}'), Finished("tool_calls", "x")]
+    )
     assert seen == [TextDelta('{"a":1}', 0), Finished("stop", "x")]
     both = AnswerReader().events([CallDelta(0, "c", "t", "{}"), Finished("tool_calls")])
     assert both == [CallDelta(0, "c", "t", "{}"), Finished("tool_calls")]
 
 
 def test_words_are_the_last_resort() -> None:
-    request = as_words(Request((UserTurn("x"),), system="Be brief.", output_schema={"type": "object"}))
+    request = as_words(
+        Request((UserTurn("x"),), system="Be brief.", output_schema={"type": "object"})
+    )
     assert request.output_schema is None
     assert request.system_text.startswith("Be brief.")
     assert '"type": "object"' in request.system_text

@@ -6,7 +6,19 @@ from typing import Any, Literal
 
 import pytest
 
-from graphflow import END, START, Agent, Failure, Graph, Handoff, Router, SubAgent, errors, node, tool
+from graphflow import (
+    END,
+    START,
+    Agent,
+    Failure,
+    Graph,
+    Handoff,
+    Router,
+    SubAgent,
+    errors,
+    node,
+    tool,
+)
 from graphflow.model.seam import Finished, Kept, ModelEvent, TextDelta, ThinkingDelta
 from graphflow.model.turns import AssistantTurn, UserTurn
 from graphflow.testing import ScriptedModel, calls, says
@@ -17,7 +29,11 @@ from tests.strict import Answer
 
 NOTHING: list[ModelEvent] = [Finished("stop", "stop")]
 BLANK: list[ModelEvent] = [TextDelta(" \n\t "), Finished("stop", "stop")]
-THOUGHT: list[ModelEvent] = [ThinkingDelta("Hm."), Kept(0, "thinking", {"signature": "s"}), Finished("stop", "stop")]
+THOUGHT: list[ModelEvent] = [
+    ThinkingDelta("Hm."),
+    Kept(0, "thinking", {"signature": "s"}),
+    Finished("stop", "stop"),
+]
 SILENT = {"nothing": NOTHING, "blank": BLANK, "only thoughts": THOUGHT}
 WORDS: list[ModelEvent] = [TextDelta("Oslo."), Finished("stop", "stop")]
 silent = pytest.mark.parametrize("silence", SILENT)
@@ -103,13 +119,17 @@ def test_a_sub_agent_and_a_hand_over_are_no_exceptions() -> None:
 def test_a_router_asks_again_without_an_empty_turn() -> None:
     router: Router[str, Literal["a", "b"]] = Router("r", input=str, labels=["a", "b"])
     asked = ScriptedModel(says(" "), says('{"label": "b"}'))
-    run = walk(Graph("g", START >> router, router["a"] >> END, router["b"] >> END), "x", model=asked)
+    run = walk(
+        Graph("g", START >> router, router["a"] >> END, router["b"] >> END), "x", model=asked
+    )
     assert run.error is None
     assert not any(isinstance(turn, AssistantTurn) for turn in asked.requests[1].turns)
     assert all(isinstance(turn, UserTurn) and turn.text.strip() for turn in asked.requests[1].turns)
 
 
-@pytest.mark.parametrize("thinking", ["", "Let me think it over."], ids=["nothing", "only thoughts"])
+@pytest.mark.parametrize(
+    "thinking", ["", "Let me think it over."], ids=["nothing", "only thoughts"]
+)
 @pytest.mark.parametrize("provider", TARGETS)
 def test_every_wire_takes_the_second_question(provider: str, thinking: str) -> None:
     @tool

@@ -36,27 +36,45 @@ def in_bytes(words: str, text: str = TEXT) -> dict[str, int]:
 
 def gemini(parts: list[str], **segments: Json) -> Json:
     grounding = {
-        "groundingChunks": [{"web": {"uri": PAGE, "title": "Weather"}}, {"web": {"uri": OTHER, "title": "Cold"}}],
+        "groundingChunks": [
+            {"web": {"uri": PAGE, "title": "Weather"}},
+            {"web": {"uri": OTHER, "title": "Cold"}},
+        ],
         "groundingSupports": [
             {"segment": segment, "groundingChunkIndices": [number, 9]}
             for number, segment in enumerate(segments.values())
         ],
     }
     content = {"parts": [{"text": part} for part in parts]}
-    return {"candidates": [{"content": content, "finishReason": "STOP", "groundingMetadata": grounding}]}
+    return {
+        "candidates": [{"content": content, "finishReason": "STOP", "groundingMetadata": grounding}]
+    }
 
 
 def responses() -> Json:
     def note(words: str, url: str, title: str, text: str) -> Json:
         start, end = stretch(words, text)
-        return {"type": "url_citation", "url": url, "title": title, "start_index": start, "end_index": end}
+        return {
+            "type": "url_citation",
+            "url": url,
+            "title": title,
+            "start_index": start,
+            "end_index": end,
+        }
 
     first, second = TEXT[: TEXT.index("It")], TEXT[TEXT.index("It") :]
     content = [
-        {"type": "output_text", "text": first, "annotations": [note(RAINS, PAGE, "Weather", first)]},
+        {
+            "type": "output_text",
+            "text": first,
+            "annotations": [note(RAINS, PAGE, "Weather", first)],
+        },
         {"type": "output_text", "text": second, "annotations": [note(COLD, OTHER, "Cold", second)]},
     ]
-    return {"status": "completed", "output": [{"type": "message", "id": "msg_1", "content": content}]}
+    return {
+        "status": "completed",
+        "output": [{"type": "message", "id": "msg_1", "content": content}],
+    }
 
 
 def anthropic() -> list[Json]:
@@ -86,7 +104,11 @@ def anthropic_stream() -> list[Json]:
         begun = {"type": "text", "text": ""}
         events.append({"type": "content_block_start", "index": index, "content_block": begun})
         events.append(
-            {"type": "content_block_delta", "index": index, "delta": {"type": "text_delta", "text": block["text"]}}
+            {
+                "type": "content_block_delta",
+                "index": index,
+                "delta": {"type": "text_delta", "text": block["text"]},
+            }
         )
         for citation in block.get("citations", ()):
             delta = {"type": "citations_delta", "citation": citation}
@@ -103,7 +125,12 @@ def chat(stream: bool) -> Json:
         notes.append(
             {
                 "type": "url_citation",
-                "url_citation": {"url": url, "title": title, "start_index": start, "end_index": end},
+                "url_citation": {
+                    "url": url,
+                    "title": title,
+                    "start_index": start,
+                    "end_index": end,
+                },
             }
         )
     said = {"content": TEXT, "annotations": notes}
@@ -115,11 +142,15 @@ def run(asked: Any) -> Run[Any]:
 
 
 def sources(ended: Run[Any]) -> tuple[Source, ...]:
-    return tuple(source for e in ended.events if isinstance(e, ModelFinished) for source in e.sources)
+    return tuple(
+        source for e in ended.events if isinstance(e, ModelFinished) for source in e.sources
+    )
 
 
 STREAMS = {
-    "google": [gemini([TEXT], a={**in_bytes(RAINS), "text": RAINS}, b={**in_bytes(COLD), "text": COLD})],
+    "google": [
+        gemini([TEXT], a={**in_bytes(RAINS), "text": RAINS}, b={**in_bytes(COLD), "text": COLD})
+    ],
     "openai-responses": [{"type": "response.completed", "response": responses()}],
     "anthropic": anthropic_stream(),
     "openai": [chat(True)],
@@ -141,7 +172,10 @@ def test_sources_reach_the_reply_and_an_event(provider: str, stream: bool, tmp_p
         ended = run(record(path, asked_at(provider, raw, stream=stream)))
     assert ended.output == TEXT
     found = sources(ended)
-    assert [(s.url, s.title, TEXT[s.start : s.end]) for s in found] == [(PAGE, "Weather", RAINS), (OTHER, "Cold", COLD)]
+    assert [(s.url, s.title, TEXT[s.start : s.end]) for s in found] == [
+        (PAGE, "Weather", RAINS),
+        (OTHER, "Cold", COLD),
+    ]
     assert {s.quote for s in found} == ({"So it is."} if provider == "anthropic" else {""})
     assert sources(run(replay(path))) == found
 
@@ -166,12 +200,20 @@ def test_files_and_lists_of_pages_are_sources_too() -> None:
     block = {
         "type": "text",
         "text": "rain",
-        "citations": [{"type": "char_location", "document_title": "Book", "cited_text": "It rains."}],
+        "citations": [
+            {"type": "char_location", "document_title": "Book", "cited_text": "It rains."}
+        ],
     }
     ended = heard("anthropic", json.dumps({"content": [block], "stop_reason": "end_turn"}).encode())
     assert ended.sources == (Source("", "Book", 0, 4, "It rains."),)
-    answer = {"choices": [{"delta": {"content": "x"}, "finish_reason": "stop"}], "citations": [PAGE, OTHER]}
-    assert [s.url for s in heard("openai-chat", sse(answer, answer, "[DONE]")).sources] == [PAGE, OTHER]
+    answer = {
+        "choices": [{"delta": {"content": "x"}, "finish_reason": "stop"}],
+        "citations": [PAGE, OTHER],
+    }
+    assert [s.url for s in heard("openai-chat", sse(answer, answer, "[DONE]")).sources] == [
+        PAGE,
+        OTHER,
+    ]
 
 
 def test_citations_go_back_with_their_text() -> None:
@@ -186,7 +228,14 @@ def test_citations_go_back_with_their_text() -> None:
         graph = Graph("g", START >> Agent("a", tools=[look]) >> END)
         walk(graph, "x", model=asked_at("anthropic", raw))
         sent = json.loads(raw.requests[1].partition(b"\r\n\r\n")[2])["messages"][1]["content"]
-    assert [block.get("citations", [{}])[0].get("url") for block in sent] == [None, PAGE, None, OTHER, None, None]
+    assert [block.get("citations", [{}])[0].get("url") for block in sent] == [
+        None,
+        PAGE,
+        None,
+        OTHER,
+        None,
+        None,
+    ]
 
 
 def test_an_answer_without_sources_has_none() -> None:
@@ -195,7 +244,12 @@ def test_an_answer_without_sources_has_none() -> None:
 
 def test_what_was_used_besides_the_answer_is_counted() -> None:
     iterations = [
-        {"type": "compaction", "input_tokens": 1000, "output_tokens": 50, "cache_read_input_tokens": 7},
+        {
+            "type": "compaction",
+            "input_tokens": 1000,
+            "output_tokens": 50,
+            "cache_read_input_tokens": 7,
+        },
         {"type": "message", "input_tokens": 20, "output_tokens": 5},
         {"type": "advisor_message", "input_tokens": 300, "output_tokens": 30},
     ]
@@ -211,4 +265,5 @@ def test_what_was_used_besides_the_answer_is_counted() -> None:
     ]
     with RawServer(streamed("anthropic", *events)) as raw:
         broken = run(asked_at("anthropic", raw, retry=1))
-    assert (broken.usage.input_tokens, broken.usage.output_tokens) == (1327, 85)  # it broke off, and was paid for
+    # It broke off, and was paid for.
+    assert (broken.usage.input_tokens, broken.usage.output_tokens) == (1327, 85)

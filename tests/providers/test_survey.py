@@ -35,10 +35,20 @@ def test_the_list_says_what_is_set_and_what_is_missing(
     found = {row["name"]: row for row in json.loads(capsys.readouterr().out)}
     assert found["openai"]["ready"] is True
     assert found["anthropic"]["ready"] is False
-    assert {"local", "google", "ollama", "claude-code", "codex", "auggie", "chatgpt"} <= found.keys()
+    assert {
+        "local",
+        "google",
+        "ollama",
+        "claude-code",
+        "codex",
+        "auggie",
+        "chatgpt",
+    } <= found.keys()
 
 
-def test_a_ping_is_one_tiny_call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_ping_is_one_tiny_call(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     with server("openai", [Answer(text="OK.", usage=(9, 2, 0))]) as strict:
         monkeypatch.setenv("OPENAI_API_KEY", KEY)
         monkeypatch.setenv("OPENAI_BASE_URL", strict.url + "/v1")
@@ -59,7 +69,11 @@ def test_a_ping_is_one_tiny_call(monkeypatch: pytest.MonkeyPatch, capsys: pytest
     ],
 )
 def test_a_ping_that_fails_says_why(
-    named: str, code: int, words: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    named: str,
+    code: int,
+    words: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.delenv("ANTHROPIC_API_KEY", raising=False)
     monkeypatch.setenv("VLLM_BASE_URL", "http://127.0.0.1:9/v1")
@@ -71,13 +85,25 @@ def test_a_ping_that_fails_says_why(
 @pytest.mark.parametrize(
     ("provider", "variable", "body"),
     [
-        ("openai", "OPENAI_BASE_URL", {"object": "list", "data": [{"id": "gpt-5-mini"}, {"id": "a"}]}),
-        ("google", "GOOGLE_GEMINI_BASE_URL", {"models": [{"name": "models/gpt-5-mini"}, {"name": "models/a"}]}),
+        (
+            "openai",
+            "OPENAI_BASE_URL",
+            {"object": "list", "data": [{"id": "gpt-5-mini"}, {"id": "a"}]},
+        ),
+        (
+            "google",
+            "GOOGLE_GEMINI_BASE_URL",
+            {"models": [{"name": "models/gpt-5-mini"}, {"name": "models/a"}]},
+        ),
         ("ollama", "OLLAMA_HOST", {"models": [{"name": "gpt-5-mini"}, {"name": "a"}]}),
     ],
 )
 def test_a_provider_is_asked_which_models_it_has(
-    provider: str, variable: str, body: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    provider: str,
+    variable: str,
+    body: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     import http.server
     import threading
@@ -118,7 +144,7 @@ def test_weights_are_listed_and_of_unknown_origin_only_on_demand(
     assert not list(tmp_path.iterdir())
 
 
-# -- providers of other packages -------------------------------------------------------------------------------------------
+# -- providers of other packages -------------------------------------------------------------------
 def test_a_provider_comes_by_entry_point(monkeypatch: pytest.MonkeyPatch) -> None:
     class Point:
         name = "acme"
@@ -137,7 +163,10 @@ def test_a_provider_comes_by_entry_point(monkeypatch: pytest.MonkeyPatch) -> Non
     run = walk(Graph("g", START >> Agent("a") >> END), "x", model="acme:large")
     assert run.output == "large {}"
     asked = connect("acme:large", options={"colour": "red"})
-    assert walk(Graph("g", START >> Agent("a") >> END), "x", model=asked).output == "large {'colour': 'red'}"
+    assert (
+        walk(Graph("g", START >> Agent("a") >> END), "x", model=asked).output
+        == "large {'colour': 'red'}"
+    )
     with pytest.raises(errors.UnknownProvider, match="did you mean 'acme'"):
         open_model("acne:large")
     from graphflow.providers.survey import providers
@@ -145,7 +174,7 @@ def test_a_provider_comes_by_entry_point(monkeypatch: pytest.MonkeyPatch) -> Non
     assert any(provider.name == "acme" for provider in providers())
 
 
-# -- one client ------------------------------------------------------------------------------------------------------------
+# -- one client ------------------------------------------------------------------------------------
 def test_one_client_a_loop_and_one_tls_context_a_process() -> None:
     async def twice() -> Any:
         first, second = await client(), await client()

@@ -24,7 +24,16 @@ from graphs.reflexion import reflexion
 from graphs.supervisor import supervisor
 
 QUESTION = "What does a ticket cost, and when are you open?"
-CASES = [debate, evaluator_optimizer, handoff_desk, map_reduce, plan_execute, react, reflexion, supervisor]
+CASES = [
+    debate,
+    evaluator_optimizer,
+    handoff_desk,
+    map_reduce,
+    plan_execute,
+    react,
+    reflexion,
+    supervisor,
+]
 MAX_LENGTH = 40
 
 
@@ -89,6 +98,8 @@ def test_a_ready_graph_survives_a_crash_anywhere(graph: Any) -> None:
         declared = schema.model_json_schema()
         message = Chooser(graph.name).value(declared, declared.get("$defs", {}))
         message = json.loads(json.dumps(message))
-    report = asyncio.run(check_crash_safety(graph, message, model=ComputedModel(reply), seeds=range(4)))
+    report = asyncio.run(
+        check_crash_safety(graph, message, model=ComputedModel(reply), seeds=range(4))
+    )
     assert report.rows > 5
     assert report.cuts > 4

@@ -35,14 +35,22 @@ def test_it_is_sound_and_drawn() -> None:
 
 
 def test_who_agrees_needs_no_second_round() -> None:
-    run = walk(debate, ASKED, model=ScriptedModel(position("Yes."), position("yes"), verdict("both", "yes")))
+    run = walk(
+        debate,
+        ASKED,
+        model=ScriptedModel(position("Yes."), position("yes"), verdict("both", "yes")),
+    )
     assert run.output == Verdict(reason="because", winner="both", answer="yes")
     assert ran(run) == ["floor", *FLOOR, "judge"]
 
 
 def test_they_read_each_other_before_the_next_round() -> None:
     model = ScriptedModel(
-        position("yes", "no divisor"), position("no", "odd"), position("yes"), position("yes"), verdict("ada", "yes")
+        position("yes", "no divisor"),
+        position("no", "odd"),
+        position("yes"),
+        position("yes"),
+        verdict("ada", "yes"),
     )
     run = walk(debate, ASKED, model=model)
     assert ran(run) == ["floor", *FLOOR, "floor", *FLOOR, "judge"]

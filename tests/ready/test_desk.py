@@ -87,7 +87,11 @@ def test_singular(plural: str, one: str) -> None:
 
 
 def test_prices_come_from_the_list() -> None:
-    assert call(price_of, "melons", str(SHOP)) == {"item": "melon", "price": "3.00", "unit": "piece"}
+    assert call(price_of, "melons", str(SHOP)) == {
+        "item": "melon",
+        "price": "3.00",
+        "unit": "piece",
+    }
     assert call(price_of, "rockets", str(SHOP)) == {}
 
 
@@ -159,18 +163,35 @@ def test_the_writer_is_checked_asked_again_and_then_replaced() -> None:
             "Delivery inside the country costs 4 euros.",
             ("Delivery inside France costs 4 euros.", "It costs 4 dollars."),
         ),
-        ("Delivery abroad takes five days.", ("A parcel to Spain takes 5 days.", "Delivery abroad takes 4 days.")),
-        ("Order 1204 (blanket) is delayed by a storm.", ("Order 1204 is delayed by 14 May.", "It will come by storm.")),
-        ("We are closed on Sundays.", ("No, we are not closed on Sundays.", "We are open on Sundays.")),
-        ("Orders above 60 euros are delivered free.", ("Yes, orders are delivered free.", "Yes, it is free.")),
-        ("Dogs are welcome in the shop.", ("Yes, cats are welcome in the shop.", "Yes, all are welcome in the shop.")),
+        (
+            "Delivery abroad takes five days.",
+            ("A parcel to Spain takes 5 days.", "Delivery abroad takes 4 days."),
+        ),
+        (
+            "Order 1204 (blanket) is delayed by a storm.",
+            ("Order 1204 is delayed by 14 May.", "It will come by storm."),
+        ),
+        (
+            "We are closed on Sundays.",
+            ("No, we are not closed on Sundays.", "We are open on Sundays."),
+        ),
+        (
+            "Orders above 60 euros are delivered free.",
+            ("Yes, orders are delivered free.", "Yes, it is free."),
+        ),
+        (
+            "Dogs are welcome in the shop.",
+            ("Yes, cats are welcome in the shop.", "Yes, all are welcome in the shop."),
+        ),
     ],
 )
 def test_what_the_fact_does_not_say_never_goes_out(fact: str, drafts: tuple[str, str]) -> None:
     from nodes.messages import Fact
 
     model = ScriptedModel(*drafts)
-    given = walk(answer, Fact(mail=mail("?"), topic="question", text=fact, must=()), model=model).output
+    given = walk(
+        answer, Fact(mail=mail("?"), topic="question", text=fact, must=()), model=model
+    ).output
     assert (given.reply, given.by) == (fact, "template")
     assert len(model.requests) == 2
 
@@ -179,7 +200,10 @@ def test_yes_is_cut_and_what_holds_is_kept_without_another_call() -> None:
     from nodes.messages import Fact
 
     fact = Fact(
-        mail=mail("?"), topic="question", text="The order comes on 9 May and costs 4.50 euros.", must=("9 May",)
+        mail=mail("?"),
+        topic="question",
+        text="The order comes on 9 May and costs 4.50 euros.",
+        must=("9 May",),
     )
     model = ScriptedModel("Yes, the order comes on May 9th and costs €4.50. You are in France.")
     given = walk(answer, fact, model=model).output
@@ -196,15 +220,21 @@ def test_yes_is_cut_and_what_holds_is_kept_without_another_call() -> None:
         ("", "", "is in our books"),
     ],
 )
-def test_a_date_is_an_arrival_only_if_the_table_says_so(status: str, detail: str, told: str, tmp_path: Path) -> None:
-    (tmp_path / "orders.csv").write_text(f"order_id,item,status,detail\n77,lamp,{status},{detail}\n", encoding="utf-8")
+def test_a_date_is_an_arrival_only_if_the_table_says_so(
+    status: str, detail: str, told: str, tmp_path: Path
+) -> None:
+    (tmp_path / "orders.csv").write_text(
+        f"order_id,item,status,detail\n77,lamp,{status},{detail}\n", encoding="utf-8"
+    )
     asked = Mail(number=1, sender="", text="where is 77?", shop=str(tmp_path))
     model = ScriptedModel(gives({"order_id": "77"}), says("Hm."), says("Hm."))
     assert walk(orders, asked, model=model).output.reply == f"Order 77 (lamp) {told}."
 
 
 def test_a_specialist_walks_from_mail_to_answer() -> None:
-    model = ScriptedModel(gives({"order_id": "1187"}), says("Your bread knife is on its way and arrives on 9 May."))
+    model = ScriptedModel(
+        gives({"order_id": "1187"}), says("Your bread knife is on its way and arrives on 9 May.")
+    )
     run = walk(orders, mail("where is order 1187?"), model=model)
     assert isinstance(run.output, Answer)
     assert run.usage.tool_calls == 1
@@ -238,7 +268,10 @@ def test_the_desk_answers_its_inbox() -> None:
 
 def is_right(reply: str, must: str) -> bool:
     """All parts, joined by `|`; of alternatives, joined by `/`, one."""
-    return all(any(word.strip().lower() in reply.lower() for word in part.split("/")) for part in must.split("|"))
+    return all(
+        any(word.strip().lower() in reply.lower() for word in part.split("/"))
+        for part in must.split("|")
+    )
 
 
 @pytest.mark.local_model
@@ -323,6 +356,8 @@ def test_tables_are_read_as_people_save_them(tmp_path: Path, table: str, says: s
 def test_things_of_several_words_are_found(tmp_path: Path) -> None:
     from nodes.tools.sold_in import sold_in
 
-    (tmp_path / "prices.csv").write_text("item,price\nolive oil,7\nCôte d'Or chocolate,3\noil,1\n", encoding="utf-8")
+    (tmp_path / "prices.csv").write_text(
+        "item,price\nolive oil,7\nCôte d'Or chocolate,3\noil,1\n", encoding="utf-8"
+    )
     assert call(sold_in, "2 bottles of olive oil", str(tmp_path))[0] == "olive oil"
     assert "côte d'or chocolate" in call(sold_in, "a Côte d'Or chocolate", str(tmp_path))

@@ -35,7 +35,9 @@ def test_it_is_sound_and_drawn() -> None:
 def test_a_good_text_goes_out_at_once() -> None:
     model = ScriptedModel("Our bread is warm.", graded(5))
     run = walk(evaluator_optimizer, TASK, model=model)
-    assert run.output == Written(text="Our bread is warm.", good=True, grade=5, rounds=1, feedback="Good.")
+    assert run.output == Written(
+        text="Our bread is warm.", good=True, grade=5, rounds=1, feedback="Good."
+    )
     assert ran(run) == LAP
     model.done()
 
@@ -57,7 +59,9 @@ def test_a_demand_that_is_counted_outweighs_the_grade() -> None:
 
 
 def test_out_of_laps_the_best_goes_out_not_the_last() -> None:
-    model = ScriptedModel("Bread a.", graded(1), "Bread b.", graded(3, "Nearly."), "Rolls.", graded(5), "x", graded(1))
+    model = ScriptedModel(
+        "Bread a.", graded(1), "Bread b.", graded(3, "Nearly."), "Rolls.", graded(5), "x", graded(1)
+    )
     run = walk(evaluator_optimizer, TASK, model=model)
     assert run.output == Written(text="Bread b.", good=False, grade=3, rounds=4, feedback="Nearly.")
     assert ran(run) == [*LAP * 4, "best_so_far"]
@@ -95,8 +99,12 @@ def test_unmet_demands_are_sentences() -> None:
 @pytest.mark.local_model
 def test_the_embedded_model_meets_what_is_counted() -> None:
     run = walk(
-        evaluator_optimizer, Brief(task='Write a slogan for a bakery with "bread" and "morning" in at most 8 words.')
+        evaluator_optimizer,
+        Brief(task='Write a slogan for a bakery with "bread" and "morning" in at most 8 words.'),
     )
     assert run.error is None, run.error
     assert isinstance(run.output, Written)
-    assert not run.output.good or unmet(run.output.text, Demands(words=("bread", "morning"), most=8)) == ()
+    assert (
+        not run.output.good
+        or unmet(run.output.text, Demands(words=("bread", "morning"), most=8)) == ()
+    )

@@ -19,8 +19,14 @@ from tests.conftest import walk
 from tests.ready.ways import from_file
 
 DATA = Path(__file__).resolve().parents[1] / "data"
-MUSEUM = [sentence for path in sorted((DATA / "museum").glob("*.md")) for sentence in _sentences(path)]
-TICKET, MONDAY, CHILDREN = "A ticket costs 12 euros.", "We are closed on Mondays.", "Children under 6 enter free."
+MUSEUM = [
+    sentence for path in sorted((DATA / "museum").glob("*.md")) for sentence in _sentences(path)
+]
+TICKET, MONDAY, CHILDREN = (
+    "A ticket costs 12 euros.",
+    "We are closed on Mondays.",
+    "Children under 6 enter free.",
+)
 FACTS = (TICKET, MONDAY, CHILDREN)
 
 
@@ -42,7 +48,10 @@ def test_it_is_sound_and_asks_a_model_once_at_most() -> None:
 def test_what_holds_goes_out_without_another_call() -> None:
     output = said("Yes, a ticket costs €12. We're closed on Mondays.").output
     assert output == Grounded(
-        answer="A ticket costs €12. We're closed on Mondays.", rests_on=(TICKET, MONDAY), left_out=(), by="model"
+        answer="A ticket costs €12. We're closed on Mondays.",
+        rests_on=(TICKET, MONDAY),
+        left_out=(),
+        by="model",
     )
 
 
@@ -67,7 +76,11 @@ def test_the_fact_stands_in_for_what_does_not_hold_twice() -> None:
 
 def test_only_what_waits_is_asked_for() -> None:
     script = ScriptedModel("A ticket costs 12 euros.")
-    walk(grounded, Said(answer="A ticket costs $12. We are closed on Mondays.", facts=FACTS), model=script)
+    walk(
+        grounded,
+        Said(answer="A ticket costs $12. We are closed on Mondays.", facts=FACTS),
+        model=script,
+    )
     asked = script.requests[0].turns[-1].text  # type: ignore[union-attr]
     assert TICKET in asked
     assert MONDAY not in asked
@@ -131,7 +144,9 @@ behind_a_writer: Graph[Enquiry, str] = Graph(
 def test_it_stands_behind_a_writer_in_another_graph(tmp_path: Path) -> None:
     asked = Enquiry(question="How many steps has the tower?", facts=tuple(MUSEUM))
     told = "Yes, the tower has 241 steps. The lift reaches the tower."
-    again = "The tower has 214 steps and is not suitable for wheelchairs. The lift reaches all floors."
+    again = (
+        "The tower has 214 steps and is not suitable for wheelchairs. The lift reaches all floors."
+    )
     for graph in (behind_a_writer, from_file(behind_a_writer, tmp_path)):
         run = walk(graph, asked, model=ScriptedModel(told, again))
         assert run.error is None, run.error
@@ -145,7 +160,9 @@ def test_sentences_of_another_house_are_judged_as_people_judge_them() -> None:
     """Every sentence that is false is seen; of those that are true, one that is the fact in other words may be lost."""
     with (DATA / "museum_said.csv").open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
-    passed = {row["sentence"]: all(v.holds for v in verdicts(row["sentence"], MUSEUM)) for row in rows}
+    passed = {
+        row["sentence"]: all(v.holds for v in verdicts(row["sentence"], MUSEUM)) for row in rows
+    }
     false = [row["sentence"] for row in rows if row["true"] == "no"]
     retold = [row["sentence"] for row in rows if row["true"] == "retold"]
     assert len(false) >= 40

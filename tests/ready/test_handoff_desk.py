@@ -33,7 +33,11 @@ def test_it_is_sound_and_drawn() -> None:
 
 
 def test_triage_answers_small_talk_itself() -> None:
-    run = walk(handoff_desk, {"text": "Good morning"}, model=ScriptedModel("Good morning! What can I do for you?"))
+    run = walk(
+        handoff_desk,
+        {"text": "Good morning"},
+        model=ScriptedModel("Good morning! What can I do for you?"),
+    )
     assert run.output == "Good morning! What can I do for you?"
     assert ran(run) == ["triage"]
 
@@ -60,12 +64,18 @@ def test_who_is_not_in_charge_hands_back() -> None:
 
 def test_round_in_circles_a_person_gets_the_case() -> None:
     run = walk(handoff_desk, {"text": "x"}, model=ScriptedModel(*[TO_SHIPPING, BACK] * 3))
-    assert run.output == Ticket(summary="wants money back", why="nobody felt in charge after 2 hand-overs back")
+    assert run.output == Ticket(
+        summary="wants money back", why="nobody felt in charge after 2 hand-overs back"
+    )
     assert ran(run) == [*["triage", "shipping"] * 3, "open_ticket"]
 
 
 def test_who_fails_leaves_the_case_to_a_person() -> None:
-    run = walk(handoff_desk, {"text": "x"}, model=ScriptedModel(TO_REFUNDS, fails(RuntimeError("the till is locked"))))
+    run = walk(
+        handoff_desk,
+        {"text": "x"},
+        model=ScriptedModel(TO_REFUNDS, fails(RuntimeError("the till is locked"))),
+    )
     assert run.output == Ticket(summary="Money back.", why="refunds failed: the till is locked")
     run = walk(handoff_desk, {"text": "hello"}, model=ScriptedModel(fails(RuntimeError("down"))))
     assert run.output == Ticket(summary="hello", why="triage failed: down")
@@ -74,5 +84,7 @@ def test_who_fails_leaves_the_case_to_a_person() -> None:
 def test_it_is_the_same_from_a_file(tmp_path: Path) -> None:
     again = from_file(handoff_desk, tmp_path)
     assert again.to_yaml() == handoff_desk.to_yaml()
-    run = walk(again, {"text": "Where is order 1187?"}, model=ScriptedModel(TO_SHIPPING, "On its way."))
+    run = walk(
+        again, {"text": "Where is order 1187?"}, model=ScriptedModel(TO_SHIPPING, "On its way.")
+    )
     assert run.output == "On its way."

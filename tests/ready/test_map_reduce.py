@@ -64,9 +64,15 @@ def test_what_the_text_does_not_bear_out_is_thrown_away() -> None:
 
 
 def test_a_large_model_may_be_trusted() -> None:
-    model = ScriptedModel(says("Insects.", when="Bees"), says("Pets.", when="Cats"), says("Animals.", when="Note:"))
+    model = ScriptedModel(
+        says("Insects.", when="Bees"), says("Pets.", when="Cats"), says("Animals.", when="Note:")
+    )
     output = walk(map_reduce, {**BOTH.model_dump(), "check": False}, model=model).output
-    assert (output.by, output.answer, output.notes) == ("model", "Animals.", ("text 1: Insects.", "text 2: Pets."))
+    assert (output.by, output.answer, output.notes) == (
+        "model",
+        "Animals.",
+        ("text 1: Insects.", "text 2: Pets."),
+    )
 
 
 def test_a_reader_that_fails_is_stood_in_for() -> None:
@@ -96,8 +102,12 @@ def test_too_many_notes_are_read_again() -> None:
     facts = [f"Bridge {i} was built in {1900 + i}." for i in range(MAX_NOTES + 1)]
     replies = [says(fact, when=f"Text: {fact}") for fact in facts]
     again = [says(facts[i], when=" ".join(facts[i : i + 2])) for i in range(0, MAX_NOTES + 1, 4)]
-    model = ScriptedModel(*again[:-1], *replies, says(facts[-1], when=facts[-1]), says(facts[0], when="Note:"))
-    run = walk(map_reduce, Documents(texts=tuple(facts), question="Which bridge was built?"), model=model)
+    model = ScriptedModel(
+        *again[:-1], *replies, says(facts[-1], when=facts[-1]), says(facts[0], when="Note:")
+    )
+    run = walk(
+        map_reduce, Documents(texts=tuple(facts), question="Which bridge was built?"), model=model
+    )
     assert run.error is None, run.error
     assert ran(run).count("deal") == 2
     assert len(run.output.notes) == 4
@@ -107,7 +117,9 @@ def test_too_many_notes_are_read_again() -> None:
 
 def test_the_way_out_of_the_laps_takes_the_first_notes() -> None:
     chunks = tuple(Chunk(name=str(i), text=f"text {i}", question="q") for i in range(MAX_NOTES + 5))
-    notes: Notes = asyncio.run(cut_short(LimitReached(limit="laps", value=2, message=Chunks(chunks=chunks))))
+    notes: Notes = asyncio.run(
+        cut_short(LimitReached(limit="laps", value=2, message=Chunks(chunks=chunks)))
+    )
     assert [note.text for note in notes.notes] == [f"text {i}" for i in range(MAX_NOTES)]
 
 
@@ -119,13 +131,19 @@ def test_files_and_folders_are_read_in_order(tmp_path: Path) -> None:
         ("a.md", "# One\none"),
         ("b.txt", "two"),
     ]
-    assert [c.name for c in read(Documents(source=str(tmp_path / "b.txt"), texts=("x",))).chunks] == ["b.txt", "text 1"]
+    assert [
+        c.name for c in read(Documents(source=str(tmp_path / "b.txt"), texts=("x",))).chunks
+    ] == ["b.txt", "text 1"]
     assert [c.name for c in read(Documents(source="just a text")).chunks] == ["text"]
 
 
 @pytest.mark.parametrize(
     ("source", "told"),
-    [("", "nothing to read"), ("nope/x.md", "no file or folder nope/x.md"), (str(DOCS.parent.parent / "shop"), "")],
+    [
+        ("", "nothing to read"),
+        ("nope/x.md", "no file or folder nope/x.md"),
+        (str(DOCS.parent.parent / "shop"), ""),
+    ],
 )
 def test_what_cannot_be_read_says_why(source: str, told: str) -> None:
     if not told:
@@ -166,7 +184,9 @@ def test_notes_that_do_not_touch_the_question_are_left_out() -> None:
         says("They hunt mice at night.", when="Cats"),
         says("Bees make honey in May.", when="Note:"),
     )
-    run = walk(map_reduce, Documents(texts=(BEES, CATS), question="When is honey made?"), model=model)
+    run = walk(
+        map_reduce, Documents(texts=(BEES, CATS), question="When is honey made?"), model=model
+    )
     assert run.output.notes == ("text 1: Bees make honey in May.",)
 
 
@@ -179,10 +199,15 @@ def test_code_and_tables_are_no_sentences() -> None:
 
 
 def test_quotes_are_the_nearest_to_the_question() -> None:
-    chunk = Chunk(name="x", text="Breakfast is at 7.\nLunch is served at noon.\n| a | b |", question="When is lunch?")
+    chunk = Chunk(
+        name="x",
+        text="Breakfast is at 7.\nLunch is served at noon.\n| a | b |",
+        question="When is lunch?",
+    )
     assert excerpt(chunk).text == "Lunch is served at noon."
     notes = tuple(
-        Note(name=str(i), text=text, question="lunch?") for i, text in enumerate(("Tea is free.", "Lunch is at noon."))
+        Note(name=str(i), text=text, question="lunch?")
+        for i, text in enumerate(("Tea is free.", "Lunch is at noon."))
     )
     assert quoted(Notes(question="When is lunch?", notes=notes)).answer == "Lunch is at noon."
 

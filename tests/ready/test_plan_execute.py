@@ -37,17 +37,29 @@ def test_every_step_is_looked_up_and_answered() -> None:
     model = ScriptedModel(TWO, DOGS, KNIVES)
     run = walk(plan_execute, ASKED, model=model)
     assert isinstance(run.output, Report)
-    assert run.output.answer == "Dogs are welcome in the shop. Sharp knives are sharpened for 3 euros each."
+    assert (
+        run.output.answer
+        == "Dogs are welcome in the shop. Sharp knives are sharpened for 3 euros each."
+    )
     assert [finding.file for finding in run.output.findings] == ["shop.md", "returns.md"]
     assert run.output.open == ()
     assert ran(run) == ["begin", "plan", "look_up", "look_up", "review"]
-    assert sorted(called(run)) == ["answerer", "answerer", "planner", "search_documents", "search_documents"]
+    assert sorted(called(run)) == [
+        "answerer",
+        "answerer",
+        "planner",
+        "search_documents",
+        "search_documents",
+    ]
     model.done()
 
 
 def test_what_is_made_up_is_replaced_by_the_fact() -> None:
     model = ScriptedModel(TWO, says("Dogs cost 500 euros.", when="dogs"), KNIVES)
-    assert walk(plan_execute, ASKED, model=model).output.findings[0].answer == "Dogs are welcome in the shop."
+    assert (
+        walk(plan_execute, ASKED, model=model).output.findings[0].answer
+        == "Dogs are welcome in the shop."
+    )
 
 
 def test_what_is_not_found_is_planned_again() -> None:
@@ -59,8 +71,21 @@ def test_what_is_not_found_is_planned_again() -> None:
         KNIVES,
     )
     run = walk(plan_execute, asked, model=model)
-    assert ran(run) == ["begin", "plan", "look_up", "look_up", "review", "begin", "plan", "look_up", "review"]
-    assert [finding.step for finding in run.output.findings] == ["Are dogs welcome?", "Do you sharpen knives?"]
+    assert ran(run) == [
+        "begin",
+        "plan",
+        "look_up",
+        "look_up",
+        "review",
+        "begin",
+        "plan",
+        "look_up",
+        "review",
+    ]
+    assert [finding.step for finding in run.output.findings] == [
+        "Are dogs welcome?",
+        "Do you sharpen knives?",
+    ]
     assert "Ask in other words: zzzz qqqq xxxx?" in model.requests[2].turns[-1].text  # type: ignore[union-attr]
 
 
@@ -76,11 +101,18 @@ def test_out_of_laps_it_tells_what_stays_open() -> None:
 
 def test_a_failing_step_costs_nobody_else() -> None:
     model = ScriptedModel(
-        TWO, fails(RuntimeError("down"), when="dogs"), KNIVES, gives({"steps": ["Are dogs welcome?"]}), DOGS
+        TWO,
+        fails(RuntimeError("down"), when="dogs"),
+        KNIVES,
+        gives({"steps": ["Are dogs welcome?"]}),
+        DOGS,
     )
     run = walk(plan_execute, ASKED, model=model)
     assert "note_failure" in ran(run)
-    assert [finding.step for finding in run.output.findings] == ["Do you sharpen knives?", "Are dogs welcome?"]
+    assert [finding.step for finding in run.output.findings] == [
+        "Do you sharpen knives?",
+        "Are dogs welcome?",
+    ]
     assert [str(failure.error) for failure in run.failures] == ["down"]
 
 
@@ -102,7 +134,9 @@ def test_it_is_the_same_from_a_file(tmp_path: Path) -> None:
 
 @pytest.mark.local_model
 def test_the_embedded_model_answers_a_question_of_three_parts() -> None:
-    asked = Question(question="How long is the guarantee on a lamp, do you sharpen knives, and who wrote Hamlet?")
+    asked = Question(
+        question="How long is the guarantee on a lamp, do you sharpen knives, and who wrote Hamlet?"
+    )
     run = walk(plan_execute, asked)
     assert run.error is None, run.error
     assert "2 years" in run.output.answer

@@ -12,7 +12,13 @@ from tests.ready.ways import called, from_file, ran, sound
 
 
 def test_it_is_sound_and_drawn() -> None:
-    sound(react, "START | str | thinker", "thinker |  | calculate", "thinker |  | grep_files", "thinker | str | END")
+    sound(
+        react,
+        "START | str | thinker",
+        "thinker |  | calculate",
+        "thinker |  | grep_files",
+        "thinker | str | END",
+    )
     assert react.bounds().model_calls["thinker"].times == 12
 
 
@@ -30,7 +36,9 @@ def test_it_calls_looks_and_calls_again() -> None:
 
 
 def test_a_failing_tool_is_told_to_the_model_and_the_loop_goes_on() -> None:
-    model = ScriptedModel(both(calls("calculate", expression="1 / 0"), calls("calculate", expression="2 + 2")), "4")
+    model = ScriptedModel(
+        both(calls("calculate", expression="1 / 0"), calls("calculate", expression="2 + 2")), "4"
+    )
     run = walk(react, "?", model=model)
     results = model.requests[1].turns[-1].results  # type: ignore[union-attr]
     assert [r.ok for r in results] == [False, True]
@@ -47,7 +55,8 @@ def test_a_loop_without_end_is_ended() -> None:
 
 def test_it_reads_the_files_of_the_folder_it_is_started_in() -> None:
     model = ScriptedModel(
-        both(calls("grep_files", pattern="MIT License"), calls("read_file", path="../secret.txt")), "LICENSE"
+        both(calls("grep_files", pattern="MIT License"), calls("read_file", path="../secret.txt")),
+        "LICENSE",
     )
     assert walk(react, "Which licence?", model=model).output == "LICENSE"
     found, outside = model.requests[1].turns[-1].results  # type: ignore[union-attr]

@@ -28,12 +28,16 @@ def test_it_is_sound_and_drawn() -> None:
 
 def test_solved_at_once() -> None:
     run = walk(reflexion, TASK, model=ScriptedModel("Your lamp comes on 4 July."))
-    assert run.output == Solved(answer="Your lamp comes on 4 July.", solved=True, attempts=1, lessons=())
+    assert run.output == Solved(
+        answer="Your lamp comes on 4 July.", solved=True, attempts=1, lessons=()
+    )
     assert ran(run) == LAP
 
 
 def test_lessons_pile_up_and_are_shown_to_the_actor() -> None:
-    model = ScriptedModel("Hello.", "Say lamp.", "Your lamp.", "Say 4 July.", "Your lamp comes on 4 July.")
+    model = ScriptedModel(
+        "Hello.", "Say lamp.", "Your lamp.", "Say 4 July.", "Your lamp comes on 4 July."
+    )
     run = walk(reflexion, TASK, model=model)
     assert run.output.lessons == ("Say lamp.", "Say 4 July.")
     assert (run.output.solved, run.output.attempts) == (True, 3)
@@ -45,16 +49,24 @@ def test_lessons_pile_up_and_are_shown_to_the_actor() -> None:
 
 
 def test_given_up_with_the_best_attempt_after_four() -> None:
-    model = ScriptedModel("Hello.", "a", "Your lamp on 4 June.\nYour lamp on 4 June.", "b", "Your lamp.", "c", "Bye.")
+    model = ScriptedModel(
+        "Hello.", "a", "Your lamp on 4 June.\nYour lamp on 4 June.", "b", "Your lamp.", "c", "Bye."
+    )
     run = walk(reflexion, TASK, model=model)
-    assert run.output == Solved(answer="Your lamp.", solved=False, attempts=4, lessons=("a", "b", "c"))
+    assert run.output == Solved(
+        answer="Your lamp.", solved=False, attempts=4, lessons=("a", "b", "c")
+    )
     assert ran(run)[-1] == "give_up"
     model.done()
 
 
 def test_what_cannot_be_counted_is_judged() -> None:
     model = ScriptedModel(
-        "A line.", gives({"why": "No rhyme.", "passed": False}), "Rhyme.", "Two.", gives({"why": "", "passed": True})
+        "A line.",
+        gives({"why": "No rhyme.", "passed": False}),
+        "Rhyme.",
+        "Two.",
+        gives({"why": "", "passed": True}),
     )
     run = walk(reflexion, Task(task="A limerick."), model=model)
     assert (run.output.answer, run.output.lessons) == ("Two.", ("Rhyme.",))
@@ -72,4 +84,6 @@ def test_the_embedded_model_comes_to_an_end() -> None:
     run = walk(reflexion, TASK)
     assert run.error is None, run.error
     assert run.output.attempts <= 4
-    assert run.output.solved == ("lamp" in run.output.answer.lower() and "4 july" in run.output.answer.lower())
+    assert run.output.solved == (
+        "lamp" in run.output.answer.lower() and "4 july" in run.output.answer.lower()
+    )

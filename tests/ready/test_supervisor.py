@@ -43,7 +43,10 @@ def test_both_specialists_are_asked_at_once_and_answer_by_type() -> None:
     assert sorted(called(run)) == ["accountant", "librarian"]
     assert ran(run) == ["boss"]
     answers = [r.text for r in model.requests[-1].turns[-1].results]  # type: ignore[union-attr]
-    assert answers == ['{"reckoning":"3 x 5.50","euros":16.5}', '{"answer":"30 days","files":["returns.md"]}']
+    assert answers == [
+        '{"reckoning":"3 x 5.50","euros":16.5}',
+        '{"answer":"30 days","files":["returns.md"]}',
+    ]
     assert len(model.requests[1].turns) == 1  # a specialist sees its task, not the conversation
 
 
@@ -71,13 +74,15 @@ def test_the_price_list_adds_up() -> None:
 
 
 def test_answers_without_the_specialists_are_taken() -> None:
-    assert walk(supervisor, "Hello", model=ScriptedModel(says('{"answer": "Hello!"}'))).output == Answer(
-        answer="Hello!"
-    )
+    assert walk(
+        supervisor, "Hello", model=ScriptedModel(says('{"answer": "Hello!"}'))
+    ).output == Answer(answer="Hello!")
 
 
 def test_it_is_the_same_from_a_file(tmp_path: Path) -> None:
     again = from_file(supervisor, tmp_path)
     assert again.to_yaml() == supervisor.to_yaml()
-    model = ScriptedModel(ASK_LIBRARIAN, gives({"answer": "30 days"}), gives({"answer": "30 days."}))
+    model = ScriptedModel(
+        ASK_LIBRARIAN, gives({"answer": "30 days"}), gives({"answer": "30 days."})
+    )
     assert walk(again, "returns?", model=model).output == Answer(answer="30 days.")

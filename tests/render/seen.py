@@ -33,7 +33,10 @@ class Seen:
     def lines(self) -> list[str]:
         """All of it as text, sorted: what is kept as golden."""
         told = [f"node {kind} {path}: {name}" for kind, path, name in self.nodes]
-        told += [f"edge {path}: {number} {source} > {target}" for path, number, source, target in self.edges]
+        told += [
+            f"edge {path}: {number} {source} > {target}"
+            for path, number, source, target in self.edges
+        ]
         return sorted([*told, *(f"area {path}" for path in self.areas)])
 
 
@@ -65,7 +68,11 @@ def read(svg: str) -> Seen:
 
 def _note(seen: Seen, element: ElementTree.Element) -> None:
     kinds = element.attrib.get("class", "").split()
-    data = {key.removeprefix("data-"): value for key, value in element.attrib.items() if key.startswith("data-")}
+    data = {
+        key.removeprefix("data-"): value
+        for key, value in element.attrib.items()
+        if key.startswith("data-")
+    }
     marks = [kind.removeprefix("gf-") for kind in kinds[2:]]
     if "cluster" in kinds and "node" in data:
         seen.areas.append(data["node"])
@@ -83,7 +90,9 @@ def laid_out(source: str) -> None:
     programs = dict.fromkeys(filter(None, (dot_binary(), shutil.which("dot"))))
     assert programs
     for program in programs:
-        done = subprocess.run([program, "-Tsvg"], input=source.encode(), capture_output=True, check=False)
+        done = subprocess.run(
+            [program, "-Tsvg"], input=source.encode(), capture_output=True, check=False
+        )
         assert done.returncode == 0, done.stderr.decode(errors="replace")[-500:]
         assert b"syntax error" not in done.stderr
 

@@ -62,7 +62,12 @@ clerk = Agent("clerk", input=str, tools=[look], prompt="{{ text }}")
 office: Graph[Any, Any] = Graph(
     "office",
     START
-    >> Agent("boss", input=str, sub_agents=[SubAgent(clerk, limits=Limits(model_calls=3))], prompt="{{ text }}")
+    >> Agent(
+        "boss",
+        input=str,
+        sub_agents=[SubAgent(clerk, limits=Limits(model_calls=3))],
+        prompt="{{ text }}",
+    )
     >> END,
 )
 
@@ -75,7 +80,7 @@ def texts(svg: str) -> list[str]:
     return [text.strip("\u00a0") for text in read(svg).texts]
 
 
-# -- what is said ----------------------------------------------------------------------------------------------------------
+# -- what is said ----------------------------------------------------------------------------------
 def branches(count: int) -> list[Any]:
     return [same.named(f"b{number}") for number in range(count)]
 
@@ -83,7 +88,11 @@ def branches(count: int) -> list[Any]:
 def test_a_join_says_what_it_waits_for() -> None:
     b = branches(3)
     joined: Graph[Any, Any] = Graph(
-        "g", START >> [b[0], b[1]], b[0] >> pair.into("first"), b[1] >> pair.into("second"), pair >> END
+        "g",
+        START >> [b[0], b[1]],
+        b[0] >> pair.into("first"),
+        b[1] >> pair.into("second"),
+        pair >> END,
     )
     assert "waits for both" in texts(joined.to_svg())
     parts = [b[number] >> three.into(port) for number, port in enumerate("abc")]
@@ -91,7 +100,9 @@ def test_a_join_says_what_it_waits_for() -> None:
     assert "waits for all branches" in texts(Graph("g", START >> b >> whole >> END).to_svg())
     assert "waits for the first 2" in texts(Graph("g", START >> b >> quick >> END).to_svg())
     alternatives = texts(Graph("g", START >> b >> same.named("each") >> whole >> END).to_svg())
-    assert sum("waits" in text for text in alternatives) == 1, "what every message begins waits for nothing"
+    assert sum("waits" in text for text in alternatives) == 1, (
+        "what every message begins waits for nothing"
+    )
     for form in (joined.to_ascii(), joined.to_mermaid()):
         assert "waits for both" in form
 
@@ -134,23 +145,27 @@ def test_the_depth_of_what_is_called_is_its_own_in_every_form() -> None:
         assert "depth 2" in form
 
 
-# -- an opened sub-agent ---------------------------------------------------------------------------------------------------
+# -- an opened sub-agent ---------------------------------------------------------------------------
 def test_an_opened_sub_agent_is_an_area_with_its_name_once() -> None:
     seen = read(office.to_svg(open=1))
     assert [text for text in seen.texts if text.strip("\u00a0") == "clerk"] == ["clerk"]
     assert seen.areas == ["office > clerk"]
     assert ("office", "c-clerk-look", "clerk", "look") in seen.edges
     calling = [
-        line for line in office.to_dot(open=1).splitlines() if "c-" not in line and "->" in line and "dashed" in line
+        line
+        for line in office.to_dot(open=1).splitlines()
+        if "c-" not in line and "->" in line and "dashed" in line
     ]
-    assert any('lhead="cluster_' in line for line in calling), "who calls it points at the area, not through its title"
+    assert any('lhead="cluster_' in line for line in calling), (
+        "who calls it points at the area, not through its title"
+    )
     model = ScriptedModel(calls("clerk", input="x"), calls("look", words="y"), "found", "done")
     drawn = read(walk(office, "go", model=model).to_svg(open=1))
     assert drawn.marks["office > clerk"] == drawn.marks["clerk"] == "done"
     assert any("\u2713 clerk" in text for text in drawn.texts)
 
 
-# -- what a walk did -------------------------------------------------------------------------------------------------------
+# -- what a walk did -------------------------------------------------------------------------------
 def closed(name: str) -> list[str]:
     """The lines of a walk's picture that went nowhere, as DOT writes them."""
     graph = load(name)
@@ -173,7 +188,9 @@ def test_a_hand_over_that_was_not_taken_can_still_be_seen() -> None:
     assert all('style="dotted"' in line and 'penwidth="1.4"' in line for line in hands)
 
 
-def test_a_png_has_no_sign_that_its_font_lacks(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_png_has_no_sign_that_its_font_lacks(
+    tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     asked: list[str] = []
     real = subprocess.run
 
@@ -193,7 +210,7 @@ def test_what_is_laid_out_backwards_says_so() -> None:
     assert turned == [("collect", "deal")], "so that a token goes along it the right way"
 
 
-# -- Mermaid and text ------------------------------------------------------------------------------------------------------
+# -- Mermaid and text ------------------------------------------------------------------------------
 def test_mermaid_has_the_kinds_in_their_colours_and_lines_in_theirs() -> None:
     text = load("handoff_desk").to_mermaid()
     for kind in ("agent", "tool", "step", "end"):
@@ -216,7 +233,7 @@ def test_boxes_have_rails_for_what_leads_back() -> None:
     assert all(len(row) <= 30 for row in narrow.splitlines())
 
 
-# -- where things stand ----------------------------------------------------------------------------------------------------
+# -- where things stand ----------------------------------------------------------------------------
 Box = tuple[float, float, float, float]
 
 
@@ -229,7 +246,8 @@ def boxes(svg: str, kind: str) -> list[Box]:
                 (float(x), float(y))
                 for part in (*group.iter(f"{SVG}path"), *group.iter(f"{SVG}polygon"))
                 for x, y in re.findall(
-                    r"(-?[\d.]+)[, ](-?[\d.]+)", part.attrib.get("d") or part.attrib.get("points", "")
+                    r"(-?[\d.]+)[, ](-?[\d.]+)",
+                    part.attrib.get("d") or part.attrib.get("points", ""),
                 )
             ]
             if pairs:
@@ -263,7 +281,10 @@ def test_no_label_stands_on_the_border_of_an_area_or_on_a_node(name: str, open: 
             inside = edge[0] < left and right < edge[2] and edge[1] < top and bottom < edge[3]
             assert outside or inside, (text, "on a border")
         for shape_ in boxes(svg, "node"):
-            assert right < shape_[0] or shape_[2] < left or bottom < shape_[1] or shape_[3] < top, (text, "on a node")
+            assert right < shape_[0] or shape_[2] < left or bottom < shape_[1] or shape_[3] < top, (
+                text,
+                "on a node",
+            )
 
 
 def heads(source: str) -> list[tuple[float, float]]:
@@ -272,10 +293,16 @@ def heads(source: str) -> list[tuple[float, float]]:
     assert binary is not None
     done = subprocess.run([binary, "-Tdot"], input=source.encode(), capture_output=True, check=True)
     curves = [
-        Curve.read(block.values["pos"]) for block in blocks_of(polished(done.stdout.decode())) if "pos" in block.values
+        Curve.read(block.values["pos"])
+        for block in blocks_of(polished(done.stdout.decode()))
+        if "pos" in block.values
     ]
     return [
-        tip for curve in curves if curve is not None for tip in (curve.first_tip, curve.last_tip) if tip is not None
+        tip
+        for curve in curves
+        if curve is not None
+        for tip in (curve.first_tip, curve.last_tip)
+        if tip is not None
     ]
 
 
@@ -295,7 +322,7 @@ def test_many_edges_to_one_small_node_are_set_apart() -> None:
         assert abs(one[0] - other[0]) + abs(one[1] - other[1]) > 1.5
 
 
-# -- the laid-out text -----------------------------------------------------------------------------------------------------
+# -- the laid-out text -----------------------------------------------------------------------------
 def test_laid_out_text_is_read_whatever_stands_in_its_labels() -> None:
     text = 'digraph { n0 [id="n-0", label=<a ]; b <FONT COLOR="x">"q"</FONT>>, pos="1,2"]; n1 [label="x\\"];[", id="n-1", pos="3,\\\n4"]; }'
     blocks = blocks_of(text)

@@ -38,7 +38,9 @@ async def sorry(x: Failure) -> str:
 inner: Graph[Any, Any] = Graph("inner", START >> one >> END)
 inner_longer: Graph[Any, Any] = Graph("inner", START >> one >> two >> END)
 a: Graph[Any, Any] = Graph("g", START >> one >> two >> END, two[Failure] >> sorry >> END)
-b: Graph[Any, Any] = Graph("g", START >> one >> two >> two.named("three") >> END, limits=Limits(steps=9))
+b: Graph[Any, Any] = Graph(
+    "g", START >> one >> two >> two.named("three") >> END, limits=Limits(steps=9)
+)
 
 
 def again(path: Path, name: str) -> Any:
@@ -116,14 +118,22 @@ def test_a_function_is_compared_by_what_it_does() -> None:
 
 @pytest.mark.parametrize("open", [0, 1])
 def test_graphs_in_graphs_are_compared(open: Any) -> None:
-    difference = diff(Graph("o", START >> inner >> END), Graph("o", START >> inner_longer >> END), open=open)
+    difference = diff(
+        Graph("o", START >> inner >> END), Graph("o", START >> inner_longer >> END), open=open
+    )
     assert any(what.startswith("graph inner: edges") for _, what in difference.changes)
     assert (("+", "step inner > two") in difference.changes) is (open == 1)
-    gone = diff(Graph("o", START >> inner >> one >> END), Graph("o", START >> one >> END), open=open)
+    gone = diff(
+        Graph("o", START >> inner >> one >> END), Graph("o", START >> one >> END), open=open
+    )
     assert any(what == "graph inner" for sign, what in gone.changes if sign == "-")
     seen = read(gone.to_svg())
     assert seen.marks["o > inner" if open else "inner"] == "removed"
-    came = read(diff(Graph("o", START >> one >> END), Graph("o", START >> inner >> one >> END), open=open).to_svg())
+    came = read(
+        diff(
+            Graph("o", START >> one >> END), Graph("o", START >> inner >> one >> END), open=open
+        ).to_svg()
+    )
     assert came.marks["o > inner" if open else "inner"] == "added"
 
 
@@ -163,11 +173,16 @@ def test_walks_over_two_versions_of_a_graph_are_compared_edge_by_edge() -> None:
     renamed = Graph("h", START >> one >> two.named("three") >> END)
     told = str(diff(walk(a, "good"), walk(renamed, "good")))
     assert "~ graph g -> h" in told
-    assert "+ node h > three: nothing -> 1 done" in told or "+ node g > three: nothing -> 1 done" in told
+    assert (
+        "+ node h > three: nothing -> 1 done" in told
+        or "+ node g > three: nothing -> 1 done" in told
+    )
 
 
 def test_records_are_compared_without_their_graph() -> None:
-    good, bad = ([to_record(event) for event in walk(a, message).events] for message in ("good", "bad"))
+    good, bad = (
+        [to_record(event) for event in walk(a, message).events] for message in ("good", "bad")
+    )
     assert diff(good, good).same
     difference = diff(good, bad)
     assert any("sorry" in what for _, what in difference.changes)

@@ -17,7 +17,16 @@ from graphflow.render.forms.ascii import columns
 from graphflow.render.palette import DARK, LIGHT
 from tests.render.seen import laid_out, read
 
-READY = ["debate", "desk", "evaluator_optimizer", "handoff_desk", "map_reduce", "plan_execute", "react", "reflexion"]
+READY = [
+    "debate",
+    "desk",
+    "evaluator_optimizer",
+    "handoff_desk",
+    "map_reduce",
+    "plan_execute",
+    "react",
+    "reflexion",
+]
 
 
 @node
@@ -52,7 +61,9 @@ middle = Agent("middle", input=str, tools=[look], sub_agents=[SubAgent(low)], pr
 top = Agent("top", input=str, sub_agents=[SubAgent(middle)], prompt="{{ text }}")
 agents: Graph[Any, Any] = Graph("agents", START >> top >> END, top[Failure] >> sorry >> END)
 inner: Graph[Any, Any] = Graph("inner", START >> same >> END)
-outer: Graph[Any, Any] = Graph("outer", START >> inner.named("first") >> inner.named("second") >> END)
+outer: Graph[Any, Any] = Graph(
+    "outer", START >> inner.named("first") >> inner.named("second") >> END
+)
 
 
 def test_colours_have_six_digits_and_each_is_there_once() -> None:
@@ -65,7 +76,9 @@ def test_colours_have_six_digits_and_each_is_there_once() -> None:
 
 def brightness(colour: str) -> float:
     red, green, blue = (
-        c / 12.92 if (c := int(colour[at : at + 2], 16) / 255) <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4
+        c / 12.92
+        if (c := int(colour[at : at + 2], 16) / 255) <= 0.04045
+        else ((c + 0.055) / 1.055) ** 2.4
         for at in (1, 3, 5)
     )
     return 0.2126 * red + 0.7152 * green + 0.0722 * blue
@@ -94,7 +107,16 @@ def test_sub_agents_are_areas_as_deep_as_is_asked() -> None:
     assert {name for _, _, name in closed.nodes} == {"START", "END", "top", "sorry", "middle"}
     assert any("within, depth 1" in text for text in closed.texts)
     opened = read(agents.to_svg(open="all"))
-    assert {name for _, _, name in opened.nodes} == {"START", "END", "top", "sorry", "middle", "low", "look", "reckon"}
+    assert {name for _, _, name in opened.nodes} == {
+        "START",
+        "END",
+        "top",
+        "sorry",
+        "middle",
+        "low",
+        "look",
+        "reckon",
+    }
     assert ("agents", "c-low-look", "low", "look") in opened.edges
 
 
@@ -114,7 +136,10 @@ def test_mermaid_has_the_colours_of_its_theme() -> None:
 def test_the_same_graph_twice_is_told_apart_by_its_path() -> None:
     seen = read(outer.to_svg(open=1))
     assert seen.areas == ["outer > first", "outer > second"]
-    assert [path for kind, path, name in seen.nodes if name == "same"] == ["outer > first", "outer > second"]
+    assert [path for kind, path, name in seen.nodes if name == "same"] == [
+        "outer > first",
+        "outer > second",
+    ]
     assert [edge for edge in seen.edges if edge[0] == "outer > second"] == [
         ("outer > second", "0", "START", "same"),
         ("outer > second", "1", "same", "END"),
@@ -184,11 +209,13 @@ def test_mermaid_has_areas() -> None:
     assert agents.to_mermaid(direction="LR").startswith("flowchart LR")
 
 
-# -- terminals -------------------------------------------------------------------------------------------------------------
+# -- terminals -------------------------------------------------------------------------------------
 @pytest.mark.parametrize("name", READY)
 @pytest.mark.parametrize("width", [30, 60, 100, 200])
 @pytest.mark.parametrize("unicode", [True, False])
-def test_boxes_fit_the_terminal_and_each_node_is_there_once(name: str, width: int, unicode: bool) -> None:
+def test_boxes_fit_the_terminal_and_each_node_is_there_once(
+    name: str, width: int, unicode: bool
+) -> None:
     graph = load(name)
     text = graph.to_ascii(width=width, unicode=unicode)
     assert all(columns(line) <= width for line in text.splitlines())
@@ -212,11 +239,15 @@ def test_wide_signs_take_their_two_columns() -> None:
     assert columns(box[0]) == columns(top)
 
 
-# -- sizes -----------------------------------------------------------------------------------------------------------------
+# -- sizes -----------------------------------------------------------------------------------------
 def test_three_hundred_nodes_fold_until_they_can_be_read() -> None:
     path: Any = START
     for number in range(10):
-        path = path >> [same.named(f"part_{number}_{i}") for i in range(20)] >> joined.named(f"join_{number}")
+        path = (
+            path
+            >> [same.named(f"part_{number}_{i}") for i in range(20)]
+            >> joined.named(f"join_{number}")
+        )
         for step in range(10):
             path = path >> same.named(f"step_{number}_{step}")
     graph = Graph("large", path >> END)
@@ -239,7 +270,10 @@ def test_alike_branches_fold_and_lose_no_edge() -> None:
 
 
 def test_what_is_deep_stays_folded_where_there_is_no_room() -> None:
-    graphs = [Graph(f"g{i}", START >> [same.named(f"s{j}") for j in range(20)] >> joined >> END) for i in range(9)]
+    graphs = [
+        Graph(f"g{i}", START >> [same.named(f"s{j}") for j in range(20)] >> joined >> END)
+        for i in range(9)
+    ]
     path: Any = START
     for graph in graphs:
         path = path >> graph
@@ -266,13 +300,15 @@ def test_a_thousand_labels_are_told_to_a_pointer_only() -> None:
     assert not made.labels
 
 
-# -- what is not there -----------------------------------------------------------------------------------------------------
+# -- what is not there -----------------------------------------------------------------------------
 @pytest.fixture
 def nothing_draws(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GRAPHFLOW_DOT", "/nothing/here")
 
 
-def test_the_program_is_found_where_its_package_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_program_is_found_where_its_package_is(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     if not (found := dot_binary()) or "pure" not in found:
         pytest.skip("another program draws here")
     monkeypatch.setattr("sysconfig.get_path", lambda name: str(tmp_path))
@@ -301,7 +337,9 @@ def test_a_program_that_writes_no_pdf_is_named(tmp_path: Path) -> None:
         agents.draw(str(tmp_path / "a.pdf"))
 
 
-def test_a_program_that_fails_is_named_with_what_it_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_program_that_fails_is_named_with_what_it_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     broken = tmp_path / "dot"
     broken.write_text("#!/bin/sh\necho 'no, thank you' >&2\nexit 3\n")
     broken.chmod(0o755)
@@ -311,7 +349,9 @@ def test_a_program_that_fails_is_named_with_what_it_said(tmp_path: Path, monkeyp
 
 
 def test_pictures_for_people(tmp_path: Path) -> None:
-    assert Path(agents.draw(str(tmp_path / "a.png"), theme="dark")).read_bytes().startswith(b"\x89PNG")
+    assert (
+        Path(agents.draw(str(tmp_path / "a.png"), theme="dark")).read_bytes().startswith(b"\x89PNG")
+    )
 
 
 @pytest.mark.parametrize(
@@ -326,7 +366,9 @@ def test_pictures_for_people(tmp_path: Path) -> None:
         ({"labels": "no"}, "True or False"),
     ],
 )
-def test_options_that_say_nothing_are_refused(options: dict[str, Any], says: str, tmp_path: Path) -> None:
+def test_options_that_say_nothing_are_refused(
+    options: dict[str, Any], says: str, tmp_path: Path
+) -> None:
     for ending in ("svg", "dot", "mmd", "txt"):
         with pytest.raises(DeclarationError, match=says):
             agents.draw(str(tmp_path / f"a.{ending}"), **options)

@@ -107,13 +107,9 @@ def harmless(text: str, graph: Graph[Any, Any]) -> bool:
     """Every line of Mermaid is one that was meant: names stand only between quotes, in signs that are none."""
     quoted = r'"(?:[\w _\-.,:()|]|#\d+;|<br/>)*"'
     name = r"[na]\d+"
-    shapes = (
-        rf"{name}(?:\(\(|\(\[|\[\(|\[\[|\[/|\[\\|\{{\{{|\(|\[|>){quoted}(?:\)\)|\]\)|\)\]|\]\]|/\]|\\\]|\}}\}}|\)|\])"
-    )
+    shapes = rf"{name}(?:\(\(|\(\[|\[\(|\[\[|\[/|\[\\|\{{\{{|\(|\[|>){quoted}(?:\)\)|\]\)|\)\]|\]\]|/\]|\\\]|\}}\}}|\)|\])"
     form = r"[a-z-]+:[#\w ]+(?:,[a-z-]+:[#\w ]+)*"
-    looks = (
-        rf"classDef kind_\w+ {form}|class {name}(?:,{name})* kind_\w+|style {name} {form}|linkStyle \d+(?:,\d+)* {form}"
-    )
+    looks = rf"classDef kind_\w+ {form}|class {name}(?:,{name})* kind_\w+|style {name} {form}|linkStyle \d+(?:,\d+)* {form}"
     arrow = rf"{name} (?:-->|-\.->)(?:\|{quoted}\|)? {name}"
     line = rf" *(?:flowchart TD|{shapes}|subgraph {name}\[{quoted}\]|end|{arrow}|{looks})"
     for row in text.rstrip("\n").split("\n"):
@@ -145,7 +141,9 @@ def test_labels_and_types_are_text(label: str) -> None:
 
     choose.__annotations__["return"] = Literal[label, "other"]  # type: ignore[valid-type]
     way = node(choose)
-    graph: Graph[Any, Any] = Graph("g", START >> way, way[label] >> END, way["other"] >> END, ends="all")
+    graph: Graph[Any, Any] = Graph(
+        "g", START >> way, way[label] >> END, way["other"] >> END, ends="all"
+    )
     read(graph.to_svg())
     laid_out(graph.to_dot())
     harmless(graph.to_mermaid(), graph)
@@ -158,7 +156,13 @@ def test_what_a_record_says_is_text(text: str, other: str, status: str) -> None:
     events: list[dict[str, Any]] = [
         {"kind": "run.start", "graph": "g", "input": text, "at": 0, "frame": 0},
         {"kind": "node.start", "node": "fails", "activation": 1, "frame": 0, "at": 0.1},
-        {"kind": "node.error", "node": "fails", "error": {"type": other, "text": text}, "at": 1, "frame": 0},
+        {
+            "kind": "node.error",
+            "node": "fails",
+            "error": {"type": other, "text": text},
+            "at": 1,
+            "frame": 0,
+        },
         {"kind": "node.end", "node": "fails", "output": text, "at": 1, "frame": 0, "started": -5},
         {"kind": "frame.enter", "path": [text, other], "frame": 1, "parent": 0},
         {"kind": "node.start", "node": other, "frame": 1},

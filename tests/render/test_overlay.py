@@ -10,7 +10,19 @@ from typing import Any, Literal
 
 import pytest
 
-from graphflow import END, START, Agent, Failure, Graph, LimitReached, Limits, Router, SubAgent, node, tool
+from graphflow import (
+    END,
+    START,
+    Agent,
+    Failure,
+    Graph,
+    LimitReached,
+    Limits,
+    Router,
+    SubAgent,
+    node,
+    tool,
+)
 from graphflow.errors import DeclarationError, FileUnreadable
 from graphflow.events import to_record
 from graphflow.notebook.rows import Rows
@@ -53,11 +65,16 @@ def pick(text: str) -> Literal["left", "right"]:
 def branching() -> Graph[Any, Any]:
     way = Router("way", rule=pick)
     left, right, after = shout.named("left"), shout.named("right"), shout.named("after")
-    return Graph("branching", START >> way, way["left"] >> left >> END, way["right"] >> right >> after >> END)
+    return Graph(
+        "branching", START >> way, way["left"] >> left >> END, way["right"] >> right >> after >> END
+    )
 
 
 mapped: Graph[Any, Any] = Graph(
-    "mapped", START >> split, split.each >> shout >> gather >> END, shout[Failure] >> sorry >> gather
+    "mapped",
+    START >> split,
+    split.each >> shout >> gather >> END,
+    shout[Failure] >> sorry >> gather,
 )
 nested: Graph[Any, Any] = Graph("nested", START >> mapped >> shout.named("again") >> END)
 
@@ -79,7 +96,12 @@ office: Graph[Any, Any] = Graph("office", START >> boss >> END)
 
 def worked() -> Run[Any]:
     model = ScriptedModel(
-        calls("helper", input="x"), calls("look", words="y"), "found", calls("helper", input="z"), "nothing", "done"
+        calls("helper", input="x"),
+        calls("look", words="y"),
+        "found",
+        calls("helper", input="z"),
+        "nothing",
+        "done",
     )
     return walk(office, "go", model=model)
 
@@ -105,7 +127,8 @@ def test_a_run_and_its_record_give_the_same_picture(which: str, open: Any, tmp_p
     file = tmp_path / "events.jsonl"
     file.write_text("\n".join(json.dumps(record) for record in recorded(run)) + "\n")
     told = [
-        run_svg(source, graph=graph, open=open, prefix="p") for source in (run, run.events, recorded(run), str(file))
+        run_svg(source, graph=graph, open=open, prefix="p")
+        for source in (run, run.events, recorded(run), str(file))
     ]
     assert told[0] == run.to_svg(open=open, prefix="p")
     assert len(set(told)) == 1
@@ -194,7 +217,9 @@ def test_where_it_stands_is_seen_while_it_runs() -> None:
 
         graph: Graph[Any, Any] = Graph("live", START >> shout >> wait >> END)
         run = graph.start("go")
-        await eventually(lambda: any(event.kind == "node.start" and event.node == "wait" for event in run.events))
+        await eventually(
+            lambda: any(event.kind == "node.start" and event.node == "wait" for event in run.events)
+        )
         during = run.to_svg()
         record = run_svg([to_record(event) for event in run.events], graph=graph)
         gate.set()
@@ -268,11 +293,13 @@ def test_a_run_shows_itself() -> None:
 
 
 def test_limits_stop_a_walk_and_the_picture_says_so() -> None:
-    graph: Graph[Any, Any] = Graph("short", START >> shout >> shout.named("b") >> END, limits=Limits(steps=1))
+    graph: Graph[Any, Any] = Graph(
+        "short", START >> shout >> shout.named("b") >> END, limits=Limits(steps=1)
+    )
     assert any("short: limited" in text for text in read(walk(graph, "x").to_svg()).texts)
 
 
-# -- whose record it is ----------------------------------------------------------------------------------------------------
+# -- whose record it is ----------------------------------------------------------------------------
 def rightwards(text: str) -> Literal["left", "right"]:
     return "right"
 
@@ -314,11 +341,17 @@ def test_two_edges_of_one_source_are_told_apart_by_their_port() -> None:
 
     def made(*ports: str) -> Graph[Any, Any]:
         left, right = both.into(ports[0]), both.into(ports[1])
-        return Graph("ports", START >> split_one, split_one >> left, split_one >> right, both >> END)
+        return Graph(
+            "ports", START >> split_one, split_one >> left, split_one >> right, both >> END
+        )
 
     record = recorded(walk(made("first", "second"), "x"))
     graph = made("second", "first")
-    sent = [record_["port"] for record_ in record if record_["kind"] == "edge.send" and record_["target"] == "both"]
+    sent = [
+        record_["port"]
+        for record_ in record
+        if record_["kind"] == "edge.send" and record_["target"] == "both"
+    ]
     assert sent == ["first", "second"]
     assert sorted(overlay_of(record, graph).edges) == [(("ports",), index) for index in range(4)]
 
@@ -331,14 +364,31 @@ async def split_one(text: str) -> str:
 @pytest.mark.parametrize(
     ("event", "says"),
     [
-        ({"kind": "run.start", "graph": "other", "input": "x"}, "is of the graph 'other', not of 'mapped'"),
-        ({"kind": "node.start", "node": "stranger", "activation": 1}, "a node 'stranger', which mapped does not have"),
-        ({"kind": "node.end", "node": "stranger", "activation": 1, "started": 0}, "a node 'stranger'"),
-        ({"kind": "edge.send", "source": "gather", "target": "split"}, "an edge gather >> split, which"),
-        ({"kind": "edge.skip", "source": "split", "target": "shout", "origin": "split[bool]"}, "an edge split"),
+        (
+            {"kind": "run.start", "graph": "other", "input": "x"},
+            "is of the graph 'other', not of 'mapped'",
+        ),
+        (
+            {"kind": "node.start", "node": "stranger", "activation": 1},
+            "a node 'stranger', which mapped does not have",
+        ),
+        (
+            {"kind": "node.end", "node": "stranger", "activation": 1, "started": 0},
+            "a node 'stranger'",
+        ),
+        (
+            {"kind": "edge.send", "source": "gather", "target": "split"},
+            "an edge gather >> split, which",
+        ),
+        (
+            {"kind": "edge.skip", "source": "split", "target": "shout", "origin": "split[bool]"},
+            "an edge split",
+        ),
     ],
 )
-def test_a_record_of_another_graph_is_refused(event: dict[str, Any], says: str, tmp_path: Path) -> None:
+def test_a_record_of_another_graph_is_refused(
+    event: dict[str, Any], says: str, tmp_path: Path
+) -> None:
     record = [{"at": 0.0, "frame": 0, **event}]
     with pytest.raises(DeclarationError, match=re.escape(says)):
         run_svg(record, graph=mapped)
@@ -351,11 +401,15 @@ def test_a_run_of_one_graph_is_not_drawn_on_another() -> None:
         run_svg(walk(mapped, "good day"), graph=nested)
 
 
-# -- figures ---------------------------------------------------------------------------------------------------------------
+# -- figures ---------------------------------------------------------------------------------------
 def test_work_side_by_side_takes_no_longer_than_the_clock() -> None:
-    events: list[dict[str, Any]] = [{"kind": "run.start", "at": 0.0, "frame": 0, "graph": "mapped", "input": "x"}]
+    events: list[dict[str, Any]] = [
+        {"kind": "run.start", "at": 0.0, "frame": 0, "graph": "mapped", "input": "x"}
+    ]
     for number in range(4):
-        events.append({"kind": "node.start", "at": 1.0, "frame": 0, "activation": number, "node": "shout"})
+        events.append(
+            {"kind": "node.start", "at": 1.0, "frame": 0, "activation": number, "node": "shout"}
+        )
     for number in range(4):
         base = {"kind": "node.end", "frame": 0, "activation": number, "node": "shout", "output": ""}
         events.append({"at": 3.0, "started": 1.0, **base})
@@ -383,7 +437,10 @@ def test_a_call_that_was_stopped_has_not_failed() -> None:
 
     run = asyncio.run(main())
     overlay = overlay_of(run, run.declared)
-    assert (overlay.nodes[("stopped",), "never"].stopped, overlay.nodes[("stopped",), "never"].failed) == (1, 0)
+    assert (
+        overlay.nodes[("stopped",), "never"].stopped,
+        overlay.nodes[("stopped",), "never"].failed,
+    ) == (1, 0)
     seen = read(run.to_svg())
     assert seen.marks["never"] == seen.marks["agent"] == "stopped"
     assert run.failures == []
@@ -418,22 +475,29 @@ def test_who_waits_for_an_approval_is_not_drawn_as_running() -> None:
     during, after = (read(svg) for svg in asyncio.run(main()))
     assert during.marks["pay"] == "asking"
     assert any("waits for approval" in text for text in during.texts)
-    assert any("waits for approval of pay" in text for text in during.texts), "the headline says it, too"
+    assert any("waits for approval of pay" in text for text in during.texts), (
+        "the headline says it, too"
+    )
     assert after.marks["pay"] == "done"
 
 
-# -- records from somewhere ------------------------------------------------------------------------------------------------
+# -- records from somewhere ------------------------------------------------------------------------
 @pytest.mark.parametrize(
     ("content", "says"),
     [
         (b"", "holds no events"),
         (b"{}\n", "line 1, is not an event"),
-        (b'{"kind": "run.start", "at": 0, "graph": "g", "input": 1}\n[1]\n', "line 2, is not an event"),
+        (
+            b'{"kind": "run.start", "at": 0, "graph": "g", "input": 1}\n[1]\n',
+            "line 2, is not an event",
+        ),
         (b"\xff\xfe\x00", "cannot be read"),
         (b"[" * 100_000, "line 1, is not an event"),
     ],
 )
-def test_a_file_that_is_no_record_is_refused_with_its_line(content: bytes, says: str, tmp_path: Path) -> None:
+def test_a_file_that_is_no_record_is_refused_with_its_line(
+    content: bytes, says: str, tmp_path: Path
+) -> None:
     file = tmp_path / "events.jsonl"
     file.write_bytes(content)
     with pytest.raises(FileUnreadable, match=says):
@@ -469,5 +533,11 @@ def test_a_record_alone_does_not_know_its_graph(tmp_path: Path) -> None:
 
 
 def test_figures_are_short() -> None:
-    assert [duration(s) for s in (0, 0.0002, 0.05, 2.345, 61)] == ["0 ms", "<1 ms", "50 ms", "2.3 s", "1 min 01 s"]
+    assert [duration(s) for s in (0, 0.0002, 0.05, 2.345, 61)] == [
+        "0 ms",
+        "<1 ms",
+        "50 ms",
+        "2.3 s",
+        "1 min 01 s",
+    ]
     assert [money(usd) for usd in (0.0012, 12.5)] == ["$0.0012", "$12.50"]

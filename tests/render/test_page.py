@@ -66,7 +66,20 @@ TAGS = {
     ),
 }
 ATTRIBUTES = {
-    *("lang", "charset", "http-equiv", "content", "name", "id", "class", "href", "open", "style", "role", "aria-label"),
+    *(
+        "lang",
+        "charset",
+        "http-equiv",
+        "content",
+        "name",
+        "id",
+        "class",
+        "href",
+        "open",
+        "style",
+        "role",
+        "aria-label",
+    ),
     *(
         "width",
         "height",
@@ -84,7 +97,15 @@ ATTRIBUTES = {
         "ry",
         "cx",
     ),
-    *("cy", "text-anchor", "patternunits", "patternUnits", "patterntransform", "patternTransform", "stroke-dasharray"),
+    *(
+        "cy",
+        "text-anchor",
+        "patternunits",
+        "patternUnits",
+        "patterntransform",
+        "patternTransform",
+        "stroke-dasharray",
+    ),
     *(
         "font-family",
         "font-size",
@@ -133,7 +154,9 @@ def harmless(page: str) -> None:
 
 
 def text_of(page: str) -> str:
-    return " ".join("".join(element.itertext()) for element in elements(page) if element.tag == "body")
+    return " ".join(
+        "".join(element.itertext()) for element in elements(page) if element.tag == "body"
+    )
 
 
 def test_a_page_tells_everything_about_a_run(tmp_path: Path) -> None:
@@ -143,7 +166,15 @@ def test_a_page_tells_everything_about_a_run(tmp_path: Path) -> None:
     harmless(page)
     told = text_of(page)
     for wanted in (
-        *("desk", "completed", "Conversations", "researcher", "checker", "All about snow.", "Snow is cold."),
+        *(
+            "desk",
+            "completed",
+            "Conversations",
+            "researcher",
+            "checker",
+            "All about snow.",
+            "Snow is cold.",
+        ),
         *("ToolError: nothing of the kind", "By node", "desk > checker", "critical path"),
     ):
         assert wanted in told, wanted
@@ -161,7 +192,11 @@ def test_the_policy_allows_nothing() -> None:
 
 def test_a_file_of_events_gives_the_same_page() -> None:
     run = walked()
-    lines = [json.loads(json.dumps(to_record(e))) for e in run.events if e.kind not in ("model.delta", "model.partial")]
+    lines = [
+        json.loads(json.dumps(to_record(e)))
+        for e in run.events
+        if e.kind not in ("model.delta", "model.partial")
+    ]
     without_ids = [re.sub(r"gf\d+", "gf", report_html(source, desk)) for source in (run, lines)]
     assert re.sub(r"<h3>Limits.*?<h2", "<h2", without_ids[0], flags=re.S) == without_ids[1]
     assert report_html(lines).count("<svg") == 1  # without the graph there is no diagram
@@ -208,7 +243,15 @@ def test_secrets_are_scrubbed(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_thinking_is_folded() -> None:
     events: list[dict[str, Any]] = [
         {"kind": "run.start", "at": 0, "frame": 0, "graph": "g", "input": "x"},
-        {"kind": "node.start", "at": 0, "frame": 0, "activation": 1, "node": "a", "scope": [], "input": "x"},
+        {
+            "kind": "node.start",
+            "at": 0,
+            "frame": 0,
+            "activation": 1,
+            "node": "a",
+            "scope": [],
+            "input": "x",
+        },
         {
             **{
                 "kind": "model.end",
@@ -220,10 +263,32 @@ def test_thinking_is_folded() -> None:
                 "text": "so be it",
                 "thinking": "hm, so",
             },
-            **{"calls": 0, "input_tokens": 1, "output_tokens": 1, "usd": None, "finish": "stop", "started": 0},
+            **{
+                "calls": 0,
+                "input_tokens": 1,
+                "output_tokens": 1,
+                "usd": None,
+                "finish": "stop",
+                "started": 0,
+            },
         },
-        {"kind": "node.end", "at": 3, "frame": 0, "activation": 1, "node": "a", "output": "so be it", "started": 0},
-        {"kind": "run.end", "at": 3, "frame": 0, "status": "completed", "output": "so be it", "error": ""},
+        {
+            "kind": "node.end",
+            "at": 3,
+            "frame": 0,
+            "activation": 1,
+            "node": "a",
+            "output": "so be it",
+            "started": 0,
+        },
+        {
+            "kind": "run.end",
+            "at": 3,
+            "frame": 0,
+            "status": "completed",
+            "output": "so be it",
+            "error": "",
+        },
     ]
     page = report_html(events)
     assert re.search(r"<details><summary class=\"dim\">thinking</summary><pre>hm, so</pre>", page)
@@ -250,7 +315,14 @@ HOSTILE = st.one_of(
                 "\ud800",
                 "javascript:alert(1)",
             ),
-            *("x" * 10_000, "a\nb\r\nc", "\u0085\u2028", "</title><script>", "http://evil.example/x.png", "\U0001f419"),
+            *(
+                "x" * 10_000,
+                "a\nb\r\nc",
+                "\u0085\u2028",
+                "</title><script>",
+                "http://evil.example/x.png",
+                "\U0001f419",
+            ),
         ]
     ),
     st.text(max_size=60),
@@ -263,7 +335,9 @@ def test_whatever_a_run_said_is_text(name: str, message: str, error: str) -> Non
     name = name or "n"
     records = [to_record(event) for event in walked_once()]
     replaced = json.loads(
-        json.dumps(records).replace('"desk"', json.dumps(name)).replace('"search"', json.dumps(message or "s"))
+        json.dumps(records)
+        .replace('"desk"', json.dumps(name))
+        .replace('"search"', json.dumps(message or "s"))
     )
     for record in replaced:
         for key in ("text", "input", "output", "message"):
@@ -298,15 +372,35 @@ def test_hostile_names_in_the_graph_are_text_in_its_diagram() -> None:
 
 
 def test_large_runs_are_bounded() -> None:
-    events: list[dict[str, Any]] = [{"kind": "run.start", "at": 0.0, "frame": 0, "graph": "g", "input": "x" * 100_000}]
+    events: list[dict[str, Any]] = [
+        {"kind": "run.start", "at": 0.0, "frame": 0, "graph": "g", "input": "x" * 100_000}
+    ]
     for number in range(5_000):
         base = {"frame": 0, "activation": number, "node": f"n{number % 7}"}
-        events.append({"kind": "node.start", "at": number / 100, "scope": [], "input": "y" * 3_000, **base})
         events.append(
-            {"kind": "node.end", "at": number / 100 + 0.005, "started": number / 100, "output": "z" * 3_000, **base}
+            {"kind": "node.start", "at": number / 100, "scope": [], "input": "y" * 3_000, **base}
+        )
+        events.append(
+            {
+                "kind": "node.end",
+                "at": number / 100 + 0.005,
+                "started": number / 100,
+                "output": "z" * 3_000,
+                **base,
+            }
         )
     page = report_html(
-        [*events, {"kind": "run.end", "at": 50.0, "frame": 0, "status": "completed", "output": None, "error": ""}]
+        [
+            *events,
+            {
+                "kind": "run.end",
+                "at": 50.0,
+                "frame": 0,
+                "status": "completed",
+                "output": None,
+                "error": "",
+            },
+        ]
     )
     assert len(page) < 4_000_000
     assert "4,000 more steps are not shown" in page
@@ -338,7 +432,11 @@ def test_a_hand_over_is_told_in_words() -> None:
     triage = Agent("triage", input=str, handoffs=[billing], prompt="{{ text }}")
     graph: Graph[Any, Any] = Graph("desk", START >> triage >> END, billing >> END)
     run = walk(graph, "my bill", model=ScriptedModel(calls("transfer_to_billing", input="x"), "ok"))
-    for page in (report_html(run), report_html([to_record(e) for e in run.events]), shown(run)["text/html"]):
+    for page in (
+        report_html(run),
+        report_html([to_record(e) for e in run.events]),
+        shown(run)["text/html"],
+    ):
         assert "hands over to billing" in page
         assert "turns&" not in page
 
@@ -361,7 +459,13 @@ def test_the_commands_write_pages(tmp_path: Path) -> None:
         root = str(Path(__file__).resolve().parents[2])
         environment = {**os.environ, "PYTHONPATH": root}
         return subprocess.run(
-            command, cwd=tmp_path, capture_output=True, text=True, check=False, env=environment, timeout=60
+            command,
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=False,
+            env=environment,
+            timeout=60,
         )
 
     done = graphflow("run", "halving", "4", "--events", "walk.jsonl", "--report", "one.html")

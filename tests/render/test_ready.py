@@ -21,7 +21,9 @@ def test_a_ready_graph_has_its_nodes_edges_and_areas(name: str) -> None:
     if os.environ.get("GRAPHFLOW_GOLDEN") == "write":
         golden.parent.mkdir(exist_ok=True)
         golden.write_text(told)
-    assert told == golden.read_text(), "look at the picture; if it is right: GRAPHFLOW_GOLDEN=write pytest tests/render"
+    assert told == golden.read_text(), (
+        "look at the picture; if it is right: GRAPHFLOW_GOLDEN=write pytest tests/render"
+    )
 
 
 def declared(graph: Graph[Any, Any]) -> set[tuple[str, str, str]]:
@@ -33,13 +35,21 @@ def declared(graph: Graph[Any, Any]) -> set[tuple[str, str, str]]:
 def test_every_edge_of_the_graph_is_there_by_its_number(name: str, open: Any) -> None:
     graph = load(name)
     seen = read(graph.to_svg(open=open, legend=True))
-    own = {(number, source, target) for path, number, source, target in seen.edges if path == graph.name}
+    own = {
+        (number, source, target)
+        for path, number, source, target in seen.edges
+        if path == graph.name
+    }
     assert {edge for edge in own if edge[0].isdecimal()} == declared(graph)
 
 
 @pytest.mark.parametrize("name", READY)
-@pytest.mark.parametrize("options", [{}, {"open": "all", "legend": True}, {"direction": "LR", "theme": "dark"}])
-def test_the_same_graph_gives_the_same_picture(name: str, options: dict[str, Any], tmp_path: Any) -> None:
+@pytest.mark.parametrize(
+    "options", [{}, {"open": "all", "legend": True}, {"direction": "LR", "theme": "dark"}]
+)
+def test_the_same_graph_gives_the_same_picture(
+    name: str, options: dict[str, Any], tmp_path: Any
+) -> None:
     graph = load(name)
     for ending in ("svg", "dot", "mmd", "txt"):
         first, second = (tmp_path / f"{number}.{ending}" for number in (1, 2))

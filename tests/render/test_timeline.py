@@ -91,11 +91,22 @@ FORK = [
 
 
 def test_the_slower_branch_is_critical_and_the_faster_is_not() -> None:
-    assert told(FORK) == [("a", 1.0), ("slow", 1.0), ("slow > m", 2.5), ("slow", 0.5), ("join", 1.0)]
+    assert told(FORK) == [
+        ("a", 1.0),
+        ("slow", 1.0),
+        ("slow > m", 2.5),
+        ("slow", 0.5),
+        ("join", 1.0),
+    ]
 
 
 def test_work_that_ends_after_the_answer_is_not_critical() -> None:
-    late = [*FORK[:-1], begins(6.0, 5, "late"), ends(9.0, 5, "late", 6.0), RunEnded(9.0, 0, "completed")]
+    late = [
+        *FORK[:-1],
+        begins(6.0, 5, "late"),
+        ends(9.0, 5, "late", 6.0),
+        RunEnded(9.0, 0, "completed"),
+    ]
     assert told(late) == told(FORK)
 
 
@@ -163,7 +174,11 @@ def test_without_edges_what_ended_last_is_the_cause() -> None:
 
 def test_records_give_the_same_picture_as_events(tmp_path: Path) -> None:
     run = walked()
-    lines = [json.dumps(to_record(e)) for e in run.events if e.kind not in ("model.delta", "model.partial")]
+    lines = [
+        json.dumps(to_record(e))
+        for e in run.events
+        if e.kind not in ("model.delta", "model.partial")
+    ]
     (tmp_path / "events.jsonl").write_text("\n".join(lines) + "\n")
     assert timeline(tmp_path / "events.jsonl").svg == timeline(run).svg == run.timeline().svg
     assert timeline([json.loads(line) for line in lines]).critical == run.timeline().critical
@@ -245,7 +260,16 @@ def test_the_cost_grows_with_the_run_and_not_faster() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["<script>alert(1)</script>", "a\x00b\x1b[31m", "\u202eevil", "\ud800", "x" * 10_000, "]]>", "\"&'"]
+    "name",
+    [
+        "<script>alert(1)</script>",
+        "a\x00b\x1b[31m",
+        "\u202eevil",
+        "\ud800",
+        "x" * 10_000,
+        "]]>",
+        "\"&'",
+    ],
 )
 def test_hostile_names_are_text(name: str) -> None:
     events = [
@@ -259,7 +283,18 @@ def test_hostile_names_are_text(name: str) -> None:
     svg = timeline(events).svg
     svg.encode()
     tags = {element.tag.rpartition("}")[2] for element in ElementTree.fromstring(svg).iter()}
-    assert tags <= {"svg", "style", "defs", "pattern", "rect", "path", "text", "tspan", "title", "g"}
+    assert tags <= {
+        "svg",
+        "style",
+        "defs",
+        "pattern",
+        "rect",
+        "path",
+        "text",
+        "tspan",
+        "title",
+        "g",
+    }
 
 
 def test_nothing_and_almost_nothing_can_be_drawn() -> None:
@@ -273,7 +308,9 @@ def test_saving_and_what_cannot_be_read(tmp_path: Path) -> None:
     assert Path(path).read_text().startswith("<svg")
     with pytest.raises(FileUnreadable, match="cannot be written"):
         timeline(FORK).save(str(tmp_path / "no" / "walk.svg"))
-    (tmp_path / "bad.jsonl").write_text('{"kind": "run.start", "at": 0.0, "graph": "g", "input": 1}\n[]\n')
+    (tmp_path / "bad.jsonl").write_text(
+        '{"kind": "run.start", "at": 0.0, "graph": "g", "input": 1}\n[]\n'
+    )
     with pytest.raises(FileUnreadable, match="line 2"):
         timeline(tmp_path / "bad.jsonl")
     with pytest.raises(FileUnreadable, match="there is no file"):
@@ -293,9 +330,15 @@ def test_it_shows_itself() -> None:
     assert bundle["text/plain"] == "<timeline of g: 4 activations in 6 s>"
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(
+    max_examples=60,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
 @given(block=nested, n=st.integers(0, 50))
-def test_any_walk_has_a_path_without_overlaps_from_its_start_to_its_answer(block: Block, n: int) -> None:
+def test_any_walk_has_a_path_without_overlaps_from_its_start_to_its_answer(
+    block: Block, n: int
+) -> None:
     Jitter.random = random.Random(n)
     run = walk(build(block), Msg(n=n))
     story = read_story(run)
@@ -304,7 +347,9 @@ def test_any_walk_has_a_path_without_overlaps_from_its_start_to_its_answer(block
         assert end <= start + 1e-9
     assert sum(end - start for _, start, end in pieces) <= story.seconds + 1e-9
     answered = [
-        event for event in run.events if isinstance(event, EdgeSent) and event.target == "END" and not event.frame
+        event
+        for event in run.events
+        if isinstance(event, EdgeSent) and event.target == "END" and not event.frame
     ]
     if answered and answered[-1].source != "START":
         assert pieces[-1][2] == answered[-1].at

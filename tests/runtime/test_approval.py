@@ -9,7 +9,19 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from graphflow import END, START, Agent, Context, Graph, Policy, Retry, SubAgent, ToolError, node, tool
+from graphflow import (
+    END,
+    START,
+    Agent,
+    Context,
+    Graph,
+    Policy,
+    Retry,
+    SubAgent,
+    ToolError,
+    node,
+    tool,
+)
 from graphflow.errors import ApprovalRefused
 from graphflow.events import Approved, BackgroundFinished, CallFailed, CallFinished, to_record
 from graphflow.policy import Use
@@ -85,7 +97,9 @@ def test_a_plain_hook_may_block_and_the_loop_goes_on() -> None:
         tapped.set()
         return True
 
-    _, results = ask([deploy, tick], both(calls("deploy", to="live"), calls("tick", n=1)), approve=hook)
+    _, results = ask(
+        [deploy, tick], both(calls("deploy", to="live"), calls("tick", n=1)), approve=hook
+    )
     assert [r.ok for r in results] == [True, True]
     assert ticks >= 3
 
@@ -130,7 +144,12 @@ def test_a_predicate_asks_case_by_case_and_one_that_breaks_refuses(observed: boo
         asked.append(use.arguments.amount)
         return False
 
-    _, results = ask([pay], both(*(calls("pay", amount=n) for n in (50, 500, 0))), approve=approve, observed=observed)
+    _, results = ask(
+        [pay],
+        both(*(calls("pay", amount=n) for n in (50, 500, 0))),
+        approve=approve,
+        observed=observed,
+    )
     assert [r.ok for r in results] == [True, False, False]
     assert asked == [500]
     assert done == ["pay 50"]
@@ -138,7 +157,9 @@ def test_a_predicate_asks_case_by_case_and_one_that_breaks_refuses(observed: boo
 
 
 @both_ways
-def test_it_is_asked_once_whatever_the_retries_and_before_anything_is_charged_twice(observed: bool) -> None:
+def test_it_is_asked_once_whatever_the_retries_and_before_anything_is_charged_twice(
+    observed: bool,
+) -> None:
     keys: list[str] = []
 
     @tool(approval=True, retry=Retry(attempts=3, wait_s=0))
@@ -200,7 +221,9 @@ def test_calls_of_one_turn_are_asked_for_at_the_same_time_and_each_gets_its_own_
 
 
 @both_ways
-def test_it_is_asked_for_within_sub_agents_on_edges_and_for_agents_themselves(observed: bool) -> None:
+def test_it_is_asked_for_within_sub_agents_on_edges_and_for_agents_themselves(
+    observed: bool,
+) -> None:
     asked: list[tuple[str, tuple[str, ...]]] = []
 
     async def approve(use: Use) -> bool:
@@ -210,7 +233,9 @@ def test_it_is_asked_for_within_sub_agents_on_edges_and_for_agents_themselves(ob
     clerk = Agent("clerk", input=str, tools=[deploy], approval=True)
     model = ScriptedModel(calls("clerk", input="x"), calls("deploy", to="live"), "c", "end")
     boss = Agent("boss", input=str, sub_agents=[clerk])
-    run = walk(Graph("g", START >> boss >> END), "go", model=model, approve=approve, observed=observed)
+    run = walk(
+        Graph("g", START >> boss >> END), "go", model=model, approve=approve, observed=observed
+    )
     assert run.output == "end", run.error
     assert asked == [("clerk", ("g", "clerk")), ("deploy", ("g", "clerk"))]
     assert (
@@ -273,7 +298,7 @@ def test_a_run_can_be_stopped_while_somebody_thinks(observed: bool) -> None:
     assert done == []
 
 
-# -- secrets -----------------------------------------------------------------------------------------------------------
+# -- secrets ---------------------------------------------------------------------------------------
 @both_ways
 def test_a_secret_argument_is_in_no_event_error_or_repr(observed: bool) -> None:
     uses: list[Use] = []
@@ -291,7 +316,8 @@ def test_a_secret_argument_is_in_no_event_error_or_repr(observed: bool) -> None:
 
     policy = Policy(check=check)
     turn = both(
-        *(calls("login", password="hunter22", tries=n) for n in (1, 2)), calls("login", password="hunter22", tries="x")
+        *(calls("login", password="hunter22", tries=n) for n in (1, 2)),
+        calls("login", password="hunter22", tries="x"),
     )
     run, results = ask([login], turn, policy=policy, approve=lambda use: True, observed=observed)
     assert done == ["hunter22", "hunter22"]
@@ -309,7 +335,9 @@ def test_a_secret_argument_is_in_no_event_error_or_repr(observed: bool) -> None:
     assert "hunter22" not in written
 
 
-def test_a_key_that_a_tool_failed_with_is_not_sent_to_the_models_provider(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_key_that_a_tool_failed_with_is_not_sent_to_the_models_provider(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setenv("SHOP_API_KEY", "correct horse battery")
 
     @tool

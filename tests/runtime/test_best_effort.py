@@ -128,7 +128,9 @@ def test_what_earlier_sittings_have_done_is_not_removed() -> None:
 
 def test_what_waits_for_an_answer_has_to_be_kept() -> None:
     async def main() -> None:
-        asks: Graph[str, str] = Graph("asks", START >> odd >> shown >> Human("boss", input=str, output=str) >> END)
+        asks: Graph[str, str] = Graph(
+            "asks", START >> odd >> shown >> Human("boss", input=str, output=str) >> END
+        )
         with pytest.raises(Unstorable):
             await asks.run("x", store=MemoryStore(), id="x", best_effort=True)
 

@@ -43,9 +43,11 @@ def priced() -> Iterator[None]:
     set_price(UNHEARD, None)
 
 
-# -- refused at the start --------------------------------------------------------------------------------------------------
+# -- refused at the start --------------------------------------------------------------------------
 def nested(limits: Limits | None) -> Graph[Any, Any]:
-    return Graph("inner", START >> Agent("deep", input=str, model=far(UNHEARD)) >> END, limits=limits)
+    return Graph(
+        "inner", START >> Agent("deep", input=str, model=far(UNHEARD)) >> END, limits=limits
+    )
 
 
 @tool
@@ -65,13 +67,22 @@ REFUSED: dict[str, tuple[Graph[Any, Any], dict[str, Any]]] = {
         Graph(
             "g",
             START
-            >> Agent("boss", model=BOSS, sub_agents=[SubAgent(Agent("b", input=str, model=far(UNHEARD)), limits=USD)])
+            >> Agent(
+                "boss",
+                model=BOSS,
+                sub_agents=[SubAgent(Agent("b", input=str, model=far(UNHEARD)), limits=USD)],
+            )
             >> END,
         ),
         {},
     ),
     "call edge to a graph": (
-        Graph("g", START >> Agent("boss", model=BOSS, sub_agents=[SubAgent(nested(None), limits=USD)]) >> END),
+        Graph(
+            "g",
+            START
+            >> Agent("boss", model=BOSS, sub_agents=[SubAgent(nested(None), limits=USD)])
+            >> END,
+        ),
         {},
     ),
     "router": (
@@ -90,7 +101,9 @@ REFUSED: dict[str, tuple[Graph[Any, Any], dict[str, Any]]] = {
 
 @pytest.mark.parametrize("case", REFUSED)
 @pytest.mark.parametrize("plain", [True, False], ids=["straight", "general"])
-def test_a_price_that_is_known_to_be_missing_is_refused_before_anything_is_asked(case: str, plain: bool) -> None:
+def test_a_price_that_is_known_to_be_missing_is_refused_before_anything_is_asked(
+    case: str, plain: bool
+) -> None:
     graph, options = REFUSED[case]
     with pytest.raises(PriceUnknown, match=f"set_price\\('{UNHEARD}'"):
         walk(graph, "x", plain=plain, **options)
@@ -102,7 +115,9 @@ def test_a_price_that_was_told_is_enough() -> None:
 
 
 @pytest.mark.parametrize(
-    "model", [far(KNOWN), far("openrouter:some/model"), far("compatible:x"), connect("ollama:x")], ids=lambda m: m.name
+    "model",
+    [far(KNOWN), far("openrouter:some/model"), far("compatible:x"), connect("ollama:x")],
+    ids=lambda m: m.name,
 )
 def test_what_has_a_price_costs_nothing_or_may_tell_is_not_refused(model: Any) -> None:
     begin(graph_of(model, limits=USD), "x", Run)
@@ -127,7 +142,7 @@ def test_a_recorder_and_a_command_say_it_as_well(tmp_path: Path) -> None:
         set_price("codex:*", None)
 
 
-# -- found out later -------------------------------------------------------------------------------------------------------
+# -- found out later -------------------------------------------------------------------------------
 def test_an_answer_that_tells_no_cost_is_told_once_of_each_model() -> None:
     asked = ScriptedModel(calls("look"), calls("look"), "done", usd=None)
     graph = Graph("g", START >> Agent("a", input=str, tools=[look]) >> END, limits=USD)
@@ -157,7 +172,9 @@ def test_by_option_it_is_the_end(plain: bool) -> None:
 def test_the_end_of_a_sub_agent_is_an_error_of_its_call() -> None:
     asked = ScriptedModel(calls("child", input="x"), "child's own", "so be it", usd=None)
     child = SubAgent(Agent("child", input=str), limits=Limits(usd=1, unpriced="end"))
-    run = walk(Graph("g", START >> Agent("a", input=str, sub_agents=[child]) >> END), "x", model=asked)
+    run = walk(
+        Graph("g", START >> Agent("a", input=str, sub_agents=[child]) >> END), "x", model=asked
+    )
     assert run.output == "so be it"
     assert "LimitExceeded" in asked.requests[-1].turns[-1].results[0].text  # type: ignore[union-attr]
 
@@ -188,7 +205,12 @@ def test_the_option_is_checked_merged_and_written(tmp_path: Path) -> None:
 
 
 def test_it_stands_in_the_report(tmp_path: Path) -> None:
-    run = walk(graph_of(limits=Limits(usd=1, unpriced="tell")), "x", model=ScriptedModel("y", usd=None), observed=True)
+    run = walk(
+        graph_of(limits=Limits(usd=1, unpriced="tell")),
+        "x",
+        model=ScriptedModel("y", usd=None),
+        observed=True,
+    )
     page = Path(run.report(str(tmp_path / "report.html"))).read_text(encoding="utf-8")
     assert "the price of scripted is unknown" in page
     assert run._repr_mimebundle_()

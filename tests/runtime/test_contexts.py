@@ -74,7 +74,9 @@ def test_whoever_runs_a_graph_finds_its_variables_as_they_were() -> None:
 @both_paths
 def test_what_is_set_within_a_graph_stays_within_it(plain: bool) -> None:
     inner = Graph("inner", START >> step("c") >> END)
-    assert walk(Graph("g", START >> step("a") >> inner >> tell >> END), "", plain=plain).output == ">a"
+    assert (
+        walk(Graph("g", START >> step("a") >> inner >> tell >> END), "", plain=plain).output == ">a"
+    )
 
 
 def test_a_walk_in_a_loop_of_its_own_sees_the_variables_of_its_caller() -> None:
@@ -86,8 +88,12 @@ def test_a_walk_in_a_loop_of_its_own_sees_the_variables_of_its_caller() -> None:
 
 
 @pytest.mark.parametrize("turns", [(0, 3), (3, 0), (1, 1)])
-def test_behind_a_join_stands_the_branch_that_comes_first_in_logical_order(turns: tuple[int, int]) -> None:
-    fork = START >> (step("a", turns[0]), step("b", turns[1])) >> gather >> step("next") >> tell >> END
+def test_behind_a_join_stands_the_branch_that_comes_first_in_logical_order(
+    turns: tuple[int, int],
+) -> None:
+    fork = (
+        START >> (step("a", turns[0]), step("b", turns[1])) >> gather >> step("next") >> tell >> END
+    )
     assert walk(Graph("g", fork), "").output == ">a>next"
 
 
@@ -126,9 +132,13 @@ def test_branches_do_not_see_each_other_also_if_they_wait_for_their_turn() -> No
 
 
 @both_paths
-@pytest.mark.parametrize("options", [{}, {"timeout_s": 60}, {"retry": 2}], ids=["bare", "timed", "retried"])
+@pytest.mark.parametrize(
+    "options", [{}, {"timeout_s": 60}, {"retry": 2}], ids=["bare", "timed", "retried"]
+)
 @pytest.mark.parametrize("threaded", [False, True], ids=["async", "plain"])
-def test_how_a_node_is_carried_out_makes_no_difference(plain: bool, options: Any, threaded: bool) -> None:
+def test_how_a_node_is_carried_out_makes_no_difference(
+    plain: bool, options: Any, threaded: bool
+) -> None:
     def blocking(m: str) -> str:
         return here("n")
 
@@ -158,8 +168,12 @@ def test_a_retry_begins_with_what_was_set_before_the_first_attempt(plain: bool) 
 
 @both_paths
 @pytest.mark.parametrize("called", [False, True], ids=["on an arrow", "called"])
-@pytest.mark.parametrize("options", [{}, {"timeout_s": 60}, {"retry": 2}], ids=["bare", "timed", "retried"])
-def test_so_does_a_retry_that_the_tool_itself_asks_for(plain: bool, called: bool, options: Any) -> None:
+@pytest.mark.parametrize(
+    "options", [{}, {"timeout_s": 60}, {"retry": 2}], ids=["bare", "timed", "retried"]
+)
+def test_so_does_a_retry_that_the_tool_itself_asks_for(
+    plain: bool, called: bool, options: Any
+) -> None:
     tries = []
     unset: list[str] = []
 
@@ -175,7 +189,9 @@ def test_so_does_a_retry_that_the_tool_itself_asks_for(plain: bool, called: bool
 
     if called:
         model = ScriptedModel(calls("flaky", m="x"), "end")
-        graph = Graph("g", START >> step("a") >> Agent("agent", input=str, tools=[flaky]) >> tell >> END)
+        graph = Graph(
+            "g", START >> step("a") >> Agent("agent", input=str, tools=[flaky]) >> tell >> END
+        )
         assert walk(graph, "", plain=plain, model=model).output == ">a"
     else:
         graph = Graph("g", START >> step("a") >> flaky >> tell >> END)

@@ -61,7 +61,9 @@ def test_nothing_begins_after_the_deadline(plain: bool, observed: bool) -> None:
 
 @both_paths
 def test_an_answer_after_the_deadline_comes_too_late(plain: bool) -> None:
-    run = walk(Graph("g", START >> busy("a", 600) >> END), 0, limits=Limits(seconds=500), plain=plain)
+    run = walk(
+        Graph("g", START >> busy("a", 600) >> END), 0, limits=Limits(seconds=500), plain=plain
+    )
     assert out_of_time(run, 500)
     assert run.output is None
     assert ended(run) == ["a"]
@@ -98,8 +100,16 @@ def test_the_deadline_of_a_graph_in_it_is_a_failure_its_walk_can_take(plain: boo
     async def mend(f: Failure) -> str:
         return f.kind
 
-    inner = Graph("inner", START >> busy("b", 300) >> busy("c", 300) >> END, limits=Limits(seconds=200))
-    outer = Graph("outer", START >> inner, inner >> END, inner[Failure] >> mend >> END, limits=Limits(seconds=5000))
+    inner = Graph(
+        "inner", START >> busy("b", 300) >> busy("c", 300) >> END, limits=Limits(seconds=200)
+    )
+    outer = Graph(
+        "outer",
+        START >> inner,
+        inner >> END,
+        inner[Failure] >> mend >> END,
+        limits=Limits(seconds=5000),
+    )
     run = walk(outer, 0, plain=plain)
     assert run.output == "LimitExceeded"
     assert "c" not in began(run)
@@ -137,7 +147,12 @@ def test_no_model_is_asked_after_the_deadline() -> None:
         return "thought"
 
     model = ScriptedModel(calls("think"), "never asked")
-    run = walk(Graph("g", START >> Agent("a", tools=[think]) >> END), "go", model=model, limits=Limits(seconds=500))
+    run = walk(
+        Graph("g", START >> Agent("a", tools=[think]) >> END),
+        "go",
+        model=model,
+        limits=Limits(seconds=500),
+    )
     assert out_of_time(run, 500)
     assert len(model.requests) == 1
 
@@ -211,7 +226,12 @@ def test_an_agent_calls_and_asks_nothing_after_its_time(plain: bool) -> None:
         return "thought"
 
     model = ScriptedModel(*(calls("think", n=n) for n in range(9)), "never said")
-    run = walk(Graph("g", START >> Agent("a", tools=[think], timeout_s=50) >> END), "go", model=model, plain=plain)
+    run = walk(
+        Graph("g", START >> Agent("a", tools=[think], timeout_s=50) >> END),
+        "go",
+        model=model,
+        plain=plain,
+    )
     assert isinstance(run.error, NodeTimeout)
     assert done == [0, 1]
     assert len(model.requests) == 2
@@ -227,12 +247,16 @@ def test_a_node_whose_time_is_over_is_tried_again(plain: bool) -> None:
         return m
 
     path = START >> slow >> slow.named("again") >> busy("last", 1) >> END
-    run = walk(Graph("g", START >> Graph("inner", path, timeout_s=50, retry=2) >> END), 0, plain=plain)
+    run = walk(
+        Graph("g", START >> Graph("inner", path, timeout_s=50, retry=2) >> END), 0, plain=plain
+    )
     assert run.output == 1
 
 
 def test_no_number_is_no_limit() -> None:
-    with pytest.raises(DeclarationError, match=r"Limits\(seconds=nan\): give a number of at least 0"):
+    with pytest.raises(
+        DeclarationError, match=r"Limits\(seconds=nan\): give a number of at least 0"
+    ):
         Limits(seconds=float("nan"))
 
 
@@ -248,14 +272,23 @@ def test_a_context_shows_the_seconds_that_are_left(plain: bool) -> None:
 
 def test_nobody_asks_the_clock_where_there_is_no_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
-    monkeypatch.setattr("graphflow.limits.Ledger.check_time", lambda ledger: asked.append(ledger.timed))
+    monkeypatch.setattr(
+        "graphflow.limits.Ledger.check_time", lambda ledger: asked.append(ledger.timed)
+    )
     for plain in (True, False):
-        walk(Graph("g", START >> busy("a", 1) >> busy("b", 1) >> END), 0, limits=Limits(steps=9), plain=plain)
+        walk(
+            Graph("g", START >> busy("a", 1) >> busy("b", 1) >> END),
+            0,
+            limits=Limits(steps=9),
+            plain=plain,
+        )
     assert not asked
 
 
 @both_paths
-def test_what_is_out_of_time_before_it_began_never_begins_and_leaves_no_coroutine(plain: bool) -> None:
+def test_what_is_out_of_time_before_it_began_never_begins_and_leaves_no_coroutine(
+    plain: bool,
+) -> None:
     """On a busy machine its time may be over before its first step: each look at the clock takes a second here."""
     began: list[int] = []
 

@@ -100,7 +100,9 @@ def test_a_graph_inside_is_looked_at_when_the_run_starts() -> None:
     for outer in (
         Graph("outer", START >> before >> inner >> END),
         Graph("outer", START >> before >> SubAgent(inner, name="other") >> END),
-        Graph("outer", START >> before >> Agent("a", sub_agents=[inner], model=ScriptedModel()) >> END),
+        Graph(
+            "outer", START >> before >> Agent("a", sub_agents=[inner], model=ScriptedModel()) >> END
+        ),
         Graph("far", START >> before >> Graph("outer", START >> inner >> END) >> END),
     ):
         with pytest.raises(DepsInvalid, match="graph 'inner' declares deps=Shop"):
@@ -109,9 +111,12 @@ def test_a_graph_inside_is_looked_at_when_the_run_starts() -> None:
 
 
 @pytest.mark.parametrize(
-    ("made", "fits"), [(lambda outer: Shop(), True), (Shop(), True), (lambda outer: outer, False), ("theirs", False)]
+    ("made", "fits"),
+    [(lambda outer: Shop(), True), (Shop(), True), (lambda outer: outer, False), ("theirs", False)],
 )
-def test_what_a_sub_agent_gets_of_its_own_is_looked_at_when_it_is_entered(made: Any, fits: bool) -> None:
+def test_what_a_sub_agent_gets_of_its_own_is_looked_at_when_it_is_entered(
+    made: Any, fits: bool
+) -> None:
     inner = graph_of(Shop, "inner")
     run = walk(Graph("outer", START >> SubAgent(inner, deps=made) >> END), 1, deps="ours")
     assert (run.error is None) == fits

@@ -50,13 +50,17 @@ def test_a_limit_of_the_run_is_tighter_than_the_graph_and_refuses_before_work() 
 
 
 def self_calling() -> Graph[Any, Any]:
-    agent = Agent("digger", input=str, prompt="{{ text }}", sub_agents=["digger"], description="Digs deeper.")
+    agent = Agent(
+        "digger", input=str, prompt="{{ text }}", sub_agents=["digger"], description="Digs deeper."
+    )
     return Graph("mine", START >> agent >> END)
 
 
 def test_a_self_calling_agent_stops_at_the_limit() -> None:
     """Level 5 is the last; there the delegation tool is not offered any more."""
-    model = ScriptedModel(*[calls("digger", input=f"level {i}") for i in range(1, 6)], *["bottom"] * 6)
+    model = ScriptedModel(
+        *[calls("digger", input=f"level {i}") for i in range(1, 6)], *["bottom"] * 6
+    )
     run = walk(self_calling(), "level 0", model=model)
     assert run.error is None
     entered = [e for e in run.events if isinstance(e, FrameEntered)]
@@ -67,7 +71,9 @@ def test_a_self_calling_agent_stops_at_the_limit() -> None:
 
 
 def test_a_call_that_comes_all_the_same_is_refused_before_any_work() -> None:
-    model = ScriptedModel(*[calls("digger", input=f"level {i}") for i in range(1, 7)], *["bottom"] * 6)
+    model = ScriptedModel(
+        *[calls("digger", input=f"level {i}") for i in range(1, 7)], *["bottom"] * 6
+    )
     run = walk(self_calling(), "level 0", model=model)
     assert run.error is None
     refused = [e for e in run.events if e.kind == "call.error"]
@@ -82,7 +88,9 @@ def test_a_call_that_comes_all_the_same_is_refused_before_any_work() -> None:
 
 
 def test_thirty_nested_calls_stop_at_depth_five_with_the_path() -> None:
-    model = ScriptedModel(*[calls("digger", input=f"level {i}") for i in range(1, 31)], *["bottom"] * 30)
+    model = ScriptedModel(
+        *[calls("digger", input=f"level {i}") for i in range(1, 31)], *["bottom"] * 30
+    )
     run = walk(self_calling(), "level 0", model=model)
     assert max(e.depth for e in run.events if isinstance(e, FrameEntered)) == 5
 
@@ -103,7 +111,12 @@ def test_mutually_calling_agents_are_bounded_drawn_and_listed() -> None:
 
 def test_the_call_edges_own_limit_is_the_tightest() -> None:
     helper = Agent("helper", input=str, prompt="{{ text }}", sub_agents=["helper"])
-    boss = Agent("boss", input=str, prompt="{{ text }}", sub_agents=[SubAgent(helper, limits=Limits(depth=1))])
+    boss = Agent(
+        "boss",
+        input=str,
+        prompt="{{ text }}",
+        sub_agents=[SubAgent(helper, limits=Limits(depth=1))],
+    )
     graph = Graph("office", START >> boss >> END)
     model = ScriptedModel(*[calls("helper", input="x") for _ in range(3)], *["end"] * 5)
     run = walk(graph, "go", model=model)
@@ -127,11 +140,18 @@ def test_what_is_left_goes_down_and_usage_comes_up() -> None:
 
     helper = Agent("helper", input=str, prompt="{{ text }}", tools=[look])
     boss = Agent("boss", input=str, prompt="{{ text }}", sub_agents=[helper])
-    graph = Graph("office", START >> boss >> END, limits=Limits(tokens=1000, steps=50, tool_calls=7))
+    graph = Graph(
+        "office", START >> boss >> END, limits=Limits(tokens=1000, steps=50, tool_calls=7)
+    )
     model = ScriptedModel(calls("helper", input="x"), calls("look"), "done", "all done")
     run = walk(graph, "go", model=model)
     assert run.output == "all done"
-    assert (run.usage.model_calls, run.usage.tokens, run.usage.tool_calls, run.usage.steps) == (4, 60, 1, 4)
+    assert (run.usage.model_calls, run.usage.tokens, run.usage.tool_calls, run.usage.steps) == (
+        4,
+        60,
+        1,
+        4,
+    )
     assert seen == [Limits(depth=4, tokens=970, steps=46, tool_calls=6)]
 
 
@@ -141,7 +161,11 @@ def test_parallel_children_keep_their_own_answers() -> None:
     helper = Agent("helper", input=str, prompt="{{ text }}")
     boss = Agent("boss", input=str, prompt="{{ text }}", sub_agents=[helper])
     model = ScriptedModel(
-        both(calls("helper", input="red"), calls("helper", input="green"), calls("helper", input="blue")),
+        both(
+            calls("helper", input="red"),
+            calls("helper", input="green"),
+            calls("helper", input="blue"),
+        ),
         says("R", when="red", wait_s=0.02),
         says("G", when="green", wait_s=0.01),
         says("B", when="blue"),

@@ -130,7 +130,9 @@ async def test_a_cancelled_run_goes_on_where_it_was() -> None:
 
 @looped
 async def test_a_raised_limit_lets_a_run_go_on() -> None:
-    graph = Graph("loop", START >> add, add.when(lambda n: n.value < 6).limit(10) >> add, add.otherwise >> END)
+    graph = Graph(
+        "loop", START >> add, add.when(lambda n: n.value < 6).limit(10) >> add, add.otherwise >> END
+    )
     store = Store.open("memory:")
     with pytest.raises(LimitExceeded, match="steps"):
         await graph.run(Number(value=0), store=store, id="one", limits=Limits(steps=3))
@@ -169,7 +171,8 @@ async def test_a_run_goes_on_in_the_middle_of_the_loop_of_an_agent() -> None:
     assert run.output == "done"
     assert DONE["book a"] == 1
     assert DONE["book b"] == 2
-    assert sorted(count for name, count in DONE.items() if not name.startswith("book")) == [1, 2]  # the same key
+    # The same key.
+    assert sorted(count for name, count in DONE.items() if not name.startswith("book")) == [1, 2]
     model.done()
     assert run.usage.model_calls == 3
 
@@ -213,15 +216,22 @@ async def test_of_a_run_of_another_graph_it_is_said_whose_it_is() -> None:
         return text.upper()
 
     other = Graph("shouts", START >> shout >> END)
-    for work in (other.resume("one", store=store), other.run("bees", store=store, id="one"), store.load("one", other)):
+    for work in (
+        other.resume("one", store=store),
+        other.run("bees", store=store, id="one"),
+        store.load("one", other),
+    ):
         with pytest.raises(
-            Unreadable, match=r"^run 'one' is one of the graph 'line', and not of 'shouts': a stored value"
+            Unreadable,
+            match=r"^run 'one' is one of the graph 'line', and not of 'shouts': a stored value",
         ):
             await work
 
 
 @looped
-async def test_a_graph_whose_messages_would_not_come_back_is_refused_before_anything_is_done() -> None:
+async def test_a_graph_whose_messages_would_not_come_back_is_refused_before_anything_is_done() -> (
+    None
+):
     class Connection:
         """Nobody knows how to write it."""
 
@@ -257,7 +267,8 @@ async def test_an_answer_that_would_not_come_back_stops_the_run_and_loses_nothin
         await graph.run(Number(value=1), store=store, id="one")
     loaded = await store.load("one", graph)
     assert [event.node for event in loaded.events if isinstance(event, NodeFinished)] == ["double"]
-    assert (await store.header("one")).status == "failed"  # nobody who looks for runs to go on with takes it up again
+    # Nobody who looks for runs to go on with takes it up again.
+    assert (await store.header("one")).status == "failed"
 
 
 @looped
@@ -269,13 +280,17 @@ async def test_an_answer_by_the_name_of_a_node_that_has_asked_twice_is_refused()
 
     graph = Graph("ops", START >> Agent("clerk", tools=[deploy]) >> END)
     store = Store.open("memory:")
-    model = ScriptedModel(both(calls("deploy", where="staging"), calls("deploy", where="prod")), says("done"))
+    model = ScriptedModel(
+        both(calls("deploy", where="staging"), calls("deploy", where="prod")), says("done")
+    )
     run = await graph.run("go", store=store, id="one", model=model)
     staging, prod = run.pending
     with pytest.raises(QuestionUnknown, match=staging.id):
         await graph.resume("one", store=store, model=model, answers={"deploy": True})
     assert not DONE
-    run = await graph.resume("one", store=store, model=model, answers={staging.id: True, prod.id: False})
+    run = await graph.resume(
+        "one", store=store, model=model, answers={staging.id: True, prod.id: False}
+    )
     assert run.output == "done"
     assert DONE == {"staging": 1}
 

@@ -9,7 +9,13 @@ from typing import Any
 import pytest
 
 from graphflow import END, START, Context, Failure, Graph, Limits, SubAgent, node, tool
-from graphflow.errors import BackgroundFailed, InputInvalid, LimitExceeded, OutputInvalid, StrayCancellation
+from graphflow.errors import (
+    BackgroundFailed,
+    InputInvalid,
+    LimitExceeded,
+    OutputInvalid,
+    StrayCancellation,
+)
 from graphflow.events import BackgroundFinished, CallStarted, NodeStarted
 from graphflow.run import Run
 from tests.conftest import Msg, ended, kinds, walk
@@ -38,7 +44,7 @@ def began(run: Run[Any]) -> list[str]:
     return [event.node for event in run.events if isinstance(event, NodeStarted)]
 
 
-# -- what was refused is no step -------------------------------------------------------------------------------------------
+# -- what was refused is no step -------------------------------------------------------------------
 def noted(name: str, ran: list[str]) -> Any:
     async def body(m: Msg) -> Msg:
         ran.append(name)
@@ -50,7 +56,9 @@ def noted(name: str, ran: list[str]) -> Any:
 @pytest.mark.parametrize("observed", [True, False], ids=["observed", "unobserved"])
 @pytest.mark.parametrize("steps", range(6))
 @pytest.mark.parametrize("shape", ["chain", "fork", "nested"])
-def test_as_many_steps_are_made_and_told_as_the_limit_allows(shape: str, steps: int, observed: bool) -> None:
+def test_as_many_steps_are_made_and_told_as_the_limit_allows(
+    shape: str, steps: int, observed: bool
+) -> None:
     ran: list[str] = []
     a, b, c, d = (noted(name, ran) for name in "abcd")
     if shape == "chain":
@@ -58,7 +66,9 @@ def test_as_many_steps_are_made_and_told_as_the_limit_allows(shape: str, steps: 
     elif shape == "fork":
         graph = Graph("g", START >> a >> (b, c, d) >> gather >> END)
     else:
-        graph = Graph("g", START >> a >> Graph("inner", START >> b >> (c, d) >> gather >> END) >> END)
+        graph = Graph(
+            "g", START >> a >> Graph("inner", START >> b >> (c, d) >> gather >> END) >> END
+        )
     run = walk(graph, Msg(), limits=Limits(steps=steps), observed=observed)
     if run.status == "completed":
         assert steps >= run.usage.steps
@@ -99,7 +109,7 @@ def test_a_branch_that_is_stopped_before_it_begins_is_no_step() -> None:
         assert run.usage.steps == 1
 
 
-# -- a cancellation that nobody asked for ----------------------------------------------------------------------------------
+# -- a cancellation that nobody asked for ----------------------------------------------------------
 async def awaits_what_is_cancelled_elsewhere() -> None:
     future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
     future.cancel()
@@ -126,9 +136,13 @@ def astray(stray: Callable[[], Any], times: int = 99, **options: Any) -> Any:
 
 
 @both_paths
-@pytest.mark.parametrize("options", [{}, {"timeout_s": 60}, {"retry": 2}], ids=["bare", "timed", "retried"])
+@pytest.mark.parametrize(
+    "options", [{}, {"timeout_s": 60}, {"retry": 2}], ids=["bare", "timed", "retried"]
+)
 @pytest.mark.parametrize("stray", STRAYS)
-def test_a_stray_cancellation_is_a_failure_of_its_node(stray: Any, plain: bool, options: Any) -> None:
+def test_a_stray_cancellation_is_a_failure_of_its_node(
+    stray: Any, plain: bool, options: Any
+) -> None:
     run = walk(Graph("g", START >> same >> astray(stray, **options) >> END), Msg(), plain=plain)
     assert run.status == "failed"
     assert isinstance(run.error, StrayCancellation)
@@ -172,11 +186,14 @@ def test_somebody_who_cancels_the_run_is_no_stray() -> None:
         run.cancel()
         return await run.settled()
 
-    for graph in (Graph("g", START >> slow >> END), Graph("g", START >> (slow, same) >> gather >> END)):
+    for graph in (
+        Graph("g", START >> slow >> END),
+        Graph("g", START >> (slow, same) >> gather >> END),
+    ):
         assert asyncio.run(main(graph)).status == "cancelled"
 
 
-# -- what ends the process ends the walk, as it is -------------------------------------------------------------------------
+# -- what ends the process ends the walk, as it is -------------------------------------------------
 class Told(BaseException):
     """As `pytest.fail`, `SystemExit` and the like: no failure that a graph may handle."""
 
@@ -184,7 +201,9 @@ class Told(BaseException):
 @both_paths
 @pytest.mark.parametrize("kind", [Told, GeneratorExit])
 @pytest.mark.parametrize("shape", ["chain", "fork", "nested", "failure edge", "retry", "isolate"])
-def test_an_exception_that_is_no_failure_is_raised_as_it_is(shape: str, kind: type[BaseException], plain: bool) -> None:
+def test_an_exception_that_is_no_failure_is_raised_as_it_is(
+    shape: str, kind: type[BaseException], plain: bool
+) -> None:
     stopped = []
 
     @node(retry=3 if shape == "retry" else None)
@@ -204,9 +223,15 @@ def test_an_exception_that_is_no_failure_is_raised_as_it_is(shape: str, kind: ty
         "chain": lambda: Graph("g", START >> told >> END),
         "retry": lambda: Graph("g", START >> told >> END),
         "fork": lambda: Graph("g", START >> (slow, told) >> gather >> END),
-        "isolate": lambda: Graph("g", START >> same.fork("isolate") >> (slow, told) >> gather >> END),
-        "nested": lambda: Graph("g", START >> (slow, Graph("inner", START >> told >> END)) >> gather >> END),
-        "failure edge": lambda: Graph("g", START >> told, told >> END, told[Failure] >> mend >> END),
+        "isolate": lambda: Graph(
+            "g", START >> same.fork("isolate") >> (slow, told) >> gather >> END
+        ),
+        "nested": lambda: Graph(
+            "g", START >> (slow, Graph("inner", START >> told >> END)) >> gather >> END
+        ),
+        "failure edge": lambda: Graph(
+            "g", START >> told, told >> END, told[Failure] >> mend >> END
+        ),
     }[shape]()
     run = walk(graph, Msg(), plain=plain)
     assert isinstance(run.error, kind)
@@ -218,7 +243,9 @@ def test_an_exception_that_is_no_failure_is_raised_as_it_is(shape: str, kind: ty
 
 @both_paths
 @pytest.mark.parametrize("kind", [StopIteration, GeneratorExit])
-def test_what_would_end_a_coroutine_is_the_failure_of_a_plain_function(kind: type[BaseException], plain: bool) -> None:
+def test_what_would_end_a_coroutine_is_the_failure_of_a_plain_function(
+    kind: type[BaseException], plain: bool
+) -> None:
     @node
     def ending(m: Msg) -> Msg:
         raise kind
@@ -227,7 +254,10 @@ def test_what_would_end_a_coroutine_is_the_failure_of_a_plain_function(kind: typ
         Graph("g", START >> ending >> END),
         Graph("g", START >> (same, ending) >> gather >> END),
     ):
-        assert repr(walk(graph, Msg(), plain=plain).error) == f"RuntimeError('the function raised {kind.__name__}')"
+        assert (
+            repr(walk(graph, Msg(), plain=plain).error)
+            == f"RuntimeError('the function raised {kind.__name__}')"
+        )
 
 
 @both_paths
@@ -236,11 +266,13 @@ def test_a_guard_may_raise_what_it_likes(error: BaseException, plain: bool) -> N
     def guard(m: Msg) -> bool:
         raise error
 
-    graph = Graph("g", START >> same, same.when(guard) >> END, same.otherwise >> same.named("other") >> END)
+    graph = Graph(
+        "g", START >> same, same.when(guard) >> END, same.otherwise >> same.named("other") >> END
+    )
     assert walk(graph, Msg(), plain=plain).error is error
 
 
-# -- what a message does ---------------------------------------------------------------------------------------------------
+# -- what a message does ---------------------------------------------------------------------------
 class Odd:
     """A value whose every method raises."""
 
@@ -267,7 +299,9 @@ async def item(m: Any) -> Msg:
 MAPPED = (anything.each >> item >> gather >> END,)
 
 
-@pytest.mark.parametrize("sent", [5, None, "text", b"bytes", {"a": 1}, object(), Odd()], ids=lambda v: type(v).__name__)
+@pytest.mark.parametrize(
+    "sent", [5, None, "text", b"bytes", {"a": 1}, object(), Odd()], ids=lambda v: type(v).__name__
+)
 def test_what_has_no_items_cannot_be_mapped_and_is_the_failure_of_who_sent_it(sent: Any) -> None:
     run = walk(Graph("g", START >> anything, *MAPPED), sent)
     assert run.status == "failed"
@@ -288,7 +322,9 @@ def test_a_message_at_the_start_that_has_no_items_is_refused() -> None:
     assert walk(graph, ["a", "b"]).output == "a b"
 
 
-@pytest.mark.parametrize("sent", [("a", "b"), dict.fromkeys("ab").keys(), range(2)], ids=lambda v: type(v).__name__)
+@pytest.mark.parametrize(
+    "sent", [("a", "b"), dict.fromkeys("ab").keys(), range(2)], ids=lambda v: type(v).__name__
+)
 def test_whatever_has_items_can_be_mapped(sent: Any) -> None:
     run = walk(Graph("g", START >> anything, *MAPPED), sent)
     assert run.output == " ".join(map(str, sent))
@@ -305,7 +341,7 @@ def test_a_value_without_a_repr_of_the_wrong_type_is_still_named(plain: bool) ->
     assert "returned Odd" in str(run.error)
 
 
-# -- what its agent did not wait for ---------------------------------------------------------------------------------------
+# -- what its agent did not wait for ---------------------------------------------------------------
 def test_background_work_that_is_cut_off_is_a_failure() -> None:
     @node
     async def work(m: Msg) -> Msg:

@@ -25,9 +25,12 @@ def test_graphs_without_a_plan_go_on_from_every_row(first: int) -> None:
         sync = ("each", "effects")[seed % 2]
         Jitter.random = random.Random(seed)
         try:
-            report = asyncio.run(check_crash_safety(graph, Msg(n=seed % 7), sync=sync, seeds=range(4)))
+            report = asyncio.run(
+                check_crash_safety(graph, Msg(n=seed % 7), sync=sync, seeds=range(4))
+            )
         except Unstorable:
-            continue  # a `Failure` that leaves the graph holds what its node was given, of which nobody knows the type
+            # A `Failure` that leaves the graph holds what its node was given, of which nobody knows the type.
+            continue
         tried += report.cuts
     assert tried
 
@@ -36,5 +39,9 @@ def test_graphs_without_a_plan_go_on_from_every_row(first: int) -> None:
 def test_graphs_of_agents_go_on_from_every_row(seed: int) -> None:
     sync = ("each", "effects")[seed % 2]
     graph = agent_graph(seed)
-    report = asyncio.run(check_crash_safety(graph, Msg(n=seed % 7), answers=answer, sync=sync, seeds=(seed,), most=25))
+    report = asyncio.run(
+        check_crash_safety(
+            graph, Msg(n=seed % 7), answers=answer, sync=sync, seeds=(seed,), most=25
+        )
+    )
     assert report.cuts

@@ -26,7 +26,11 @@ class StoppingStore(MemoryStore):
         self.run: Run[Any] | None = None
 
     def _append(
-        self, ownership: Ownership, first: int, rows: Sequence[StoredRow], large: Mapping[str, bytes]
+        self,
+        ownership: Ownership,
+        first: int,
+        rows: Sequence[StoredRow],
+        large: Mapping[str, bytes],
     ) -> asyncio.Future[None]:
         self.left -= len(rows)
         run = self.run
@@ -36,7 +40,9 @@ class StoppingStore(MemoryStore):
         return super()._append(ownership, first, rows, large)
 
 
-async def settled(graph: Graph[Any, Any], store: MemoryStore, seed: int, **options: Any) -> Run[Any]:
+async def settled(
+    graph: Graph[Any, Any], store: MemoryStore, seed: int, **options: Any
+) -> Run[Any]:
     """The run, when it has ended; its questions are answered."""
     while True:
         run = graph.start(Msg(n=seed % 7), store=store, id="x", **options)
@@ -52,7 +58,15 @@ async def settled(graph: Graph[Any, Any], store: MemoryStore, seed: int, **optio
 def outcome(run: Run[Any]) -> tuple[Any, ...]:
     used = run.usage
     assert used.usd is not None
-    return run.status, run.output, used.steps, used.tool_calls, used.model_calls, used.tokens, round(used.usd, 6)
+    return (
+        run.status,
+        run.output,
+        used.steps,
+        used.tool_calls,
+        used.model_calls,
+        used.tokens,
+        round(used.usd, 6),
+    )
 
 
 @pytest.mark.parametrize("seed", [0, 1, 13, 17, 20, 30, 37])
@@ -72,7 +86,9 @@ def test_a_run_that_is_cancelled_anywhere_is_resumed_to_the_same_end(seed: int) 
 
 @pytest.mark.parametrize("seed", [0, 1, 13, 17, 20, 30, 37])
 @pytest.mark.parametrize("limit", ["steps", "model_calls"])
-def test_a_run_that_is_limited_anywhere_goes_on_when_the_limit_is_raised(seed: int, limit: str) -> None:
+def test_a_run_that_is_limited_anywhere_goes_on_when_the_limit_is_raised(
+    seed: int, limit: str
+) -> None:
     async def main() -> None:
         graph = agent_graph(seed)
         run = await settled(graph, MemoryStore(), seed)

@@ -48,7 +48,9 @@ def test_what_ran_says_what_it_got_from_where_and_in_which_lap() -> None:
         first
         == "'up' ran as activation 1 (lap 0): it got Msg(n=1, tag='') from the start; it answered Msg(n=2, tag='')"
     )
-    assert second.startswith("'up' ran as activation 4 (lap 1): it got Msg(n=2, tag='') from again;")
+    assert second.startswith(
+        "'up' ran as activation 4 (lap 1): it got Msg(n=2, tag='') from again;"
+    )
     assert str(explained) == f"{first}\n{second}"
 
 
@@ -63,9 +65,17 @@ def test_an_arm_that_was_not_taken_says_what_was_answered_and_where_it_went() ->
 
 def test_what_lies_behind_what_did_not_run_names_the_first_reason() -> None:
     late = up.named("late")
-    graph = Graph("g", START >> up >> judge, judge[B] >> again >> late >> END, judge[A] >> done >> END, ends="all")
+    graph = Graph(
+        "g",
+        START >> up >> judge,
+        judge[B] >> again >> late >> END,
+        judge[A] >> done >> END,
+        ends="all",
+    )
     explained = walk(graph, Msg(n=5)).explain("late")
-    assert "nothing came from again, as 'again' did not run: judge[B] was not taken" in str(explained)
+    assert "nothing came from again, as 'again' did not run: judge[B] was not taken" in str(
+        explained
+    )
 
 
 def test_a_join_that_was_skipped_names_the_port() -> None:
@@ -77,9 +87,17 @@ def test_a_join_that_was_skipped_names_the_port() -> None:
     async def fallback(b: B) -> Msg:
         return Msg(n=b.n)
 
-    graph = Graph("g", START >> (judge, up), (judge[A], up) >> both >> END, judge[B] >> fallback >> END, ends="all")
+    graph = Graph(
+        "g",
+        START >> (judge, up),
+        (judge[A], up) >> both >> END,
+        judge[B] >> fallback >> END,
+        ends="all",
+    )
     explained = walk(graph, Msg(n=0)).explain("both")
-    assert explained.lines == ("'both' was skipped: port 'a' never got a message (from judge >> both)",)
+    assert explained.lines == (
+        "'both' was skipped: port 'a' never got a message (from judge >> both)",
+    )
 
 
 def test_what_was_stopped_says_by_whom() -> None:
@@ -95,7 +113,9 @@ def test_what_was_stopped_says_by_whom() -> None:
 
     graph = Graph("g", START >> (fast, gate.step("slow")) >> node(effects=[])(first) >> END)
     explained = walk(graph, Msg()).explain("slow")
-    assert explained.lines[0].endswith("it was stopped: with the answer of 'fast' nobody wanted it any more")
+    assert explained.lines[0].endswith(
+        "it was stopped: with the answer of 'fast' nobody wanted it any more"
+    )
 
     @node(effects=[])
     async def weak(m: Msg) -> Msg:
@@ -109,15 +129,20 @@ def test_what_was_stopped_says_by_whom() -> None:
     gate = Gate()
     graph = Graph("g", START >> (weak, gate.step("slow")) >> collect >> END)
     run = walk(graph, Msg())
-    assert "'weak' failed, and its fork was cancelled with it (ValueError: no)" in str(run.explain("slow"))
+    assert "'weak' failed, and its fork was cancelled with it (ValueError: no)" in str(
+        run.explain("slow")
+    )
     assert "it failed: ValueError: no" in str(run.explain("weak"))
-    assert "nothing came from weak: 'weak' ran, and it failed: ValueError: no" in str(run.explain("collect"))
+    assert "nothing came from weak: 'weak' ran, and it failed: ValueError: no" in str(
+        run.explain("collect")
+    )
 
 
 def test_a_limit_is_named() -> None:
     run = walk(looping(), Msg(n=-9), limits=Limits(steps=2))
-    assert "it was refused before it began: the walk was limited (LimitExceeded: steps limit of 2" in str(
-        run.explain("again")
+    assert (
+        "it was refused before it began: the walk was limited (LimitExceeded: steps limit of 2"
+        in str(run.explain("again"))
     )
 
 
@@ -155,7 +180,11 @@ def test_calls_that_were_made_and_those_that_were_not() -> None:
         return "paid"
 
     boss = Agent("boss", input=str, tools=[look, pay])
-    run = walk(Graph("g", START >> boss >> END), "go", model=ScriptedModel(calls("look", what="bees"), "done"))
+    run = walk(
+        Graph("g", START >> boss >> END),
+        "go",
+        model=ScriptedModel(calls("look", what="bees"), "done"),
+    )
     [line] = run.explain("look").lines
     assert line.startswith("'look' was called by 'boss' with ")
     assert line.endswith("it answered 'found bees'")
@@ -168,7 +197,9 @@ def test_calls_that_were_made_and_those_that_were_not() -> None:
 @looped
 async def test_a_run_that_waits_is_loaded_or_goes_on() -> None:
     store = Store.open("memory:")
-    graph = Graph("g", START >> up >> Human("editor", input=Msg, output=Msg) >> up.named("last") >> END)
+    graph = Graph(
+        "g", START >> up >> Human("editor", input=Msg, output=Msg) >> up.named("last") >> END
+    )
     run = await graph.run(Msg(), store=store, id="r")
     for each in (run, await store.load("r", graph)):
         assert "it waits for an answer to 'editor-" in str(each.explain("editor"))
@@ -190,7 +221,9 @@ def test_of_a_long_loop_the_newest_laps_are_explained() -> None:
     async def far(m: Msg) -> A | B:
         return A(n=m.n) if m.n >= 9_000 else B(n=m.n)
 
-    graph = Graph("g", START >> up >> far, far[B].limit(10**6) >> again >> up, far[A] >> done >> END)
+    graph = Graph(
+        "g", START >> up >> far, far[B].limit(10**6) >> again >> up, far[A] >> done >> END
+    )
     run = walk(graph, Msg(), keep_steps=10)
     assert run.dropped > 0
     explained = run.explain("up")

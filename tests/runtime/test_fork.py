@@ -40,8 +40,10 @@ def names(shown: Sequence[str]) -> list[str]:
     return sorted(each.rpartition("#")[0] for each in shown)
 
 
-# -- whatever the graph ----------------------------------------------------------------------------------------------------
-def functions(graph: Any, path: tuple[str, ...] = ()) -> dict[tuple[tuple[str, ...], str], FunctionNode[Any, Any]]:
+# -- whatever the graph ----------------------------------------------------------------------------
+def functions(
+    graph: Any, path: tuple[str, ...] = ()
+) -> dict[tuple[tuple[str, ...], str], FunctionNode[Any, Any]]:
     """The steps of a graph and of those in it, by the path of their frames."""
     path = path or (graph.name,)
     found: dict[tuple[tuple[str, ...], str], FunctionNode[Any, Any]] = {}
@@ -71,7 +73,9 @@ async def check_every_step(graph: Graph[Any, Any], run: Any, edited: Any) -> Non
 
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 @given(nested, st.integers(0, 1000), st.integers(0, 3), st.data())
-def test_a_fork_of_any_run_is_what_its_steps_make_of_the_change(block: Block, n: int, seed: int, data: Any) -> None:
+def test_a_fork_of_any_run_is_what_its_steps_make_of_the_change(
+    block: Block, n: int, seed: int, data: Any
+) -> None:
     graph = build(block)
 
     async def go() -> None:
@@ -83,7 +87,12 @@ def test_a_fork_of_any_run_is_what_its_steps_make_of_the_change(block: Block, n:
         chosen = data.draw(st.sampled_from(ends))
         path = run.path_of(chosen.frame)[1:]
         frame = next(
-            (row.place for row in before if row.kind == "frame.enter" and f'"frame":{chosen.frame},' in row.body), ""
+            (
+                row.place
+                for row in before
+                if row.kind == "frame.enter" and f'"frame":{chosen.frame},' in row.body
+            ),
+            "",
         )
         assert frame or not path
         name = f"{frame}#{chosen.activation}"
@@ -105,7 +114,7 @@ def test_a_fork_of_any_run_is_what_its_steps_make_of_the_change(block: Block, n:
     asyncio.run(go())
 
 
-# -- what is taken over ----------------------------------------------------------------------------------------------------
+# -- what is taken over ----------------------------------------------------------------------------
 class Steps:
     """Steps that tell when they run."""
 
@@ -161,7 +170,9 @@ async def test_what_does_not_depend_on_a_change_is_not_done_again(store: Store) 
 
 @pytest.mark.parametrize("concurrency", [None, 1, 2])
 @looped
-async def test_of_a_list_only_the_items_that_have_changed_are_done_again(store: Store, concurrency: int | None) -> None:
+async def test_of_a_list_only_the_items_that_have_changed_are_done_again(
+    store: Store, concurrency: int | None
+) -> None:
     steps = Steps()
 
     @node
@@ -169,7 +180,12 @@ async def test_of_a_list_only_the_items_that_have_changed_are_done_again(store: 
         return list(range(n))
 
     limits = Limits(concurrency=concurrency)
-    graph = Graph("g", START >> split, split.each >> steps.step("item", 1) >> steps.total() >> END, limits=limits)
+    graph = Graph(
+        "g",
+        START >> split,
+        split.each >> steps.step("item", 1) >> steps.total() >> END,
+        limits=limits,
+    )
     run = await graph.run(5, store=store, id="r")
     assert run.output == 15
     steps.taken()
@@ -229,18 +245,25 @@ async def test_a_run_that_has_failed_goes_on_with_another_answer(store: Store) -
     assert fork.id.startswith("r-fork-")
 
 
-# -- inside of agents, graphs and calls ------------------------------------------------------------------------------------
+# -- inside of agents, graphs and calls ------------------------------------------------------------
 @looped
-async def test_a_change_deep_inside_opens_what_lies_around_it_and_nothing_else(store: Store) -> None:
+async def test_a_change_deep_inside_opens_what_lies_around_it_and_nothing_else(
+    store: Store,
+) -> None:
     graph, model = desk()
     await graph.run("one two", model=model, store=store, id="r")
     run = await graph.resume("r", store=store, model=model, answers={"editor": {"n": 7}})
     before = await rows_of(store, "r")
-    look = next(row.place for row in before if row.kind == "call.start" and "look" in row.body and '"one"' in row.body)
+    look = next(
+        row.place
+        for row in before
+        if row.kind == "call.start" and "look" in row.body and '"one"' in row.body
+    )
     model.requests.clear()
     fork = await graph.fork("r", store=store, model=model, edit={look: "found bees"}, new_id="f")
     assert fork.status == "waiting"
-    assert len(model.requests) == 3  # the helper reads what was found; the boss notes it, and is done
+    # The helper reads what was found; the boss notes it, and is done.
+    assert len(model.requests) == 3
     report = fork.fork_report
     assert report is not None
     assert names(report.ran) == ["boss", "boss > helper", "boss > note", "collect"]
@@ -254,7 +277,11 @@ async def test_a_change_deep_inside_opens_what_lies_around_it_and_nothing_else(s
 
 def collected(run: Any) -> str:
     """What `collect` has answered."""
-    [answer] = [event.output for event in run.facts if isinstance(event, NodeFinished) and event.node == "collect"]
+    [answer] = [
+        event.output
+        for event in run.facts
+        if isinstance(event, NodeFinished) and event.node == "collect"
+    ]
     assert isinstance(answer, str)
     return answer
 
@@ -284,7 +311,9 @@ async def test_a_reply_of_a_model_may_be_another_one(store: Store) -> None:
     rows = await rows_of(store, "r")
     last = [row.place for row in rows if row.kind == "model.end" and "done" in row.body]
     model.requests.clear()
-    fork = await graph.fork("r", store=store, model=model, edit={last[0]: "all is well"}, new_id="f")
+    fork = await graph.fork(
+        "r", store=store, model=model, edit={last[0]: "all is well"}, new_id="f"
+    )
     assert model.requests == []
     assert "all is well" in collected(fork)
     assert (await graph.replay("f", store=store)).status == "waiting"
@@ -310,7 +339,9 @@ async def test_a_person_may_have_answered_something_else(store: Store) -> None:
 
 
 @looped
-async def test_a_call_is_done_again_with_what_came_after_it_and_what_came_before_is_given_back(store: Store) -> None:
+async def test_a_call_is_done_again_with_what_came_after_it_and_what_came_before_is_given_back(
+    store: Store,
+) -> None:
     asked: list[int] = []
 
     @tool(effects=["writes"])
@@ -324,7 +355,9 @@ async def test_a_call_is_done_again_with_what_came_after_it_and_what_came_before
 
     def model() -> ScriptedModel:
         return ScriptedModel(
-            calls("pay", amount=1, when="go"), calls("pay", amount=2, when="paid 1"), says("done", when="paid 2")
+            calls("pay", amount=1, when="go"),
+            calls("pay", amount=2, when="paid 1"),
+            says("done", when="paid 2"),
         )
 
     await graph.run("go", store=store, id="r", model=model())
@@ -388,7 +421,9 @@ async def test_a_call_in_the_background_goes_on_after_any_row_and_is_replayed(st
         return f"paid {amount}"
 
     child = Agent("child", input=str, tools=[pay])
-    graph = Graph("g", START >> Agent("boss", input=str, sub_agents=[SubAgent(child, background=True)]) >> END)
+    graph = Graph(
+        "g", START >> Agent("boss", input=str, sub_agents=[SubAgent(child, background=True)]) >> END
+    )
     await graph.run("go", store=store, id="r", model=Office())
     header = replace(await store.header("r"), status="running", rows=0, lease=None)
     rows = await rows_of(store, "r")
@@ -421,7 +456,9 @@ async def test_a_run_of_several_sittings_is_forked_as_one(store: Store) -> None:
     assert early.output == Msg(n=6)
     await graph.replay("early", store=store)
     await graph.resume("r", store=store)
-    for count, at in enumerate(["inner > up", "inner > wait", "inner > late", "left", "inner", "both"]):
+    for count, at in enumerate(
+        ["inner > up", "inner > wait", "inner > late", "left", "inner", "both"]
+    ):
         fork = await graph.fork("r", store=store, at=at, new_id=f"f{count}")
         assert fork.output == Msg(n=6)
         await graph.replay(fork.id, store=store)
@@ -431,7 +468,7 @@ async def test_a_run_of_several_sittings_is_forked_as_one(store: Store) -> None:
         assert second.output.n >= 50
 
 
-# -- what is refused -------------------------------------------------------------------------------------------------------
+# -- what is refused -------------------------------------------------------------------------------
 @looped
 async def test_names_that_stand_for_nothing_or_for_several_are_refused(store: Store) -> None:
     steps = Steps()

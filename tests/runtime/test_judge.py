@@ -63,7 +63,12 @@ async def waiting(graph: Graph[Any, Any], store: Store) -> None:
 async def test_a_graph_that_has_not_changed_is_the_same(store: Store) -> None:
     await waiting(drafting(Draft), store)
     [verdict] = await drafting(Draft).verdict(store=store)
-    assert (verdict.id, verdict.status, verdict.judgement, verdict.reasons) == ("r", "waiting", "same", ())
+    assert (verdict.id, verdict.status, verdict.judgement, verdict.reasons) == (
+        "r",
+        "waiting",
+        "same",
+        (),
+    )
 
 
 @looped
@@ -166,7 +171,7 @@ async def test_arms_that_have_changed_places_are_refused(store: Store) -> None:
     assert verdict.judgement == "compatible"
 
 
-# -- migrations ------------------------------------------------------------------------------------------------------------
+# -- migrations ------------------------------------------------------------------------------------
 @looped
 async def test_a_migration_reads_what_an_older_type_has_left(store: Store) -> None:
     await waiting(drafting(Draft), store)
@@ -252,7 +257,9 @@ async def test_nodes_that_had_one_type_are_read_each_by_its_own(store: Store) ->
             return draft
 
         check.__annotations__["return"] = kind
-        return Graph("press", START >> write >> node(effects=[])(check) >> Human("editor", input=kind) >> END)
+        return Graph(
+            "press", START >> write >> node(effects=[])(check) >> Human("editor", input=kind) >> END
+        )
 
     await waiting(graph_of(Draft), store)
     run = await store.load("r", graph_of(Checked))

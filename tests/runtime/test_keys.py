@@ -13,7 +13,20 @@ from typing import Any
 import pytest
 from pydantic import BaseModel, SecretStr
 
-from graphflow import END, START, Agent, Context, Failure, Graph, Retry, Run, SubAgent, ToolError, node, tool
+from graphflow import (
+    END,
+    START,
+    Agent,
+    Context,
+    Failure,
+    Graph,
+    Retry,
+    Run,
+    SubAgent,
+    ToolError,
+    node,
+    tool,
+)
 from graphflow.events import AnswerKept, Approved, CallFinished, NodeRetried
 from graphflow.kinds.code import Code
 from graphflow.places import canonical
@@ -76,7 +89,7 @@ def alone(step: Any, **options: Any) -> Graph[Any, Any]:
     return Graph("shop", START >> step >> END, **options)
 
 
-# -- what is taken over ------------------------------------------------------------------------------------------------
+# -- what is taken over ----------------------------------------------------------------------------
 @both_ways
 @pytest.mark.parametrize("target", [charge, book, pay], ids=lambda each: each.name)
 def test_a_retried_step_does_not_charge_again(target: Any, observed: bool) -> None:
@@ -98,7 +111,9 @@ def test_a_retried_step_does_not_charge_again(target: Any, observed: bool) -> No
 
 
 @both_ways
-def test_a_retried_agent_asks_its_model_anew_and_charges_and_asks_for_approval_once(observed: bool) -> None:
+def test_a_retried_agent_asks_its_model_anew_and_charges_and_asks_for_approval_once(
+    observed: bool,
+) -> None:
     asked: list[str] = []
 
     @tool(effects=["writes"], approval=True)
@@ -111,7 +126,9 @@ def test_a_retried_agent_asks_its_model_anew_and_charges_and_asks_for_approval_o
         asked.append(use.key)
         return True
 
-    model = ScriptedModel(calls("transfer", euros=9), Scripted(error=Flaky()), calls("transfer", euros=9), "done")
+    model = ScriptedModel(
+        calls("transfer", euros=9), Scripted(error=Flaky()), calls("transfer", euros=9), "done"
+    )
     graph = alone(Agent("clerk", input=str, tools=[transfer], retry=AT_ONCE))
     run = walk(graph, "go", model=model, approve=approve, observed=observed)
     assert run.output == "done"
@@ -124,12 +141,20 @@ def test_a_retried_agent_asks_its_model_anew_and_charges_and_asks_for_approval_o
 
 
 @both_ways
-def test_a_parent_that_is_tried_again_does_not_repeat_what_its_sub_agents_did(observed: bool) -> None:
+def test_a_parent_that_is_tried_again_does_not_repeat_what_its_sub_agents_did(
+    observed: bool,
+) -> None:
     """Two levels down, the first of which had finished: its model is asked again, its call is not made again."""
     clerk = Agent("clerk", input=str, tools=[charge])
     desk = Agent("desk", input=str, sub_agents=[clerk])
     boss = Agent("boss", input=str, sub_agents=[SubAgent(desk)], retry=AT_ONCE)
-    turns = [calls("desk", input="pay"), calls("clerk", input="pay"), calls("charge", euros=5), "paid", "paid"]
+    turns = [
+        calls("desk", input="pay"),
+        calls("clerk", input="pay"),
+        calls("charge", euros=5),
+        "paid",
+        "paid",
+    ]
     model = ScriptedModel(*turns, Scripted(error=Flaky()), *turns, "end")
     run = walk(alone(boss), "go", model=model, observed=observed)
     assert run.output == "end"
@@ -163,7 +188,9 @@ def test_code_that_is_run_again_does_not_repeat_its_calls() -> None:
 
 
 @both_ways
-def test_a_graph_that_is_walked_again_runs_its_steps_again_and_not_its_tools(observed: bool) -> None:
+def test_a_graph_that_is_walked_again_runs_its_steps_again_and_not_its_tools(
+    observed: bool,
+) -> None:
     trouble, walked = Trouble(), []
 
     @node
@@ -239,7 +266,7 @@ def test_what_only_reads_is_asked_anew(effects: list[Any]) -> None:
     assert len(set(looks)) == 1
 
 
-# -- what is not taken over ----------------------------------------------------------------------------------------------
+# -- what is not taken over ------------------------------------------------------------------------
 def sends_at_the_second_call(keys: list[str]) -> Any:
     """A tool that does something, fails at first, and notes its keys."""
 
@@ -273,7 +300,11 @@ def test_of_equal_calls_the_one_that_succeeded_answers_the_next_try() -> None:
     send = sends_at_the_second_call(keys)
 
     model = ScriptedModel(
-        calls("send", text="x"), calls("send", text="x"), Scripted(error=Flaky()), calls("send", text="x"), "end"
+        calls("send", text="x"),
+        calls("send", text="x"),
+        Scripted(error=Flaky()),
+        calls("send", text="x"),
+        "end",
     )
     agent = Agent("clerk", input=str, tools=[send], retry=AT_ONCE)
     assert walk(alone(agent), "go", model=model).output == "end"
@@ -297,7 +328,9 @@ def test_equal_calls_of_one_try_are_all_made_and_each_is_taken_over(observed: bo
 
 
 def test_other_arguments_in_the_next_try_are_another_call_with_another_key() -> None:
-    model = ScriptedModel(calls("charge", euros=1), Scripted(error=Flaky()), calls("charge", euros=2), "end")
+    model = ScriptedModel(
+        calls("charge", euros=1), Scripted(error=Flaky()), calls("charge", euros=2), "end"
+    )
     agent = Agent("clerk", input=str, tools=[charge], retry=AT_ONCE)
     assert walk(alone(agent), "go", model=model).output == "end"
     assert [euros for euros, _ in charged] == [1, 2]
@@ -370,7 +403,7 @@ def test_secrets_are_in_no_key_and_are_told_apart_all_the_same() -> None:
     assert canonical({"pin": SecretStr("1234")}) == canonical({"pin": SecretStr("5678")})
 
 
-# -- consent ------------------------------------------------------------------------------------------------------------
+# -- consent ---------------------------------------------------------------------------------------
 @pytest.mark.parametrize("answer", [True, False, "not today"])
 def test_nobody_is_asked_twice_for_the_same_call(answer: bool | str) -> None:
     """Also if the call then failed, or was refused: the decision stands for all tries."""
@@ -415,7 +448,7 @@ def test_a_hook_that_broke_is_asked_again() -> None:
     assert walk(alone(shop), "x", approve=approve).output == "sent"
 
 
-# -- background ---------------------------------------------------------------------------------------------------------
+# -- background ------------------------------------------------------------------------------------
 def test_what_was_begun_in_the_background_is_not_begun_again() -> None:
     trouble = Trouble()
     worker = Graph("worker", START >> charge >> END)
@@ -433,8 +466,10 @@ def test_what_was_begun_in_the_background_is_not_begun_again() -> None:
     assert [euros for euros, _ in charged] == [3]
 
 
-# -- the same keys, however it went ---------------------------------------------------------------------------------------
-def keys_of(graph: Graph[Any, Any], message: Any, *, observed: bool = False, **options: Any) -> list[tuple[int, str]]:
+# -- the same keys, however it went ----------------------------------------------------------------
+def keys_of(
+    graph: Graph[Any, Any], message: Any, *, observed: bool = False, **options: Any
+) -> list[tuple[int, str]]:
     """What was charged under which keys, in a run of a known name."""
 
     async def main() -> None:
@@ -484,7 +519,11 @@ def test_branches_keep_their_keys_whatever_the_latency(turns: tuple[int, int]) -
 
         a, b = slow("a", waits[0]), slow("b", waits[1])
         return Graph(
-            "shop", START >> (a, b), a >> pay, b >> pay.named("pay2"), (pay, pay.named("pay2")) >> total >> END
+            "shop",
+            START >> (a, b),
+            a >> pay,
+            b >> pay.named("pay2"),
+            (pay, pay.named("pay2")) >> total >> END,
         )
 
     def named(waits: tuple[int, int]) -> list[tuple[int, str]]:
@@ -506,10 +545,16 @@ def test_keys_are_the_same_on_both_paths(forked: bool) -> None:
 
     clerk = Agent("clerk", input=int, tools=[charge], prompt="{{ message }}")
     inner = Graph("inner", START >> clerk >> pay_text >> END)
-    graph = Graph("shop", START >> split, split.each >> inner >> total >> END) if forked else alone(inner)
+    graph = (
+        Graph("shop", START >> split, split.each >> inner >> total >> END)
+        if forked
+        else alone(inner)
+    )
 
     def model() -> ScriptedModel:
-        return ScriptedModel(*[calls("charge", euros=3)] * (3 if forked else 1), *["done"] * (3 if forked else 1))
+        return ScriptedModel(
+            *[calls("charge", euros=3)] * (3 if forked else 1), *["done"] * (3 if forked else 1)
+        )
 
     plain = keys_of(graph, 5, model=model())
     assert plain == keys_of(graph, 5, model=model(), observed=True)
@@ -561,7 +606,10 @@ def test_a_key_is_the_same_in_every_process() -> None:
     """Sets and dicts come in another order in each: texts are hashed with another seed."""
     said = {
         subprocess.run(
-            [sys.executable, "-c", SCRIPT], env={**os.environ, "PYTHONHASHSEED": seed}, capture_output=True, check=True
+            [sys.executable, "-c", SCRIPT],
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            capture_output=True,
+            check=True,
         ).stdout
         for seed in ("1", "2", "3")
     }
@@ -662,7 +710,12 @@ def test_arguments_written_otherwise_are_the_same_call() -> None:
     """The digest is of what the arguments say, not of how the model spelled them."""
     spelled = [wrote(("charge", '{"euros": 4}')), wrote(("charge", ' {"euros":"4"} '))]
     model = ScriptedModel(spelled[0], Scripted(error=Flaky()), spelled[1], "end")
-    assert walk(alone(Agent("clerk", input=str, tools=[charge], retry=AT_ONCE)), "go", model=model).output == "end"
+    assert (
+        walk(
+            alone(Agent("clerk", input=str, tools=[charge], retry=AT_ONCE)), "go", model=model
+        ).output
+        == "end"
+    )
     assert [euros for euros, _ in charged] == [4]
 
 
@@ -675,10 +728,14 @@ def test_keys_of_a_whole_tree_do_not_depend_on_who_was_faster(seed: int) -> None
 
 
 @pytest.mark.parametrize("seed", range(12))
-def test_whatever_fails_on_the_way_each_thing_is_done_once_under_the_key_it_always_has(seed: int) -> None:
+def test_whatever_fails_on_the_way_each_thing_is_done_once_under_the_key_it_always_has(
+    seed: int,
+) -> None:
     """Steps, the graphs in the map and the one around them fail at random and are tried again."""
     smooth = [told for told in _keys_under(random.Random(-1)) if told[0].startswith("send")]
-    rough = [told for told in _keys_under(random.Random(seed), breaks=12) if told[0].startswith("send")]
+    rough = [
+        told for told in _keys_under(random.Random(seed), breaks=12) if told[0].startswith("send")
+    ]
     assert sorted(rough) == sorted(smooth)
 
 
@@ -712,7 +769,9 @@ def _keys_under(chance: random.Random, breaks: int = 0) -> list[tuple[str, str]]
     async def lap(msg: Msg, ctx: Context) -> Msg:
         await dawdle()
         told.append((f"lap {msg}", ctx.key))
-        await asyncio.gather(ctx.call(between, msg.tag + str(msg.n)), ctx.call(send, {"text": msg.tag + str(msg.n)}))
+        await asyncio.gather(
+            ctx.call(between, msg.tag + str(msg.n)), ctx.call(send, {"text": msg.tag + str(msg.n)})
+        )
         perhaps_break()
         return Msg(n=msg.n + 1, tag=msg.tag)
 
@@ -730,7 +789,9 @@ def _keys_under(chance: random.Random, breaks: int = 0) -> list[tuple[str, str]]
         perhaps_break()
         return "".join(texts)
 
-    inner = Graph("inner", START >> lap >> judge, judge[Msg].limit(9) >> lap, judge[str] >> END, retry=again)
+    inner = Graph(
+        "inner", START >> lap >> judge, judge[Msg].limit(9) >> lap, judge[str] >> END, retry=again
+    )
     outer = Graph("outer", START >> many, many.each >> inner >> join >> END, retry=again)
     keys_of(Graph("whole", START >> outer >> END), "x", observed=chance.random() < 0.5)
     return told
@@ -752,7 +813,14 @@ def test_equal_messages_from_two_joins_of_one_fork_have_keys_of_their_own(wait: 
             return sum(found)
 
         b, first, second = a.named("b"), node(name="j1")(later), node(name="j2")(gather)
-        return Graph("g", START >> (a, b), (a, b) >> first, (a, b) >> second, (first, second) >> pay >> END, ends="all")
+        return Graph(
+            "g",
+            START >> (a, b),
+            (a, b) >> first,
+            (a, b) >> second,
+            (first, second) >> pay >> END,
+            ends="all",
+        )
 
     keys = keys_of(shop_of(wait), 5)
     assert keys == keys_of(shop_of(0), 5)
@@ -766,7 +834,11 @@ def test_laps_of_a_loop_with_a_fork_have_keys_of_their_own() -> None:
 
     left, right = pay.named("left"), pay.named("right")
     graph = Graph(
-        "g", START >> start >> (left, right), (left, right) >> more, more[int].limit(9) >> start, more[str] >> END
+        "g",
+        START >> start >> (left, right),
+        (left, right) >> more,
+        more[int].limit(9) >> start,
+        more[str] >> END,
     )
     assert len(set(keys_of(graph, 1))) == 6
 
@@ -779,7 +851,10 @@ async def start(euros: int) -> int:
 def test_hand_overs_there_and_back_have_keys_of_their_own() -> None:
     one = Agent("one", input=str, tools=[charge], handoffs=["two"])
     two = Agent("two", input=str, tools=[charge], handoffs=["one"])
-    turns = [(calls("charge", euros=1), calls(f"transfer_to_{other}", input="x")) for other in ("two", "one", "two")]
+    turns = [
+        (calls("charge", euros=1), calls(f"transfer_to_{other}", input="x"))
+        for other in ("two", "one", "two")
+    ]
     model = ScriptedModel(*(reply for turn in turns for reply in turn), "end")
     graph = Graph("g", START >> one >> END, two >> END)
     keys = keys_of(graph, "x", model=model)

@@ -57,7 +57,9 @@ def plain(request: Any) -> bool:
 
 @pytest.mark.parametrize("stuck", [sleeper, blocker], ids=["sleep", "thread"])
 def test_seconds_stop_a_step(stuck: Any, plain: bool) -> None:
-    run = walk(Graph("g", START >> quick >> stuck >> END), Msg(), limits=Limits(seconds=0.1), plain=plain)
+    run = walk(
+        Graph("g", START >> quick >> stuck >> END), Msg(), limits=Limits(seconds=0.1), plain=plain
+    )
     assert isinstance(run.error, LimitExceeded)
     assert run.error.limit == "seconds"
     assert run.status == "limited"
@@ -83,7 +85,10 @@ def test_seconds_of_the_parent_stop_the_child() -> None:
     model = ScriptedModel(calls("helper", input="x"), hangs())
     run = walk(Graph("g", START >> boss >> END, limits=Limits(seconds=0.1)), "x", model=model)
     assert getattr(run.error, "limit", "") == "seconds"
-    assert [e.kind for e in run.events if e.kind.startswith("frame")] == ["frame.enter", "frame.exit"]
+    assert [e.kind for e in run.events if e.kind.startswith("frame")] == [
+        "frame.enter",
+        "frame.exit",
+    ]
 
 
 def test_seconds_of_a_child_are_an_error_its_parent_can_take() -> None:
@@ -103,7 +108,9 @@ def test_a_parents_limit_cannot_be_swallowed_below(plain: bool) -> None:
         return Msg(tag="swallowed")
 
     inner = Graph("inner", START >> quick >> quick.named("q2") >> quick.named("q3") >> END)
-    graph = Graph("outer", START >> inner, inner >> END, inner[Failure] >> mend >> END, limits=Limits(steps=3))
+    graph = Graph(
+        "outer", START >> inner, inner >> END, inner[Failure] >> mend >> END, limits=Limits(steps=3)
+    )
     run = walk(graph, Msg(), plain=plain)
     assert run.status == "limited"
     assert run.usage.steps == 3
@@ -143,7 +150,9 @@ def test_a_warning_comes_once_at_eighty_percent() -> None:
         path = path >> quick.named(f"q{i}")
     run = walk(Graph("g", path >> END), Msg(), limits=Limits(steps=10))
     assert run.error is None
-    assert [(e.limit, e.used, e.value) for e in run.events if isinstance(e, LimitWarning)] == [("steps", 8, 10)]
+    assert [(e.limit, e.used, e.value) for e in run.events if isinstance(e, LimitWarning)] == [
+        ("steps", 8, 10)
+    ]
 
 
 def test_an_agent_runs_out_of_turns() -> None:
@@ -153,7 +162,9 @@ def test_an_agent_runs_out_of_turns() -> None:
         return "again"
 
     run = walk(
-        Graph("g", START >> Agent("a", tools=[t], max_turns=3) >> END), "go", model=ScriptedModel(*[calls("t")] * 5)
+        Graph("g", START >> Agent("a", tools=[t], max_turns=3) >> END),
+        "go",
+        model=ScriptedModel(*[calls("t")] * 5),
     )
     assert isinstance(run.error, LimitExceeded)
     assert "3 times" in str(run.error)
@@ -229,7 +240,15 @@ def test_a_node_that_refuses_to_end_is_abandoned(monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.mark.parametrize(
-    "bad", [{"depth": -1}, {"steps": "5"}, {"seconds": -0.1}, {"laps": 0}, {"concurrency": 0}, {"tokens": True}]
+    "bad",
+    [
+        {"depth": -1},
+        {"steps": "5"},
+        {"seconds": -0.1},
+        {"laps": 0},
+        {"concurrency": 0},
+        {"tokens": True},
+    ],
 )
 def test_limits_refuse_what_is_no_limit(bad: dict[str, Any]) -> None:
     with pytest.raises(DeclarationError):
@@ -241,16 +260,20 @@ def test_context_shows_what_is_left(plain: bool) -> None:
     async def look(m: Msg, ctx: Context) -> Msg:
         return Msg(n=ctx.limits.steps or 0)
 
-    run = walk(Graph("g", START >> quick >> look >> END, limits=Limits(steps=9)), Msg(), plain=plain)
+    run = walk(
+        Graph("g", START >> quick >> look >> END, limits=Limits(steps=9)), Msg(), plain=plain
+    )
     assert run.output == Msg(n=7)
 
 
 def test_each_limit_has_its_meter_and_its_words() -> None:
     """Whoever adds one is told what is missing."""
     names = {each.name for each in fields(Limits)}
-    assert [each.name for each in fields(Limits)][-1] == "unpriced"  # the others are numbers, and are checked as such
+    # The others are numbers, and are checked as such.
+    assert [each.name for each in fields(Limits)][-1] == "unpriced"
     assert set(METERS) <= names
     assert set(METERS) <= set(Ledger.__slots__)
     assert set(LIMIT_WORDS) <= names
-    assert names - set(METERS) == {"depth", "laps", "seconds", "concurrency", "unpriced"}  # what is not counted up
+    # What is not counted up.
+    assert names - set(METERS) == {"depth", "laps", "seconds", "concurrency", "unpriced"}
     assert set(METERS) - {"usd"} <= set(LIMIT_WORDS)  # dollars have a form of their own

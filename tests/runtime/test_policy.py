@@ -9,7 +9,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from graphflow import END, START, Agent, Context, Failure, Graph, Limits, Policy, Router, SubAgent, node, tool
+from graphflow import (
+    END,
+    START,
+    Agent,
+    Context,
+    Failure,
+    Graph,
+    Limits,
+    Policy,
+    Router,
+    SubAgent,
+    node,
+    tool,
+)
 from graphflow.errors import DeclarationError, PolicyRefused
 from graphflow.policy import EFFECTS, Use
 from graphflow.testing import ScriptedModel, both, calls, says
@@ -59,7 +72,7 @@ def desk(*tools: Any, **options: Any) -> Graph[Any, Any]:
     return Graph("desk", START >> Agent("agent", input=str, tools=list(tools), **options) >> END)
 
 
-# -- the order ---------------------------------------------------------------------------------------------------------
+# -- the order -------------------------------------------------------------------------------------
 @pytest.mark.parametrize("how", ["model", "model observed", "code", "edge", "edge observed"])
 def test_arguments_then_policy_then_consent_then_work(how: str) -> None:
     order: list[tuple[str, Any]] = []
@@ -89,7 +102,11 @@ def test_arguments_then_policy_then_consent_then_work(how: str) -> None:
     async def lead(text: str, ctx: Context) -> str:
         return await ctx.call(put, {"n": text})
 
-    options: dict[str, Any] = {"policy": Policy(check=check), "approve": approve, "observed": how.endswith("observed")}
+    options: dict[str, Any] = {
+        "policy": Policy(check=check),
+        "approve": approve,
+        "observed": how.endswith("observed"),
+    }
     for number in ("5", "five"):
         order.clear()
         if how.startswith("model"):
@@ -130,19 +147,31 @@ def test_on_an_edge_they_see_the_same_arguments_as_in_a_call() -> None:
     assert seen == [put.arguments(n=5)] * 2  # type: ignore[call-arg]
 
 
-# -- what a policy refuses ---------------------------------------------------------------------------------------------
+# -- what a policy refuses -------------------------------------------------------------------------
 @both_ways
 @pytest.mark.parametrize(
     ("policy", "refused", "words"),
     [
         (Policy(deny=["write"]), ["write"], "the policy denies 'write'"),
         (Policy(deny=["*e*"]), ["read", "write", "github_delete_repo"], "the policy denies"),
-        (Policy(allow=["re*"]), ["look", "write", "github_delete_repo"], "the policy allows only re*"),
-        (Policy(allow=[]), ["look", "read", "write", "github_delete_repo"], "the policy allows only nothing"),
+        (
+            Policy(allow=["re*"]),
+            ["look", "write", "github_delete_repo"],
+            "the policy allows only re*",
+        ),
+        (
+            Policy(allow=[]),
+            ["look", "read", "write", "github_delete_repo"],
+            "the policy allows only nothing",
+        ),
         (Policy(deny=["github_*"]), ["github_delete_repo"], "denies 'github_delete_repo'"),
         (Policy(allow=["*"], deny=["l??k"]), ["look"], "denies 'look'"),
         (Policy(effects=["reads"]), ["write", "github_delete_repo"], "the policy allows reads"),
-        (Policy(effects=[]), ["read", "write", "github_delete_repo"], "the policy allows no effects"),
+        (
+            Policy(effects=[]),
+            ["read", "write", "github_delete_repo"],
+            "the policy allows no effects",
+        ),
         (
             Policy(allow=["write"], effects=["reads"]),
             ["look", "read", "write", "github_delete_repo"],
@@ -160,14 +189,18 @@ def test_a_refused_tool_is_not_offered_and_a_call_of_it_does_nothing(
     model = ScriptedModel(turn, "end")
     agent = Agent("pilot", input=str, tools=tools, policy=policy if place == "agent" else None)
     graph = Graph("desk", START >> agent >> END, policy=policy if place == "graph" else None)
-    run = walk(graph, "go", model=model, observed=observed, policy=policy if place == "run" else None)
+    run = walk(
+        graph, "go", model=model, observed=observed, policy=policy if place == "run" else None
+    )
     assert run.output == "end"
     assert {spec.name for spec in model.requests[0].tools} == {t.name for t in tools} - set(refused)
     [results] = results_of(model)
     assert [r.name for r in results if not r.ok] == refused
     for result in results:
         if result.name in refused:
-            assert result.text.startswith(f"PolicyRefused: {result.name!r} may not be called here: ")
+            assert result.text.startswith(
+                f"PolicyRefused: {result.name!r} may not be called here: "
+            )
             assert words in result.text or len(refused) > 2
     assert len(done) == len(tools) - len(refused)
     assert run.usage.tool_calls == len(done)
@@ -181,16 +214,25 @@ def test_a_check_sees_validated_arguments_the_effects_and_the_way() -> None:
         return "only below /tmp" if not use.arguments.path.startswith("/tmp/") else None
 
     _, results = ask(
-        [read], both(calls("read", path="/etc/shadow"), calls("read", path="/tmp/a")), policy=Policy(check=check)
+        [read],
+        both(calls("read", path="/etc/shadow"), calls("read", path="/tmp/a")),
+        policy=Policy(check=check),
     )
     assert [r.ok for r in results] == [False, True]
     assert "only below /tmp" in results[0].text
     assert done == ["read /tmp/a"]
-    assert (seen[0].node, seen[0].kind, seen[0].effects, seen[0].path) == ("read", "tool", {"reads"}, ("desk",))
+    assert (seen[0].node, seen[0].kind, seen[0].effects, seen[0].path) == (
+        "read",
+        "tool",
+        {"reads"},
+        ("desk",),
+    )
     assert seen[0].key != seen[1].key
 
 
-@pytest.mark.parametrize("odd", [lambda use: 1 / 0, lambda use: False, lambda use: True, lambda use: ""])
+@pytest.mark.parametrize(
+    "odd", [lambda use: 1 / 0, lambda use: False, lambda use: True, lambda use: ""]
+)
 def test_a_check_that_breaks_or_answers_nonsense_refuses(odd: Any) -> None:
     assert not told(look, '{"at": "x"}', policy=Policy(check=odd)).ok
     assert done == []
@@ -238,17 +280,24 @@ def test_nobody_who_is_asked_can_change_what_is_done() -> None:
         return ", ".join(people)
 
     assert (
-        told(invite, '{"people": ["bob"]}', policy=Policy(check=lambda use: add(use) and None), approve=add).text
+        told(
+            invite,
+            '{"people": ["bob"]}',
+            policy=Policy(check=lambda use: add(use) and None),
+            approve=add,
+        ).text
         == "bob"
     )
 
 
-# -- layers ------------------------------------------------------------------------------------------------------------
+# -- layers ----------------------------------------------------------------------------------------
 @both_ways
 @pytest.mark.parametrize("wrap", ["agent", "sub-agent", "graph"])
 def test_a_child_cannot_have_what_its_parent_may_not(observed: bool, wrap: str) -> None:
     """Its own `allow` and the way it is called change nothing; its own `deny` is asked as well."""
-    clerk = Agent("clerk", input=str, tools=[look, read, write], policy=Policy(allow=["*"], deny=["look"]))
+    clerk = Agent(
+        "clerk", input=str, tools=[look, read, write], policy=Policy(allow=["*"], deny=["look"])
+    )
     child: Any = {
         "agent": clerk,
         "sub-agent": SubAgent(clerk, policy=Policy(allow=["*"])),
@@ -267,7 +316,9 @@ def test_a_child_cannot_have_what_its_parent_may_not(observed: bool, wrap: str) 
 def test_a_parents_own_tools_are_not_under_its_childs_policy(observed: bool) -> None:
     clerk = Agent("clerk", input=str, tools=[write], policy=Policy(deny=["*"]))
     boss = Agent("boss", input=str, tools=[write], sub_agents=[clerk])
-    model = ScriptedModel(calls("clerk", input="x"), calls("write", path="a"), "c", calls("write", path="b"), "end")
+    model = ScriptedModel(
+        calls("clerk", input="x"), calls("write", path="a"), "c", calls("write", path="b"), "end"
+    )
     walk(Graph("g", START >> boss >> END), "go", model=model, observed=observed)
     assert done == ["write b"]
 
@@ -277,7 +328,9 @@ def test_each_policy_is_asked_once_a_call() -> None:
     policy = Policy(check=lambda use: seen.append(use.node))
     clerk = Agent("clerk", input=str, tools=[look], policy=policy)
     model = ScriptedModel(calls("clerk", input="x"), calls("look", at="x"), "c", "end")
-    walk(Graph("g", START >> Agent("boss", input=str, sub_agents=[clerk]) >> END), "go", model=model)
+    walk(
+        Graph("g", START >> Agent("boss", input=str, sub_agents=[clerk]) >> END), "go", model=model
+    )
     assert seen == ["look"]
 
 
@@ -301,16 +354,24 @@ def test_a_hand_over_is_judged_too(observed: bool) -> None:
 @both_ways
 def test_who_takes_over_is_under_the_policies_of_the_walk(observed: bool) -> None:
     other = Agent("other", input=str, tools=[look, write])
-    graph = Graph("g", START >> Agent("first", input=str, handoffs=[other]) >> END, policy=Policy(deny=["write"]))
+    graph = Graph(
+        "g",
+        START >> Agent("first", input=str, handoffs=[other]) >> END,
+        policy=Policy(deny=["write"]),
+    )
     model = ScriptedModel(
-        calls("transfer_to_other", input="x"), both(calls("look", at="x"), calls("write", path="x")), "end"
+        calls("transfer_to_other", input="x"),
+        both(calls("look", at="x"), calls("write", path="x")),
+        "end",
     )
     walk(graph, "go", model=model, observed=observed)
     assert done == ["look x"]
 
 
 @both_ways
-def test_a_tool_on_an_edge_is_under_the_policy_and_a_step_without_effects_is_not(observed: bool) -> None:
+def test_a_tool_on_an_edge_is_under_the_policy_and_a_step_without_effects_is_not(
+    observed: bool,
+) -> None:
     @node
     async def prepare(text: str) -> str:
         done.append("prepare")
@@ -339,7 +400,9 @@ def test_policies_hold_in_the_background() -> None:
 
 
 names = st.sampled_from(["look", "read", "write", "github_delete_repo", "other"])
-globs = st.lists(st.one_of(names, st.sampled_from(["*", "r*", "git*", "*e", "????", "[lr]*", ""])), max_size=3)
+globs = st.lists(
+    st.one_of(names, st.sampled_from(["*", "r*", "git*", "*e", "????", "[lr]*", ""])), max_size=3
+)
 effects = st.lists(st.sampled_from(EFFECTS), max_size=4, unique=True)
 
 
@@ -356,7 +419,9 @@ policies = st.builds(
 )
 
 
-nestings = st.lists(st.sampled_from(["sub-agent", "other name", "named", "graph", "graph and name"]), max_size=4)
+nestings = st.lists(
+    st.sampled_from(["sub-agent", "other name", "named", "graph", "graph and name"]), max_size=4
+)
 
 
 def nested(target: Any, ways: Sequence[str]) -> Any:
@@ -390,21 +455,27 @@ def permitted(held: Sequence[Policy], ways: Sequence[str] = ()) -> set[str]:
             return "refused"
 
     done.clear()
-    run = walk(Graph("g", START >> lead >> END), "go", model=ScriptedModel(turn, "end"), policy=parts[0])
+    run = walk(
+        Graph("g", START >> lead >> END), "go", model=ScriptedModel(turn, "end"), policy=parts[0]
+    )
     assert run.output in ("end", "refused") or isinstance(run.error, PolicyRefused), run.error
     return {line.split()[0] for line in done}
 
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(policies, min_size=1, max_size=4), st.integers(0, 3), nestings)
-def test_one_more_policy_never_permits_more(held: list[Policy], taken: int, ways: list[str]) -> None:
+def test_one_more_policy_never_permits_more(
+    held: list[Policy], taken: int, ways: list[str]
+) -> None:
     fewer = [policy if place != taken else None for place, policy in enumerate(held)]
     assert permitted(held, ways) <= permitted(fewer, ways)  # type: ignore[arg-type]
 
 
 @settings(max_examples=300, deadline=None)
 @given(policies, names, effects)
-def test_what_is_refused_whatever_the_arguments_is_refused_for_each(policy: Policy, name: str, own: Any) -> None:
+def test_what_is_refused_whatever_the_arguments_is_refused_for_each(
+    policy: Policy, name: str, own: Any
+) -> None:
     use = Use(name, "tool", frozenset(own), None, (), "k", names=(name,))
     if policy.refuses(name, use.effects) is not None:
         assert policy.judge(use) is not None
@@ -421,7 +492,7 @@ def test_what_is_denied_cannot_be_called_by_another_name() -> None:
     assert len(run.frames) == 1
 
 
-# -- every name of what is called, inside and out ----------------------------------------------------------------------
+# -- every name of what is called, inside and out --------------------------------------------------
 @settings(max_examples=60, deadline=None)
 @given(
     nestings,
@@ -451,11 +522,17 @@ def written(ways: Sequence[str], how: str, policy: Policy, observed: bool) -> li
     elif how == "arrow":
         graph = Graph("g", START >> target >> END)
     else:
-        edges: dict[str, Any] = {"sub_agents" if how == "called by a model" else "handoffs": [target]}
+        edges: dict[str, Any] = {
+            "sub_agents" if how == "called by a model" else "handoffs": [target]
+        }
         graph = Graph("g", START >> Agent("boss", input=str, **edges) >> END)
         called = target.name if how == "called by a model" else f"transfer_to_{target.name}"
         model = ScriptedModel(
-            calls(called, input="inside"), calls("put", path="x"), says("end"), says("end"), says("end")
+            calls(called, input="inside"),
+            calls("put", path="x"),
+            says("end"),
+            says("end"),
+            says("end"),
         )
     done.clear()
     walk(graph, "go", model=model, policy=policy, observed=observed, limits=Limits(depth=9))
@@ -504,7 +581,10 @@ def test_a_denied_step_on_an_arrow_is_a_failure_like_others(observed: bool) -> N
         return f"{failure.node}: {failure.kind}"
 
     graph = Graph("g", START >> wipe >> END, wipe[Failure] >> excuse >> END)
-    assert walk(graph, "x", policy=Policy(deny=["wipe"]), observed=observed).output == "wipe: PolicyRefused"
+    assert (
+        walk(graph, "x", policy=Policy(deny=["wipe"]), observed=observed).output
+        == "wipe: PolicyRefused"
+    )
 
     @node
     async def pick(text: str) -> str:
@@ -520,23 +600,36 @@ def _is_wipe(text: str) -> bool:
 
 
 @both_ways
-def test_a_graphs_own_policy_holds_on_its_arrows_and_an_agents_own_is_not_about_itself(observed: bool) -> None:
+def test_a_graphs_own_policy_holds_on_its_arrows_and_an_agents_own_is_not_about_itself(
+    observed: bool,
+) -> None:
     graph = Graph("g", START >> look.named("peek") >> END, policy=Policy(deny=["look"]))
     assert isinstance(walk(graph, "x", observed=observed).error, PolicyRefused)
     clerk = Agent("clerk", input=str, tools=[look], policy=Policy(deny=["clerk"]))
     boss = Agent("boss", input=str, sub_agents=[SubAgent(clerk, policy=Policy(deny=["clerk"]))])
     model = ScriptedModel(calls("clerk", input="x"), calls("look", at="x"), "c", "end")
-    assert walk(Graph("h", START >> boss >> END), "go", model=model, observed=observed).output == "end"
+    assert (
+        walk(Graph("h", START >> boss >> END), "go", model=model, observed=observed).output == "end"
+    )
     assert done == ["look x"]
 
 
 def test_who_is_asked_is_told_every_name() -> None:
     seen: list[Use] = []
     policy = Policy(check=lambda use: seen.append(use))
-    helper = SubAgent(SubAgent(Agent("clerk", input=str), name="middle").named("twin"), name="outer")
+    helper = SubAgent(
+        SubAgent(Agent("clerk", input=str), name="middle").named("twin"), name="outer"
+    )
     model = ScriptedModel(calls("outer", input="x"), "c", "end")
-    walk(Graph("g", START >> Agent("boss", input=str, sub_agents=[helper]) >> END), "go", model=model, policy=policy)
-    assert [(use.node, use.names) for use in seen] == [("outer", ("outer", "twin", "middle", "clerk"))]
+    walk(
+        Graph("g", START >> Agent("boss", input=str, sub_agents=[helper]) >> END),
+        "go",
+        model=model,
+        policy=policy,
+    )
+    assert [(use.node, use.names) for use in seen] == [
+        ("outer", ("outer", "twin", "middle", "clerk"))
+    ]
 
 
 def test_a_stage_of_a_cascade_is_denied_with_its_router() -> None:

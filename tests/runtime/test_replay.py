@@ -11,7 +11,20 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from graphflow import END, START, Agent, Failure, Graph, Human, Limits, Store, SubAgent, Take, node, tool
+from graphflow import (
+    END,
+    START,
+    Agent,
+    Failure,
+    Graph,
+    Human,
+    Limits,
+    Store,
+    SubAgent,
+    Take,
+    node,
+    tool,
+)
 from graphflow.errors import Diverged, RowDiffers, WalkError
 from graphflow.journal.stored import StoredRow
 from graphflow.model.seam import Request
@@ -31,10 +44,15 @@ pytestmark = pytest.mark.usefixtures("jumping_clock")
 
 
 def told(run: Any) -> list[tuple[Any, ...]]:
-    return [(event.kind, event.frame, getattr(event, "activation", None), round(event.at, 6)) for event in run.events]
+    return [
+        (event.kind, event.frame, getattr(event, "activation", None), round(event.at, 6))
+        for event in run.events
+    ]
 
 
-async def kept_and_replayed(graph: Graph[Any, Any], message: Any, store: Store, **options: Any) -> tuple[Any, Any]:
+async def kept_and_replayed(
+    graph: Graph[Any, Any], message: Any, store: Store, **options: Any
+) -> tuple[Any, Any]:
     try:
         run = await graph.run(message, store=store, id="r", **options)
     except WalkError as error:
@@ -58,7 +76,7 @@ def test_any_run_is_the_same_when_it_is_replayed(block: Block, n: int, seed: int
     asyncio.run(go())
 
 
-# -- agents, calls, people -------------------------------------------------------------------------------------------------
+# -- agents, calls, people -------------------------------------------------------------------------
 def desk() -> tuple[Graph[Any, Any], ScriptedModel]:
     """An agent with a tool and a sub-agent that has one of its own, mapped over a list; then a person."""
 
@@ -84,7 +102,9 @@ def desk() -> tuple[Graph[Any, Any], ScriptedModel]:
     async def collect(answers: list[str]) -> str:
         return " + ".join(answers)
 
-    graph = Graph("desk", START >> split, split.each >> boss >> collect >> Human("editor", output=Msg) >> END)
+    graph = Graph(
+        "desk", START >> split, split.each >> boss >> collect >> Human("editor", output=Msg) >> END
+    )
     return graph, Desk()
 
 
@@ -105,7 +125,9 @@ class Desk(ScriptedModel):
 
 
 @looped
-async def test_a_run_with_agents_calls_and_people_is_the_same_when_it_is_replayed(store: Store) -> None:
+async def test_a_run_with_agents_calls_and_people_is_the_same_when_it_is_replayed(
+    store: Store,
+) -> None:
     graph, model = desk()
     run = await graph.run("one two", model=model, store=store, id="r")
     assert run.status == "waiting"
@@ -119,7 +141,9 @@ async def test_a_run_with_agents_calls_and_people_is_the_same_when_it_is_replaye
 
 
 @looped
-async def test_a_run_that_was_killed_after_any_row_and_went_on_is_the_same_when_it_is_replayed() -> None:
+async def test_a_run_that_was_killed_after_any_row_and_went_on_is_the_same_when_it_is_replayed() -> (
+    None
+):
     graph, model = desk()
     whole = Store.open("memory:")
     await graph.run("one two", model=model, store=whole, id="r")
@@ -127,7 +151,9 @@ async def test_a_run_that_was_killed_after_any_row_and_went_on_is_the_same_when_
     rows = [row async for row in whole.rows("r")]
     for count in range(1, len(rows)):
         store = Store.open("memory:")
-        ownership = await store.create(replace(header, status="running", rows=0, lease=None), "somebody")
+        ownership = await store.create(
+            replace(header, status="running", rows=0, lease=None), "somebody"
+        )
         await store.append(ownership, rows[:count])
         await store.release(ownership)
         await graph.resume("r", store=store, model=desk()[1])
@@ -136,7 +162,7 @@ async def test_a_run_that_was_killed_after_any_row_and_went_on_is_the_same_when_
         assert (again.status, again.output) == (run.status, run.output) == ("completed", Msg(n=7))
 
 
-# -- what ends early -------------------------------------------------------------------------------------------------------
+# -- what ends early -------------------------------------------------------------------------------
 class Gate:
     """Where a step waits until it is let through."""
 
@@ -160,7 +186,9 @@ async def up(m: Msg) -> Msg:
 
 
 @looped
-async def test_a_cancelled_run_is_replayed_up_to_there_and_when_it_has_gone_on_as_well(store: Store) -> None:
+async def test_a_cancelled_run_is_replayed_up_to_there_and_when_it_has_gone_on_as_well(
+    store: Store,
+) -> None:
     gate = Gate()
     inner = Graph("inner", START >> up >> gate.step() >> END)
 
@@ -199,7 +227,9 @@ async def test_a_limited_run_is_replayed_up_to_its_limit(store: Store, limits: L
 
 
 @looped
-async def test_a_fork_of_which_the_first_is_taken_is_the_same_when_it_is_replayed(store: Store) -> None:
+async def test_a_fork_of_which_the_first_is_taken_is_the_same_when_it_is_replayed(
+    store: Store,
+) -> None:
     gate = Gate()
     slow = Graph("slow", START >> up >> gate.step() >> END)
 
@@ -264,7 +294,7 @@ async def words(m: Msg) -> str:
     return str(m.n)
 
 
-# -- what is not the same --------------------------------------------------------------------------------------------------
+# -- what is not the same --------------------------------------------------------------------------
 def tampered(row: StoredRow, old: str, new: str) -> StoredRow:
     return StoredRow.of(row.number, row.kind, row.place, row.body.replace(old, new))
 
@@ -313,4 +343,6 @@ async def test_a_record_does_not_fit_another_graph(store: Store) -> None:
     with pytest.raises(ValueError, match="no"):
         await Graph("h", START >> weak >> END).run(Msg(), store=store, id="h")
     with pytest.raises(Diverged, match="that it failed"):
-        await Graph("h", START >> weak >> END, weak[Failure] >> mend >> END).replay("h", store=store)
+        await Graph("h", START >> weak >> END, weak[Failure] >> mend >> END).replay(
+            "h", store=store
+        )

@@ -91,14 +91,18 @@ def test_no_model_is_asked_twice_and_nothing_fails(passes: int) -> None:
         await run
         assert run.output == ["x" * 5, "x" * 6]
         assert run.failures == []
-        assert sorted(model.answered) == sorted(text + "!" * n for text in ("a", "bb") for n in range(4))
+        assert sorted(model.answered) == sorted(
+            text + "!" * n for text in ("a", "bb") for n in range(4)
+        )
         assert run.usage.model_calls == 8
 
     asyncio.run(main())
 
 
 @pytest.mark.parametrize("best_effort", [False, True])
-def test_a_graph_that_does_not_fit_stops_the_run_and_not_a_node_and_the_old_one_still_fits(best_effort: bool) -> None:
+def test_a_graph_that_does_not_fit_stops_the_run_and_not_a_node_and_the_old_one_still_fits(
+    best_effort: bool,
+) -> None:
     async def main() -> None:
         gate, store = Gate(3), MemoryStore()
         graph = shop(GatedModel(gate))

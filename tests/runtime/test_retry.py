@@ -72,7 +72,9 @@ def test_what_an_error_says_of_another_try(error: Exception, on: Any, tries: int
     assert failing(error, Retry(3, wait_s=0, on=on))[0] == tries
 
 
-@pytest.mark.parametrize("error", [RateLimited("slow down", retry_after=0.02), Busy(retry_after=0.02)])
+@pytest.mark.parametrize(
+    "error", [RateLimited("slow down", retry_after=0.02), Busy(retry_after=0.02)]
+)
 def test_at_least_as_long_is_waited_as_was_asked_for(error: Exception) -> None:
     tries, waits = failing(error, Retry(3, wait_s=0, jitter=0))
     assert (tries, waits) == (3, [0.02, 0.02])
@@ -94,7 +96,9 @@ def test_who_asks_for_more_than_may_be_waited_gets_no_further_try() -> None:
 class BusyTool(ToolError):
     """A tool's own request for a retry that also says how long to wait."""
 
-    def __init__(self, retry: Retry, retry_after: float | None = None, retryable: bool | None = None) -> None:
+    def __init__(
+        self, retry: Retry, retry_after: float | None = None, retryable: bool | None = None
+    ) -> None:
         super().__init__("busy", retry=retry)
         self.retry_after = retry_after
         self.retryable = retryable
@@ -126,7 +130,9 @@ def test_what_a_tool_asks_for_holds_but_for_too_long_a_wait(options: Any, plain:
 
 @pytest.mark.parametrize("options", [{}, {"retry": Retry(9, wait_s=0)}], ids=["bare", "own"])
 @pytest.mark.parametrize("plain", [True, False], ids=["straight", "general"])
-def test_a_request_to_stop_that_is_older_than_the_walk_forbids_no_retry(options: Any, plain: bool) -> None:
+def test_a_request_to_stop_that_is_older_than_the_walk_forbids_no_retry(
+    options: Any, plain: bool
+) -> None:
     tries = 0
 
     @tool(**options)
@@ -177,7 +183,12 @@ def test_a_retry_names_its_call(options: Any, observed: bool) -> None:
     numbers = {event.input.n: event.call for event in run.events if isinstance(event, CallStarted)}
     retried = [(event.call, event.error) for event in run.events if isinstance(event, NodeRetried)]
     assert retried == [(numbers[2], "ToolError: busy 2"), (numbers[1], "ToolError: busy 1")]
-    marks = [text for span in run.timeline().story.spans if span.label == "look" for _, text in span.marks]
+    marks = [
+        text
+        for span in run.timeline().story.spans
+        if span.label == "look"
+        for _, text in span.marks
+    ]
     assert marks == ["attempt 2: ToolError: busy 1", "attempt 2: ToolError: busy 2"]
 
     tried.clear()
@@ -210,8 +221,14 @@ def test_a_tool_and_a_model_are_no_exceptions() -> None:
     walk(Graph("g", START >> Agent("a", input=str, tools=[look]) >> END), "x", model=model)
     assert tries == 1
 
-    asked = ScriptedModel(fails(RateLimited("slow", retry_after=0.01)), fails(AuthError("no")), "never asked for")
-    run = walk(Graph("g", START >> Agent("a", input=str, retry=Retry(5, wait_s=0)) >> END), "x", model=asked)
+    asked = ScriptedModel(
+        fails(RateLimited("slow", retry_after=0.01)), fails(AuthError("no")), "never asked for"
+    )
+    run = walk(
+        Graph("g", START >> Agent("a", input=str, retry=Retry(5, wait_s=0)) >> END),
+        "x",
+        model=asked,
+    )
     assert isinstance(run.error, AuthError)
     assert len(asked.requests) == 2
 

@@ -43,7 +43,7 @@ editor: Human[Any, Any] = Human("editor", input=str, output=str)
 DESK = Graph("desk", START >> same >> editor >> END)
 
 
-# -- answers ---------------------------------------------------------------------------------------------------------------
+# -- answers ---------------------------------------------------------------------------------------
 @looped
 async def test_the_first_answer_counts_also_before_one_that_comes_with_a_resume() -> None:
     store = Store.open("memory:")
@@ -131,7 +131,7 @@ async def test_others_have_their_turns_while_a_long_record_is_read() -> None:
     assert turns > 1
 
 
-# -- beginnings and ends ---------------------------------------------------------------------------------------------------
+# -- beginnings and ends ---------------------------------------------------------------------------
 class _SlowStore(MemoryStore):
     """A store that needs a while to create and to acquire."""
 
@@ -185,7 +185,7 @@ async def test_who_has_heard_the_end_of_a_run_may_resume_it_at_once(tmp_path: Pa
         assert (await DESK.resume("r", store=store, answers={"editor": "b"})).output == "b"
 
 
-# -- what is kept ----------------------------------------------------------------------------------------------------------
+# -- what is kept ----------------------------------------------------------------------------------
 class Handed(BaseModel):
     """A message that looks like what is written of a hand-over."""
 
@@ -281,7 +281,10 @@ async def test_no_secret_stands_in_errors_answers_and_metadata(tmp_path: Path) -
         question: Question = run.pending[0]
         assert question.message == SECRET
         errors: list[BaseException] = [exists.value]
-        for attempt in (run.answer("number", SECRET), graph.resume("r", store=store, answers={"number": SECRET})):
+        for attempt in (
+            run.answer("number", SECRET),
+            graph.resume("r", store=store, answers={"number": SECRET}),
+        ):
             with pytest.raises(AnswerInvalid) as invalid:
                 await attempt
             errors.append(invalid.value)
@@ -294,7 +297,7 @@ def _texts_in(folder: Path) -> list[str]:
     return [path.read_text() for path in folder.rglob("*") if path.is_file()]
 
 
-# -- nodes that stand in the way -------------------------------------------------------------------------------------------
+# -- nodes that stand in the way -------------------------------------------------------------------
 def _swallows() -> Any:
     @node(calls=[editor])
     async def swallow(text: str, ctx: Context) -> str:

@@ -14,7 +14,19 @@ from typing import Any
 
 import pytest
 
-from graphflow import END, START, Agent, Context, Graph, Limits, Policy, Retry, SubAgent, ToolError, tool
+from graphflow import (
+    END,
+    START,
+    Agent,
+    Context,
+    Graph,
+    Limits,
+    Policy,
+    Retry,
+    SubAgent,
+    ToolError,
+    tool,
+)
 from graphflow.events import CallFinished
 from graphflow.model.seam import CallDelta, Finished, ModelEvent, Request, TextDelta, UsageDelta
 from graphflow.model.turns import ToolTurn
@@ -133,7 +145,12 @@ async def forever(n: int) -> str:
     return ""
 
 
-clerk = Agent("clerk", input=str, model=Plan(("quick", '{"n": 1}'), ("failing", '{"n": 1}')), tools=[quick, failing])
+clerk = Agent(
+    "clerk",
+    input=str,
+    model=Plan(("quick", '{"n": 1}'), ("failing", '{"n": 1}')),
+    tools=[quick, failing],
+)
 stuck = Agent("stuck", input=str, model=Plan(("forever", '{"n": 1}')), tools=[forever])
 
 
@@ -164,7 +181,9 @@ desk = Graph(
 )
 endless = Graph(
     "endless",
-    START >> Agent("boss", input=str, model=Plan(("stuck", '{"input": "x"}')), sub_agents=[stuck]) >> END,
+    START
+    >> Agent("boss", input=str, model=Plan(("stuck", '{"input": "x"}')), sub_agents=[stuck])
+    >> END,
 )
 
 
@@ -204,7 +223,9 @@ def rest(before: set[threading.Thread]) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(0)  # what it measures is growth; how long that takes is the machine's affair
-@pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="counts file descriptors where Linux lists them")
+@pytest.mark.skipif(
+    not os.path.isdir("/proc/self/fd"), reason="counts file descriptors where Linux lists them"
+)
 def test_ten_thousand_calls_leave_nothing_behind() -> None:
     async def main() -> tuple[Counter[str], list[tuple[int, int, int, int, int]]]:
         said: Counter[str] = Counter()
@@ -217,7 +238,15 @@ def test_ten_thousand_calls_leave_nothing_behind() -> None:
             await eventually(lambda: len(asyncio.all_tasks()) == 1)
             rest(before)
             tasks = len(asyncio.all_tasks())
-            marks.append((tasks, threading.active_count(), files(), len(alive), tracemalloc.get_traced_memory()[0]))
+            marks.append(
+                (
+                    tasks,
+                    threading.active_count(),
+                    files(),
+                    len(alive),
+                    tracemalloc.get_traced_memory()[0],
+                )
+            )
         return said, marks
 
     before = set(threading.enumerate())

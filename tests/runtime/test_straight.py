@@ -111,11 +111,23 @@ chat = Graph("chat", START >> Agent("a", tools=[look], retry=1) >> END)
 
 GRAPHS: dict[str, tuple[Graph[Any, Any], Any, dict[str, Any]]] = {
     "chain": (Graph("g", START >> up >> up.named("b") >> threaded >> END), Msg(), {}),
-    "loop": (Graph("g", START >> up >> judge, judge[Msg].limit(9) >> up, judge[A] >> END), Msg(), {}),
-    "laps used up": (Graph("g", START >> up >> judge, judge[Msg].limit(2) >> up, judge[A] >> END), Msg(), {}),
+    "loop": (
+        Graph("g", START >> up >> judge, judge[Msg].limit(9) >> up, judge[A] >> END),
+        Msg(),
+        {},
+    ),
+    "laps used up": (
+        Graph("g", START >> up >> judge, judge[Msg].limit(2) >> up, judge[A] >> END),
+        Msg(),
+        {},
+    ),
     "laps taken over": (
         Graph(
-            "g", START >> up >> judge, judge[Msg].limit(2) >> up, judge[A] >> END, judge[LimitReached] >> give_up >> END
+            "g",
+            START >> up >> judge,
+            judge[Msg].limit(2) >> up,
+            judge[A] >> END,
+            judge[LimitReached] >> give_up >> END,
         ),
         Msg(),
         {},
@@ -124,7 +136,11 @@ GRAPHS: dict[str, tuple[Graph[Any, Any], Any, dict[str, Any]]] = {
     "failing": (Graph("g", START >> up >> flaky >> END), Msg(), {}),
     "mended": (Graph("g", START >> flaky, flaky >> END, flaky[Failure] >> mend >> END), Msg(), {}),
     "wrong type": (Graph("g", START >> up >> liar >> END), Msg(), {}),
-    "steps": (Graph("g", START >> up >> inner >> up.named("c") >> END), Msg(), {"limits": Limits(steps=3)}),
+    "steps": (
+        Graph("g", START >> up >> inner >> up.named("c") >> END),
+        Msg(),
+        {"limits": Limits(steps=3)},
+    ),
     "agent": (chat, "go", {"model": lambda: ScriptedModel(calls("look", q="x"), "done")}),
     "no steps": (Graph("g", START >> up >> END), Msg(), {"limits": Limits(steps=0)}),
     "no time": (Graph("g", START >> up >> END), Msg(), {"limits": Limits(seconds=0)}),
@@ -133,33 +149,76 @@ GRAPHS: dict[str, tuple[Graph[Any, Any], Any, dict[str, Any]]] = {
         Msg(),
         {"limits": Limits(seconds=100)},
     ),
-    "deadline at the end": (Graph("g", START >> ages >> END), Msg(), {"limits": Limits(seconds=30)}),
+    "deadline at the end": (
+        Graph("g", START >> ages >> END),
+        Msg(),
+        {"limits": Limits(seconds=30)},
+    ),
     "deadline within": (
-        Graph("g", START >> Graph("in", START >> ages >> ages.named("b") >> ages.named("c") >> END) >> END),
+        Graph(
+            "g",
+            START >> Graph("in", START >> ages >> ages.named("b") >> ages.named("c") >> END) >> END,
+        ),
         Msg(),
         {"limits": Limits(seconds=100)},
     ),
     "variables": (
-        Graph("g", START >> marks >> Graph("in", START >> marks >> END) >> marks_apart >> marks.named("c") >> END),
+        Graph(
+            "g",
+            START
+            >> marks
+            >> Graph("in", START >> marks >> END)
+            >> marks_apart
+            >> marks.named("c")
+            >> END,
+        ),
         Msg(),
         {},
     ),
     "stray": (Graph("g", START >> stray >> END), Msg(), {}),
     "stray, tried again": (Graph("g", START >> stray_again >> END), Msg(), {}),
-    "stray, mended": (Graph("g", START >> stray, stray >> END, stray[Failure] >> mend >> END), Msg(), {}),
-    "told to exit": (Graph("g", START >> told, told >> END, told[Failure] >> mend >> END), Msg(), {}),
-    "told to exit within": (Graph("g", START >> Graph("in", START >> told >> END) >> END), Msg(), {}),
+    "stray, mended": (
+        Graph("g", START >> stray, stray >> END, stray[Failure] >> mend >> END),
+        Msg(),
+        {},
+    ),
+    "told to exit": (
+        Graph("g", START >> told, told >> END, told[Failure] >> mend >> END),
+        Msg(),
+        {},
+    ),
+    "told to exit within": (
+        Graph("g", START >> Graph("in", START >> told >> END) >> END),
+        Msg(),
+        {},
+    ),
     "a guard that tells": (
-        Graph("g", START >> up, up.when(tells) >> END, up.otherwise >> threaded >> END, up[Failure] >> mend >> END),
+        Graph(
+            "g",
+            START >> up,
+            up.when(tells) >> END,
+            up.otherwise >> threaded >> END,
+            up[Failure] >> mend >> END,
+        ),
         Msg(),
         {},
     ),
     "a guard that fails": (
-        Graph("g", START >> up, up.when(fails) >> END, up.otherwise >> threaded >> END, up[Failure] >> mend >> END),
+        Graph(
+            "g",
+            START >> up,
+            up.when(fails) >> END,
+            up.otherwise >> threaded >> END,
+            up[Failure] >> mend >> END,
+        ),
         Msg(),
         {},
     ),
-    "guards": (Graph("g", START >> up, up.when(lambda m: m.n > 5) >> END, up.otherwise >> inner >> END), Msg(), {}),
+    "guards": (
+        Graph("g", START >> up, up.when(lambda m: m.n > 5) >> END, up.otherwise >> inner >> END),
+        Msg(),
+        {},
+    ),
 }
 
 
@@ -172,7 +231,10 @@ def facts(name: str, *, plain: bool) -> list[Any]:
 
 def shown(event: Event) -> Any:
     hidden = ("at", "started", "wait_s")  # a wait has jitter
-    return (event.kind, *(repr(getattr(event, f)) for f in type(event).__dataclass_fields__ if f not in hidden))
+    return (
+        event.kind,
+        *(repr(getattr(event, f)) for f in type(event).__dataclass_fields__ if f not in hidden),
+    )
 
 
 @pytest.mark.parametrize("name", GRAPHS)
@@ -198,7 +260,12 @@ def test_the_straight_path_gives_others_their_turn() -> None:
     async def spin(m: Msg) -> Msg:
         return Msg(n=m.n + 1)
 
-    graph = Graph("g", START >> spin, spin.when(lambda m: m.n < 5000).limit(5000) >> spin, spin.otherwise >> END)
+    graph = Graph(
+        "g",
+        START >> spin,
+        spin.when(lambda m: m.n < 5000).limit(5000) >> spin,
+        spin.otherwise >> END,
+    )
 
     async def main() -> int:
         ticks = 0

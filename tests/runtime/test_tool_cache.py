@@ -13,7 +13,19 @@ from typing import Any
 import pytest
 from pydantic import BaseModel, SecretStr
 
-from graphflow import END, START, Agent, Context, Graph, Limits, Policy, SubAgent, ToolError, node, tool
+from graphflow import (
+    END,
+    START,
+    Agent,
+    Context,
+    Graph,
+    Limits,
+    Policy,
+    SubAgent,
+    ToolError,
+    node,
+    tool,
+)
 from graphflow.events import CacheHit
 from graphflow.testing import ScriptedModel, both, calls
 from tests.conftest import walk
@@ -44,7 +56,9 @@ def test_equal_calls_of_one_turn_are_one_and_a_new_run_asks_again(observed: bool
         return n * by
 
     for times in (1, 2):
-        turn = both(*(calls("slow", n=1) for _ in range(5)), calls("slow", n=2), calls("slow", n=1, by=3))
+        turn = both(
+            *(calls("slow", n=1) for _ in range(5)), calls("slow", n=2), calls("slow", n=1, by=3)
+        )
         run, results = ask([slow], turn, calls("slow", n=1, by=2), observed=observed)
         assert [r.text for r in results] == ["2"] * 5 + ["4", "3", "2"]
         assert len(asked) == 3 * times
@@ -52,7 +66,9 @@ def test_equal_calls_of_one_turn_are_one_and_a_new_run_asks_again(observed: bool
         assert run.usage.tool_calls == 8
 
 
-def test_seconds_hold_over_the_runs_of_a_process_until_they_are_over(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_seconds_hold_over_the_runs_of_a_process_until_they_are_over(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     now = time.monotonic()
     monkeypatch.setattr("graphflow.runtime.cache.time", SimpleNamespace(monotonic=lambda: now))
     asked: list[str] = []
@@ -84,7 +100,12 @@ def test_a_failure_is_not_kept_and_those_who_waited_ask_for_themselves(observed:
 
     turn = both(*(calls("moody", n=7) for _ in range(4)))
     run, results = ask([moody], turn, observed=observed)
-    assert sorted(r.text for r in results) == ["7", "7", "ToolError: not now 1", "ToolError: not now 2"]
+    assert sorted(r.text for r in results) == [
+        "7",
+        "7",
+        "ToolError: not now 1",
+        "ToolError: not now 2",
+    ]
     assert len(asked) == 3
     assert len(hits(run)) == 1
 
@@ -158,7 +179,7 @@ def test_what_a_reader_does_with_an_answer_stays_with_that_reader() -> None:
     assert led([rows, box], lead).output == [[1, 99]] * 6
 
 
-# -- what is the same question -----------------------------------------------------------------------------------------
+# -- what is the same question ---------------------------------------------------------------------
 class A(BaseModel, frozen=True):
     n: int
 
@@ -181,7 +202,10 @@ class User:
         (1, 1.0),
         ("a", b"a"),
         ((1, 2), [1, 2]),
-        (datetime(2026, 1, 1, 10, tzinfo=UTC), datetime(2026, 1, 1, 12, tzinfo=timezone(timedelta(hours=2)))),
+        (
+            datetime(2026, 1, 1, 10, tzinfo=UTC),
+            datetime(2026, 1, 1, 12, tzinfo=timezone(timedelta(hours=2))),
+        ),
         ({"a": 1, "b": None}, {"a": 1}),
     ],
     ids=repr,
@@ -260,11 +284,23 @@ def test_a_childs_own_dependencies_are_its_own_question_within_one_run() -> None
 
     clerk = Agent("clerk", input=str, tools=[whose])
     model = ScriptedModel(
-        calls("clerk", input="x"), calls("whose"), "c", calls("other", input="x"), calls("whose"), "c", "end"
+        calls("clerk", input="x"),
+        calls("whose"),
+        "c",
+        calls("other", input="x"),
+        calls("whose"),
+        "c",
+        "end",
     )
-    boss = Agent("boss", input=str, sub_agents=[clerk, SubAgent(clerk, name="other", deps="theirs")])
+    boss = Agent(
+        "boss", input=str, sub_agents=[clerk, SubAgent(clerk, name="other", deps="theirs")]
+    )
     walk(Graph("g", START >> boss >> END), "go", model=model, deps="mine")
-    told = [r.turns[-1].results[0].text for r in model.requests if r.turns[-1].__class__.__name__ == "ToolTurn"]
+    told = [
+        r.turns[-1].results[0].text
+        for r in model.requests
+        if r.turns[-1].__class__.__name__ == "ToolTurn"
+    ]
     assert told[0] == "mine"
     assert told[2] == "theirs"
 
@@ -281,13 +317,21 @@ def test_an_agents_kept_answer_is_of_its_model_and_of_what_it_was_allowed() -> N
     assert walk(graph, word, model=first, policy=Policy(deny=["x"])).output == "C"
 
 
-# -- waiting for oneself -----------------------------------------------------------------------------------------------
+# -- waiting for oneself ---------------------------------------------------------------------------
 @both_ways
-def test_who_asks_for_what_it_is_itself_working_out_is_stopped_by_depth_and_not_for_ever(observed: bool) -> None:
+def test_who_asks_for_what_it_is_itself_working_out_is_stopped_by_depth_and_not_for_ever(
+    observed: bool,
+) -> None:
     digger = Agent("digger", input=str, sub_agents=["digger"], cache=True)
-    model = ScriptedModel(*(calls("digger", input="a") for _ in range(5)), *("up" for _ in range(6)))
+    model = ScriptedModel(
+        *(calls("digger", input="a") for _ in range(5)), *("up" for _ in range(6))
+    )
     run = walk(
-        Graph("mine", START >> digger >> END), "a", model=model, observed=observed, limits=Limits(seconds=20, depth=5)
+        Graph("mine", START >> digger >> END),
+        "a",
+        model=model,
+        observed=observed,
+        limits=Limits(seconds=20, depth=5),
     )
     assert run.output == "up", run.error
     assert max(len(path) for _, path, _ in run.frames) == 6
@@ -303,7 +347,13 @@ def test_who_holds_a_turn_may_call_itself(observed: bool) -> None:
     again = Agent("again", input=str, tools=[build])
     model = ScriptedModel(calls("build", n=1), calls("build", n=0), "inner", "outer")
     boss = Agent("boss", input=str, tools=[build], sub_agents=[again])
-    run = walk(Graph("g", START >> boss >> END), "go", model=model, observed=observed, limits=Limits(seconds=20))
+    run = walk(
+        Graph("g", START >> boss >> END),
+        "go",
+        model=model,
+        observed=observed,
+        limits=Limits(seconds=20),
+    )
     assert run.output == "outer", run.error
 
 
@@ -344,7 +394,13 @@ def test_two_who_hold_each_others_turn_do_not_wait_for_ever(observed: bool) -> N
         "end",
     )
     boss = Agent("boss", input=str, sub_agents=[one, other])
-    run = walk(Graph("g", START >> boss >> END), "go", model=model, observed=observed, limits=Limits(seconds=20))
+    run = walk(
+        Graph("g", START >> boss >> END),
+        "go",
+        model=model,
+        observed=observed,
+        limits=Limits(seconds=20),
+    )
     assert run.output == "end", run.error
 
 

@@ -48,16 +48,29 @@ async def drop(rejected: Rejected) -> str:
 
 
 editor: Human[Any, Any] = Human("editor", input=Draft, output=Approved | Rejected)
-DESK = Graph("desk", START >> write >> editor, editor[Approved] >> publish >> END, editor[Rejected] >> drop >> END)
+DESK = Graph(
+    "desk",
+    START >> write >> editor,
+    editor[Approved] >> publish >> END,
+    editor[Rejected] >> drop >> END,
+)
 
 
 def test_a_run_waits_is_answered_elsewhere_and_goes_on(desk: Desk) -> None:
     run = desk.run(DESK, "hello")
     assert run.status == "waiting"
     (question,) = run.pending
-    assert (question.node, question.path, question.about, question.due) == ("editor", ("desk",), "human", None)
+    assert (question.node, question.path, question.about, question.due) == (
+        "editor",
+        ("desk",),
+        "human",
+        None,
+    )
     assert question.message == Draft(text="hello")
-    assert {arm["$ref"].rpartition("/")[2] for arm in question.schema["anyOf"]} == {"Approved", "Rejected"}
+    assert {arm["$ref"].rpartition("/")[2] for arm in question.schema["anyOf"]} == {
+        "Approved",
+        "Rejected",
+    }
     (seen,) = desk.pending()
     assert (seen.id, seen.message, seen.schema) == (question.id, {"text": "hello"}, question.schema)
     assert abs(seen.asked - question.asked).total_seconds() < 60
@@ -67,7 +80,9 @@ def test_a_run_waits_is_answered_elsewhere_and_goes_on(desk: Desk) -> None:
     assert (run.status, run.output) == ("completed", "hello, world")
     assert done == ["write hello", "publish hello, world"]
     assert run.pending == desk.pending() == []
-    asked, answered = (event for event in run.events if isinstance(event, (QuestionAsked, QuestionAnswered)))
+    asked, answered = (
+        event for event in run.events if isinstance(event, (QuestionAsked, QuestionAnswered))
+    )
     assert asked.kind == "question.asked"
     assert isinstance(answered, QuestionAnswered)
     assert answered.by == "Anna"
@@ -77,7 +92,9 @@ def test_who_resumes_too_early_finds_it_waiting(desk: Desk) -> None:
     first = desk.run(DESK, "hello")
     again = desk.resume(DESK)
     assert again.status == "waiting"
-    assert [question.id for question in again.pending] == [question.id for question in first.pending]
+    assert [question.id for question in again.pending] == [
+        question.id for question in first.pending
+    ]
     assert kinds(again).count("question.asked") == 1
     assert done == ["write hello"]
 
@@ -118,7 +135,8 @@ def test_of_two_models_with_the_same_fields_the_one_that_was_meant_is_taken(desk
     assert run.status == "waiting"
     (refused,) = (event for event in run.events if isinstance(event, AnswerRefused))
     assert "it fits No and Yes alike; say which is meant: arm='No'" in refused.why
-    desk.answer("boss", {"text": "ok"}, arm="Yes", id="plain")  # what was refused stands in nobody's way
+    # What was refused stands in nobody's way.
+    desk.answer("boss", {"text": "ok"}, arm="Yes", id="plain")
     assert desk.resume(graph, id="plain").output == "Yes"
 
     desk.run(graph, "a", id="here")
@@ -142,7 +160,9 @@ def test_a_second_answer_is_told_of_the_first(desk: Desk) -> None:
 
 def test_nobody_answers_what_was_never_asked(desk: Desk) -> None:
     (question,) = desk.run(DESK, "hello").pending
-    with pytest.raises(QuestionUnknown, match=rf"no open question 'writer'; those that are open: '{question.id}'"):
+    with pytest.raises(
+        QuestionUnknown, match=rf"no open question 'writer'; those that are open: '{question.id}'"
+    ):
         desk.answer("writer", 1)
     with pytest.raises(RunUnknown):
         desk.answer("editor", 1, id="another")
@@ -183,7 +203,9 @@ def test_what_no_schema_tells_is_refused_by_the_run_and_answered_again(desk: Des
         desk.answer("boss", {"n": odd})
         run = desk.resume(graph)
         assert run.status == "waiting"
-    assert [event.why.count("is odd") for event in run.events if isinstance(event, AnswerRefused)] == [1, 1]
+    assert [
+        event.why.count("is odd") for event in run.events if isinstance(event, AnswerRefused)
+    ] == [1, 1]
     desk.answer("boss", {"n": 4})
     assert desk.resume(graph).output == Even(n=4)
 
@@ -251,7 +273,9 @@ def test_a_branch_that_is_answered_here_goes_on_while_others_do(desk: Desk) -> N
     assert desk.use(main).output == "yes"
 
 
-def test_an_answer_from_elsewhere_is_found_while_others_go_on(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_answer_from_elsewhere_is_found_while_others_go_on(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from graphflow.runtime import durability
 
     monkeypatch.setattr(durability, "LOOK_S", 0.01)
@@ -284,7 +308,7 @@ def test_an_answer_from_elsewhere_is_found_while_others_go_on(desk: Desk, monkey
     assert desk.use(main).output == "yes"
 
 
-# -- messages --------------------------------------------------------------------------------------------------------------
+# -- messages --------------------------------------------------------------------------------------
 payment: Receive[Any, Any] = Receive("payment", int)
 
 
@@ -339,7 +363,7 @@ def test_a_message_that_does_not_fit_is_refused_and_the_next_one_is_taken(desk: 
         desk.send("payment", "much", id="late")
 
 
-# -- time ------------------------------------------------------------------------------------------------------------------
+# -- time ------------------------------------------------------------------------------------------
 class Clock:
     """The time of day as a test wants it."""
 
@@ -411,12 +435,15 @@ def test_nobody_is_waited_for_longer_than_was_said(desk: Desk, clock: Clock, kin
         with pytest.raises(QuestionUnknown, match="has answered itself"):
             desk.answer("boss", 4)
     assert desk.resume(graph).output == "boss 3600 well?"
-    assert desk.resume(graph, id="answered").output == "fine 5"  # it came in time, although nobody looked
+    # It came in time, although nobody looked.
+    assert desk.resume(graph, id="answered").output == "fine 5"
 
 
 def test_an_answer_in_the_form_of_a_timeout_is_none(desk: Desk) -> None:
     boss: Human[Any, Any] = Human("boss", input=str, output=int, timeout=3600)
-    graph = Graph("g", START >> boss, boss[int] >> END, boss[TimedOut] >> node(name="late")(_late) >> END)
+    graph = Graph(
+        "g", START >> boss, boss[int] >> END, boss[TimedOut] >> node(name="late")(_late) >> END
+    )
     desk.run(graph, "well?")
     with pytest.raises(AnswerInvalid):
         desk.resume(graph, answers={"boss": {"node": "boss", "seconds": 1, "message": "x"}})
@@ -426,7 +453,7 @@ async def _late(timed_out: TimedOut) -> int:
     return -1
 
 
-# -- from elsewhere --------------------------------------------------------------------------------------------------------
+# -- from elsewhere --------------------------------------------------------------------------------
 ELSEWHERE = """
 import asyncio, sys
 from graphflow import Store
@@ -473,7 +500,9 @@ def test_a_run_without_a_store_waits_in_memory() -> None:
 
 def test_answers_that_nobody_asks_for_are_told_of(desk: Desk) -> None:
     (question,) = desk.run(DESK, "hello").pending
-    with pytest.raises(QuestionUnknown, match=f"nobody has asked for: 'editr'; it waits for '{question.id}'"):
+    with pytest.raises(
+        QuestionUnknown, match=f"nobody has asked for: 'editr'; it waits for '{question.id}'"
+    ):
         desk.resume(DESK, answers={"editr": {"text": "x"}})
     assert desk.resume(DESK, answers={"editor": {"text": "x"}}).output == "x"
 
@@ -493,7 +522,11 @@ def test_any_message_goes_through_a_wait_in_forks_maps_and_loops(desk: Desk) -> 
 
     moment = Wait("moment", seconds=0)
     graph = Graph(
-        "g", START >> parts, parts.each >> moment >> grow, grow[Draft].limit(9) >> moment, grow[str] >> join >> END
+        "g",
+        START >> parts,
+        parts.each >> moment >> grow,
+        grow[Draft].limit(9) >> moment,
+        grow[str] >> join >> END,
     )
     assert desk.run(graph, "a").output == graph.run_sync("a").output == "axxx aaxx"
 
@@ -501,6 +534,9 @@ def test_any_message_goes_through_a_wait_in_forks_maps_and_loops(desk: Desk) -> 
     async def text_of(draft: Draft) -> str:
         return draft.text
 
-    fork = Graph("f", START >> write >> Wait("w", seconds=0) >> (text_of, text_of.named("other")) >> join >> END)
+    fork = Graph(
+        "f",
+        START >> write >> Wait("w", seconds=0) >> (text_of, text_of.named("other")) >> join >> END,
+    )
     assert desk.run(fork, "a", id="f").output == "a a"
     assert desk.use(lambda store: fork.replay("f", store=store)).output == "a a"

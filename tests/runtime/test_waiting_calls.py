@@ -9,7 +9,21 @@ from typing import Any
 
 import pytest
 
-from graphflow import END, START, Agent, Context, Failure, Graph, Human, Limits, Policy, SubAgent, Wait, node, tool
+from graphflow import (
+    END,
+    START,
+    Agent,
+    Context,
+    Failure,
+    Graph,
+    Human,
+    Limits,
+    Policy,
+    SubAgent,
+    Wait,
+    node,
+    tool,
+)
 from graphflow.errors import ApprovalRefused, PolicyRefused, WalkCancelled
 from graphflow.events import Approved, QuestionAnswered, QuestionAsked
 from graphflow.messages.message import to_json_value
@@ -153,7 +167,9 @@ def test_what_is_no_clear_consent_is_none(desk: Desk, answer: Any, says: str) ->
     assert [event.granted for event in run.events if isinstance(event, Approved)] == [False]
 
 
-@pytest.mark.parametrize("answer", [1, 0, [], {}, {"consent": "maybe"}, {"consent": True}, ["allow"]])
+@pytest.mark.parametrize(
+    "answer", [1, 0, [], {}, {"consent": "maybe"}, {"consent": True}, ["allow"]]
+)
 def test_what_is_not_an_approval_at_all_leaves_the_question_open(desk: Desk, answer: Any) -> None:
     graph = one([deploy])
     model = ScriptedModel(calls("deploy", to="live"), "end")
@@ -180,7 +196,12 @@ def test_with_other_arguments_it_is_done_with_these(desk: Desk) -> None:
 def test_other_arguments_have_to_fit_and_to_be_allowed(desk: Desk) -> None:
     graph = one([deploy])
     policy = Policy(check=lambda use: "never there" if use.arguments.to == "mars" else None)
-    for arguments, says in (({"to": 7}, "to"), ({"where": "x"}, "where"), ({"to": "mars"}, "never there"), (None, "")):
+    for arguments, says in (
+        ({"to": 7}, "to"),
+        ({"where": "x"}, "where"),
+        ({"to": "mars"}, "never there"),
+        (None, ""),
+    ):
         model = ScriptedModel(calls("deploy", to="live"), "end")
         id = f"r{says}"
         desk.run(graph, "go", id=id, model=model, policy=policy)
@@ -195,7 +216,11 @@ def test_other_arguments_have_to_fit_and_to_be_allowed(desk: Desk) -> None:
 def test_always_holds_for_the_rest_of_this_run_and_no_longer(desk: Desk) -> None:
     graph = one([deploy, boss])
     model = ScriptedModel(
-        calls("deploy", to="a"), calls("deploy", to="b"), calls("boss", input="?"), calls("deploy", to="c"), "end"
+        calls("deploy", to="a"),
+        calls("deploy", to="b"),
+        calls("boss", input="?"),
+        calls("deploy", to="c"),
+        "end",
     )
     desk.run(graph, "go", model=model)
     desk.answer("deploy", always)
@@ -209,7 +234,9 @@ def test_always_holds_for_the_rest_of_this_run_and_no_longer(desk: Desk) -> None
     assert other.status == "waiting"
 
 
-def test_an_approval_that_nobody_gives_in_time_is_a_no(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_approval_that_nobody_gives_in_time_is_a_no(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
     @tool(approval=True, approval_timeout_s=3600)
     async def pay(amount: int) -> str:
         """Pays."""
@@ -244,10 +271,19 @@ def test_a_node_on_an_arrow_that_needs_approval_waits_too(desk: Desk) -> None:
     desk.answer("pay", edit(6), id="again")
     assert desk.resume(graph, id="again").output == 6
     assert done == ["pay 2", "pay 6"]
-    desk.run(graph, 5, id="policy", policy=Policy(check=lambda use: "too much" if use.arguments > 6 else None))
+    desk.run(
+        graph,
+        5,
+        id="policy",
+        policy=Policy(check=lambda use: "too much" if use.arguments > 6 else None),
+    )
     desk.answer("pay", edit(7), id="policy")
     with pytest.raises(PolicyRefused, match="too much"):
-        desk.resume(graph, id="policy", policy=Policy(check=lambda use: "too much" if use.arguments > 6 else None))
+        desk.resume(
+            graph,
+            id="policy",
+            policy=Policy(check=lambda use: "too much" if use.arguments > 6 else None),
+        )
 
 
 def test_nobody_is_asked_again_when_the_node_is_tried_again(desk: Desk) -> None:
@@ -290,7 +326,7 @@ def test_a_person_is_not_asked_again_when_the_caller_is_tried_again(desk: Desk) 
     assert kinds(run).count("question.asked") == 1
 
 
-# -- what waits beside others, and in turns -------------------------------------------------------------------------------
+# -- what waits beside others, and in turns --------------------------------------------------------
 def test_each_item_of_a_map_asks_for_itself(desk: Desk) -> None:
     @node
     async def items(text: str) -> list[int]:
@@ -342,7 +378,9 @@ def test_at_most_so_many_at_a_time_and_nobody_hangs(desk: Desk) -> None:
         return " ".join(answers)
 
     each: Human[Any, Any] = Human("each", input=int, output=str)
-    graph = Graph("g", START >> items, items.each >> each >> join >> END, limits=Limits(concurrency=2))
+    graph = Graph(
+        "g", START >> items, items.each >> each >> join >> END, limits=Limits(concurrency=2)
+    )
     run = desk.run(graph, "go")
     sittings = 0
     while run.status == "waiting":
@@ -423,7 +461,9 @@ def test_those_who_share_a_conversation_speak_one_after_the_other(desk: Desk) ->
     one_ = Agent("one", input=str, tools=[boss])
     two = Agent("two", input=str, tools=[note])
     agent = Agent(
-        "agent", input=str, sub_agents=[SubAgent(one_, isolation="shared"), SubAgent(two, isolation="shared")]
+        "agent",
+        input=str,
+        sub_agents=[SubAgent(one_, isolation="shared"), SubAgent(two, isolation="shared")],
     )
     graph = Graph("desk", START >> agent >> END)
     model = ScriptedModel(
@@ -492,7 +532,10 @@ def test_a_question_of_a_branch_that_was_stopped_is_not_open(desk: Desk) -> None
 
     inner = Graph("inner", START >> (fails, boss) >> join >> END, input=str)
     graph = Graph(
-        "g", START >> inner, inner[Failure] >> mended >> Human("other", input=str, output=str) >> END, inner[str] >> END
+        "g",
+        START >> inner,
+        inner[Failure] >> mended >> Human("other", input=str, output=str) >> END,
+        inner[str] >> END,
     )
     run = desk.run(graph, "?")
     assert [question.node for question in run.pending] == ["other"]
@@ -500,11 +543,15 @@ def test_a_question_of_a_branch_that_was_stopped_is_not_open(desk: Desk) -> None
 
 
 def test_a_wait_rests_in_a_call(desk: Desk) -> None:
-    agent = Agent("agent", input=str, tools=[Wait("pause", seconds=3600, input=str, description="Waits.")])
+    agent = Agent(
+        "agent", input=str, tools=[Wait("pause", seconds=3600, input=str, description="Waits.")]
+    )
     graph = Graph("desk", START >> agent >> END)
     model = ScriptedModel(calls("pause", input="x"), "end")
     run = desk.run(graph, "go", model=model)
     assert (run.status, run.pending[0].about) == ("waiting", "time")
     assert desk.answer("pause", True) is None
     assert desk.resume(graph, model=model).output == "end"
-    assert [event.kind for event in run.events if isinstance(event, QuestionAsked)] == ["question.asked"]
+    assert [event.kind for event in run.events if isinstance(event, QuestionAsked)] == [
+        "question.asked"
+    ]

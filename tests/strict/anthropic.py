@@ -74,7 +74,9 @@ class Anthropic(Dialect):
                 raise Refused("unknown-parameter", f"{key}: Extra inputs are not permitted")
         check_body(request.json, memory, request.headers["anthropic-version"])
 
-    def failure(self, request: Request, refused: Refused, retry_after: float | None = None) -> Reply:
+    def failure(
+        self, request: Request, refused: Refused, retry_after: float | None = None
+    ) -> Reply:
         request_id = f"req_011{made_up(refused.message or refused.kind, 21)}"
         headers = {"request-id": request_id}
         if retry_after is not None and refused.kind != "quota":
@@ -102,7 +104,9 @@ class _Writer:
         self.seed = f"anthropic/{memory.answers}"
         self.thinking = answer.thinking if thinks(body) else ""
         self.visible = "" if display(body) == "omitted" else self.thinking
-        self.ids = [f"toolu_01{made_up(f'{self.seed}/{at}', 22)}" for at in range(len(answer.calls))]
+        self.ids = [
+            f"toolu_01{made_up(f'{self.seed}/{at}', 22)}" for at in range(len(answer.calls))
+        ]
         for call_id, (name, _) in zip(self.ids, answer.calls, strict=True):
             memory.calls[call_id] = Issued(name, thinking=bool(self.thinking))
 
@@ -147,7 +151,9 @@ class _Writer:
     def whole(self) -> Json:
         content: list[Json] = []
         if self.thinking:
-            content.append({"type": "thinking", "thinking": self.visible, "signature": signature(self.visible)})
+            content.append(
+                {"type": "thinking", "thinking": self.visible, "signature": signature(self.visible)}
+            )
         if self._speaks:
             content.append({"type": "text", "text": self.answer.text})
         for at, (name, arguments) in enumerate(self.answer.calls):
@@ -156,7 +162,13 @@ class _Writer:
         return self._message(content, self.stop, self._usage(self.answer.usage[1]))
 
     def _tool(self, at: int, name: str) -> Json:
-        return {"type": "tool_use", "id": self.ids[at], "name": name, "input": {}, "caller": {"type": "direct"}}
+        return {
+            "type": "tool_use",
+            "id": self.ids[at],
+            "name": name,
+            "input": {},
+            "caller": {"type": "direct"},
+        }
 
     def _event(self, event: Json) -> bytes:
         """One event, padded with blanks before its closing brace."""
@@ -168,10 +180,14 @@ class _Writer:
         return f"event: {kind}\ndata: {text[:-1]}{pad}}}\n\n".encode()
 
     def _block(self, index: int, start: Json, deltas: list[Json]) -> list[bytes]:
-        events: list[Json] = [{"type": "content_block_start", "index": index, "content_block": start}]
+        events: list[Json] = [
+            {"type": "content_block_start", "index": index, "content_block": start}
+        ]
         if index == 0:
             events.append({"type": "ping"})
-        events += [{"type": "content_block_delta", "index": index, "delta": delta} for delta in deltas]
+        events += [
+            {"type": "content_block_delta", "index": index, "delta": delta} for delta in deltas
+        ]
         events.append({"type": "content_block_stop", "index": index})
         return [self._event(event) for event in events]
 
@@ -179,16 +195,21 @@ class _Writer:
         blocks: list[tuple[Json, list[Json]]] = []
         if self.thinking:
             deltas: list[Json] = [
-                {"type": "thinking_delta", "thinking": piece} for piece in (*self.answer.cut(self.visible), "")
+                {"type": "thinking_delta", "thinking": piece}
+                for piece in (*self.answer.cut(self.visible), "")
             ]
             deltas.append({"type": "signature_delta", "signature": signature(self.visible)})
             blocks.append(({"type": "thinking", "thinking": "", "signature": ""}, deltas))
         if self._speaks:
-            deltas = [{"type": "text_delta", "text": piece} for piece in self.answer.cut(self.answer.text)]
+            deltas = [
+                {"type": "text_delta", "text": piece} for piece in self.answer.cut(self.answer.text)
+            ]
             blocks.append(({"type": "text", "text": ""}, deltas))
         for at, (name, arguments) in enumerate(self.answer.calls):
             pieces = self.answer.cut(self.answer.arguments(at, spaced=True)) if arguments else []
-            deltas = [{"type": "input_json_delta", "partial_json": piece} for piece in ("", *pieces)]
+            deltas = [
+                {"type": "input_json_delta", "partial_json": piece} for piece in ("", *pieces)
+            ]
             blocks.append((self._tool(at, name), deltas))
         return blocks
 
@@ -203,7 +224,10 @@ class _Writer:
             del tokens[name]
         if self.thinking:
             tokens["output_tokens_details"] = {"thinking_tokens": self.answer.thought_tokens}
-        tail: list[Json] = [{"type": "message_delta", "delta": self.stop, "usage": tokens}, {"type": "message_stop"}]
+        tail: list[Json] = [
+            {"type": "message_delta", "delta": self.stop, "usage": tokens},
+            {"type": "message_stop"},
+        ]
         failed = Refused("scripted", "", kind=self.answer.failure or "server")
         error = f"event: error\ndata: {compact(error_body(failed, None))}\n\n".encode()
         return Events([self._event(start)], deltas, [self._event(event) for event in tail], [error])

@@ -27,13 +27,21 @@ BLOCKS: dict[str, frozenset[str]] = {
     "text": frozenset({"type", "text", "cache_control", "citations"}),
     "image": frozenset({"type", "source", "cache_control", "transformations"}),
     "document": frozenset({"type", "source", "cache_control", "citations", "context", "title"}),
-    "search_result": frozenset({"type", "source", "title", "content", "citations", "cache_control"}),
+    "search_result": frozenset(
+        {"type", "source", "title", "content", "citations", "cache_control"}
+    ),
     "thinking": frozenset({"type", "thinking", "signature"}),
     "redacted_thinking": frozenset({"type", "data"}),
-    "tool_use": frozenset({"type", "id", "name", "input", "cache_control", "caller", "toolset_name"}),
-    "tool_result": frozenset({"type", "tool_use_id", "content", "is_error", "cache_control", "toolset_name"}),
+    "tool_use": frozenset(
+        {"type", "id", "name", "input", "cache_control", "caller", "toolset_name"}
+    ),
+    "tool_result": frozenset(
+        {"type", "tool_use_id", "content", "is_error", "cache_control", "toolset_name"}
+    ),
 }
-_HOSTED_BLOCK = re.compile(r"^(server_tool_use|container_upload|tool_reference|compaction|[a-z_]+_tool_result)$")
+_HOSTED_BLOCK = re.compile(
+    r"^(server_tool_use|container_upload|tool_reference|compaction|[a-z_]+_tool_result)$"
+)
 _ONLY_ASSISTANT = {"thinking", "redacted_thinking", "tool_use"}
 _TOOL_KEYS = {
     "name", "description", "input_schema", "type", "cache_control", "strict", "allowed_callers", "defer_loading",
@@ -117,7 +125,11 @@ def _sampling(body: Json) -> None:
             raise _bad("range", f"{name}: Input should be {text}")
     if body.get("top_k") is not None and _NO_SAMPLING.match(model):
         raise _bad("sampling-model", "`top_k` is deprecated for this model.")
-    if body.get("temperature") is not None and body.get("top_p") is not None and _NOT_BOTH.match(model):
+    if (
+        body.get("temperature") is not None
+        and body.get("top_p") is not None
+        and _NOT_BOTH.match(model)
+    ):
         text = "`temperature` and `top_p` cannot both be specified for this model. Please use only one."
         raise _bad("temperature-and-top-p", text)
     if on and body.get("temperature") not in (None, 1):
@@ -129,11 +141,15 @@ def _sampling(body: Json) -> None:
         text = "`top_p` must be greater than or equal to 0.95 or unset when thinking is enabled."
         raise _bad("thinking-temperature", _see(text))
     stops = body.get("stop_sequences")
-    if stops is not None and (not isinstance(stops, list) or not all(isinstance(stop, str) for stop in stops)):
+    if stops is not None and (
+        not isinstance(stops, list) or not all(isinstance(stop, str) for stop in stops)
+    ):
         raise _bad("stop", "stop_sequences: Input should be a valid list")
     for index, stop in enumerate(stops or []):
         if not stop.strip():
-            raise _bad("stop", f"stop_sequences.{index}: each stop sequence must contain non-whitespace")
+            raise _bad(
+                "stop", f"stop_sequences.{index}: each stop sequence must contain non-whitespace"
+            )
     if body.get("stream") is not None and not isinstance(body["stream"], bool):
         raise _bad("type", "stream: Input should be a valid boolean")
     for key in unknown(body.get("metadata") or {}, ("user_id",)):
@@ -175,12 +191,21 @@ def _thinking(body: Json) -> None:
             raise _bad("thinking-budget", "thinking.enabled.budget_tokens: Field required")
         if budget < 1024:
             raise _bad(
-                "thinking-budget", "thinking.enabled.budget_tokens: Input should be greater than or equal to 1024"
+                "thinking-budget",
+                "thinking.enabled.budget_tokens: Input should be greater than or equal to 1024",
             )
         if budget >= body["max_tokens"]:
-            raise _bad("thinking-budget", _see("`max_tokens` must be greater than `thinking.budget_tokens`."))
-    if kind in ("enabled", "adaptive") and (body.get("tool_choice") or {}).get("type") in ("any", "tool"):
-        raise _bad("thinking-tool-choice", "Thinking may not be enabled when tool_choice forces tool use.")
+            raise _bad(
+                "thinking-budget",
+                _see("`max_tokens` must be greater than `thinking.budget_tokens`."),
+            )
+    if kind in ("enabled", "adaptive") and (body.get("tool_choice") or {}).get("type") in (
+        "any",
+        "tool",
+    ):
+        raise _bad(
+            "thinking-tool-choice", "Thinking may not be enabled when tool_choice forces tool use."
+        )
 
 
 def _system(system: Any) -> None:
@@ -211,7 +236,9 @@ def _tools(body: Json) -> None:
         for key in unknown(tool, _TOOL_KEYS):
             raise _bad("unknown-tool-key", f"{at}.{key}: Extra inputs are not permitted")
         if not isinstance(name, str) or not TOOL_NAME.match(name):
-            raise _bad("tool-name", f"{at}.name: String should match pattern '^[a-zA-Z0-9_-]{{1,64}}$'")
+            raise _bad(
+                "tool-name", f"{at}.name: String should match pattern '^[a-zA-Z0-9_-]{{1,64}}$'"
+            )
         if "description" in tool and not isinstance(tool["description"], str):
             raise _bad("tool-type", f"{at}.description: Input should be a valid string")
         schema = tool.get("input_schema")
@@ -231,14 +258,19 @@ def _tools(body: Json) -> None:
         return
     kind = choice.get("type") if isinstance(choice, dict) else None
     if kind not in ("auto", "any", "tool", "none"):
-        raise _bad("tool-choice", f"tool_choice: Input tag '{kind}' does not match any of the expected tags")
+        raise _bad(
+            "tool-choice",
+            f"tool_choice: Input tag '{kind}' does not match any of the expected tags",
+        )
     keys = {"none": {"type"}, "tool": {"type", "name", "disable_parallel_tool_use"}}.get(
         kind, {"type", "disable_parallel_tool_use"}
     )
     for key in unknown(choice, keys):
         raise _bad("unknown-parameter", f"tool_choice.{kind}.{key}: Extra inputs are not permitted")
     if not tools and kind != "none":
-        raise _bad("choice-without-tools", "tool_choice: may only be specified while providing tools")
+        raise _bad(
+            "choice-without-tools", "tool_choice: may only be specified while providing tools"
+        )
     if kind == "tool" and choice.get("name") not in seen:
         raise _bad("tool-choice", f"Tool '{choice.get('name')}' not found in provided tools")
 
@@ -267,7 +299,9 @@ def _output(config: Any, model: str) -> None:
     if wanted is None:
         return
     for key in unknown(wanted, ("type", "schema")):
-        raise _bad("unknown-parameter", f"output_config.format.{key}: Extra inputs are not permitted")
+        raise _bad(
+            "unknown-parameter", f"output_config.format.{key}: Extra inputs are not permitted"
+        )
     if wanted.get("type") != "json_schema" or not isinstance(wanted.get("schema"), dict):
         raise _bad("response-format", "output_config.format.schema: Field required")
     fault = anthropic_strict(wanted["schema"])
@@ -295,15 +329,24 @@ def _message(message: Any, index: int, *, last: bool) -> None:
         if not last:
             text = "all messages must have non-empty content except for the optional final assistant message"
             raise _bad("empty-message", f"{at}: {text}")
-    blocks = [{"type": "text", "text": content}] if isinstance(content, str) and content else content
+    blocks = (
+        [{"type": "text", "text": content}] if isinstance(content, str) and content else content
+    )
     if not isinstance(content, str | list):
         raise _bad("content-type-of", f"{at}.content: Input should be a valid list")
     for number_, block in enumerate(blocks):
         _block(block, f"{at}.content.{number_}", role)
     if last and role == "assistant" and blocks:
         final = blocks[-1]
-        if isinstance(final, dict) and final.get("type") == "text" and final["text"] != final["text"].rstrip():
-            raise _bad("trailing-space", "messages: final assistant content cannot end with trailing whitespace")
+        if (
+            isinstance(final, dict)
+            and final.get("type") == "text"
+            and final["text"] != final["text"].rstrip()
+        ):
+            raise _bad(
+                "trailing-space",
+                "messages: final assistant content cannot end with trailing whitespace",
+            )
 
 
 def _latest(message: Json, index: int) -> None:
@@ -313,7 +356,10 @@ def _latest(message: Json, index: int) -> None:
         if block["type"] == "document" and message["role"] == "assistant":
             raise _bad("block-role", f"{where}: `document` blocks can only be in `user` messages")
         if block.get("citations") and block["type"] == "text" and message["role"] == "user":
-            raise _bad("content-part", f"{where}.text.citations: citations are not allowed in `user` messages")
+            raise _bad(
+                "content-part",
+                f"{where}.text.citations: citations are not allowed in `user` messages",
+            )
 
 
 def _block(block: Any, at: str, role: str) -> None:
@@ -338,14 +384,21 @@ def _block(block: Any, at: str, role: str) -> None:
         if not block["text"]:
             raise _bad("empty-text", "messages: text content blocks must be non-empty")
         if not block["text"].strip():
-            raise _bad("empty-text", "messages: text content blocks must contain non-whitespace text")
+            raise _bad(
+                "empty-text", "messages: text content blocks must contain non-whitespace text"
+            )
     elif kind == "tool_use":
         if not isinstance(block.get("input"), dict):
             raise _bad("arguments-type", f"{at}.tool_use.input: Input should be a valid dictionary")
         if not re.match(r"^[a-zA-Z0-9_-]+$", str(block.get("id", ""))):
-            raise _bad("call-id", f"{at}.tool_use.id: String should match pattern '^[a-zA-Z0-9_-]+$'")
+            raise _bad(
+                "call-id", f"{at}.tool_use.id: String should match pattern '^[a-zA-Z0-9_-]+$'"
+            )
         if not TOOL_NAME.match(str(block.get("name", ""))):
-            raise _bad("tool-name", f"{at}.tool_use.name: String should match pattern '^[a-zA-Z0-9_-]{{1,64}}$'")
+            raise _bad(
+                "tool-name",
+                f"{at}.tool_use.name: String should match pattern '^[a-zA-Z0-9_-]{{1,64}}$'",
+            )
     elif kind == "tool_result":
         _tool_result(block, at)
     elif kind == "thinking":
@@ -364,15 +417,27 @@ def _tool_result(block: Json, at: str) -> None:
         raise _bad("content-type-of", f"{at}.tool_result.content: Input should be a valid list")
     for index, part in enumerate(content if isinstance(content, list) else []):
         kind = part.get("type") if isinstance(part, dict) else None
-        if kind not in ("text", "image", "document", "search_result", "tool_reference", "browser_state"):
-            raise _bad("content-part", f"{at}.tool_result.content.{index}: Input tag '{kind}' is not allowed here")
+        if kind not in (
+            "text",
+            "image",
+            "document",
+            "search_result",
+            "tool_reference",
+            "browser_state",
+        ):
+            raise _bad(
+                "content-part",
+                f"{at}.tool_result.content.{index}: Input tag '{kind}' is not allowed here",
+            )
         if kind == "text" and not part.get("text"):
             raise _bad("empty-text", "messages: text content blocks must be non-empty")
 
 
 def _of(message: Json, kind: str) -> list[Json]:
     content = message["content"]
-    return [block for block in content if block["type"] == kind] if isinstance(content, list) else []
+    return (
+        [block for block in content if block["type"] == kind] if isinstance(content, list) else []
+    )
 
 
 def _pairs(messages: list[Json]) -> None:
@@ -386,7 +451,9 @@ def _pairs(messages: list[Json]) -> None:
             seen.add(call)
         before = [block["id"] for block in _of(messages[index - 1], "tool_use")] if index else []
         results = [block["tool_use_id"] for block in _of(message, "tool_result")]
-        for number_, block in enumerate(message["content"] if isinstance(message["content"], list) else []):
+        for number_, block in enumerate(
+            message["content"] if isinstance(message["content"], list) else []
+        ):
             if block["type"] == "tool_result" and block["tool_use_id"] not in before:
                 text = (
                     f"unexpected `tool_use_id` found in `tool_result` blocks: {block['tool_use_id']}. Each `tool_result` "
@@ -400,7 +467,9 @@ def _pairs(messages: list[Json]) -> None:
             continue
         after = messages[index + 1] if index + 1 < len(messages) else {"content": []}
         first = after["content"] if isinstance(after["content"], list) else []
-        heads = [block["tool_use_id"] for block in first[: len(calls)] if block["type"] == "tool_result"]
+        heads = [
+            block["tool_use_id"] for block in first[: len(calls)] if block["type"] == "tool_result"
+        ]
         left = [call for call in calls if call not in heads]
         if left:
             rule = (
@@ -417,7 +486,9 @@ def _pairs(messages: list[Json]) -> None:
 
 def _signatures(messages: list[Json]) -> None:
     for index, message in enumerate(messages):
-        for at, block in enumerate(message["content"] if isinstance(message["content"], list) else []):
+        for at, block in enumerate(
+            message["content"] if isinstance(message["content"], list) else []
+        ):
             if block["type"] == "thinking" and block["signature"] != signature(block["thinking"]):
                 text = "Invalid `signature` in `thinking` block"
                 raise _bad("thinking-signature", f"messages.{index}.content.{at}: {text}")
@@ -428,7 +499,11 @@ def _thoughts_kept(body: Json, messages: list[Json], memory: Memory) -> None:
     if not thinks(body):
         return
     start = max(
-        (at for at, message in enumerate(messages) if message["role"] == "user" and not _of(message, "tool_result")),
+        (
+            at
+            for at, message in enumerate(messages)
+            if message["role"] == "user" and not _of(message, "tool_result")
+        ),
         default=-1,
     )
     budgeted = (body.get("thinking") or {}).get("type") == "enabled"

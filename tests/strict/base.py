@@ -149,7 +149,9 @@ class Dialect(ABC):
         """The answer in this dialect."""
 
     @abstractmethod
-    def failure(self, request: Request, refused: Refused, retry_after: float | None = None) -> Reply:
+    def failure(
+        self, request: Request, refused: Refused, retry_after: float | None = None
+    ) -> Reply:
         """An error in this dialect."""
 
     def bearer(self, request: Request) -> str:
@@ -159,7 +161,10 @@ class Dialect(ABC):
 
 
 def is_json(request: Request) -> bool:
-    return request.headers.get("content-type", "").partition(";")[0].strip().lower() == "application/json"
+    return (
+        request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        == "application/json"
+    )
 
 
 def compact(value: Any) -> str:
@@ -218,7 +223,13 @@ def kind_of(value: Any) -> str:
     """The JSON type's name with its article, as OpenAI says it."""
     if value is None:
         return "null"
-    names = {bool: "a boolean", int: "an integer", float: "a decimal", str: "a string", list: "an array"}
+    names = {
+        bool: "a boolean",
+        int: "an integer",
+        float: "a decimal",
+        str: "a string",
+        list: "an array",
+    }
     return names.get(type(value), "an object")
 
 

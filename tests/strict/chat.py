@@ -85,7 +85,9 @@ def lint(messages: list[Any], style: Style) -> Iterator[Fault]:
         yield from _content(message, index, role, style, bool(calls))
         if role == "assistant" and calls is not None:
             yield from _calls(calls, index, style)
-            waiting = _Open(index, [str(call.get("id")) for call in calls if isinstance(call, dict)])
+            waiting = _Open(
+                index, [str(call.get("id")) for call in calls if isinstance(call, dict)]
+            )
     if waiting.ids:
         yield Fault("missing-result", len(messages), "role", ", ".join(waiting.ids), "")
 
@@ -145,7 +147,13 @@ def _calls(calls: Any, index: int, style: Style) -> Iterator[Fault]:
             yield Fault("tool-name", index, f"{where}.function.name", str(name), "assistant")
         arguments = call["function"].get("arguments")
         if not isinstance(arguments, str):
-            yield Fault("arguments-type", index, f"{where}.function.arguments", kind_of(arguments), "assistant")
+            yield Fault(
+                "arguments-type",
+                index,
+                f"{where}.function.arguments",
+                kind_of(arguments),
+                "assistant",
+            )
         elif parse_arguments(arguments) is None:
             yield Fault("arguments", index, f"{where}.function.arguments", arguments, "assistant")
 
@@ -171,7 +179,9 @@ def lint_tools(tools: list[Any], style: Style) -> Iterator[Fault]:
             yield Fault("duplicate-tool", index, "function.name", str(name))
         seen.add(str(name))
         parameters = function.get("parameters")
-        if parameters is not None and (not isinstance(parameters, dict) or parameters.get("type") != "object"):
+        if parameters is not None and (
+            not isinstance(parameters, dict) or parameters.get("type") != "object"
+        ):
             yield Fault("tool-schema", index, "function.parameters", str(name))
 
 

@@ -22,7 +22,9 @@ from tests.strict.gemini_check import check_body, sign_call, sign_text
 from tests.strict.schema import camel
 from tests.strict.script import Answer, Json, Kind
 
-ROUTE = re.compile(r"^/(v1|v1beta|v1alpha)/models/([^:/]+):(generateContent|streamGenerateContent)$")
+ROUTE = re.compile(
+    r"^/(v1|v1beta|v1alpha)/models/([^:/]+):(generateContent|streamGenerateContent)$"
+)
 
 FAILURES: dict[Kind, tuple[int, str, str]] = {
     "auth": (400, "INVALID_ARGUMENT", "API key not valid. Please pass a valid API key."),
@@ -53,7 +55,11 @@ _RPC = "type.googleapis.com/google.rpc."
 
 def error_body(failed: Refused, retry_after: float | None = None) -> Json:
     code, status, text = FAILURES[failed.kind]
-    error: Json = {"code": failed.status or code, "message": failed.message or text, "status": failed.code or status}
+    error: Json = {
+        "code": failed.status or code,
+        "message": failed.message or text,
+        "status": failed.code or status,
+    }
     details: list[Json] = []
     if failed.kind == "auth" and not failed.code:
         info = {"reason": "API_KEY_INVALID", "domain": "googleapis.com"}
@@ -92,14 +98,18 @@ class Gemini(Dialect):
     def route(self, request: Request) -> None:
         found = ROUTE.match(request.path)
         if not found or request.method != "POST":
-            raise Refused("path", f"Requested entity was not found: {request.method} {request.path}", kind="not_found")
-        for name in set(request.query) - {"alt", "prettyPrint"}:
-            text = (
-                f'Invalid JSON payload received. Unknown name "{name}": Cannot bind query parameter. Field not found.'
+            raise Refused(
+                "path",
+                f"Requested entity was not found: {request.method} {request.path}",
+                kind="not_found",
             )
+        for name in set(request.query) - {"alt", "prettyPrint"}:
+            text = f'Invalid JSON payload received. Unknown name "{name}": Cannot bind query parameter. Field not found.'
             raise Refused("unknown-parameter", text, param=name)
         if request.query.get("alt", "json") not in ("json", "sse"):
-            raise Refused("unknown-parameter", f"Invalid value for alt: {request.query['alt']}", param="alt")
+            raise Refused(
+                "unknown-parameter", f"Invalid value for alt: {request.query['alt']}", param="alt"
+            )
         version, model, method = found.groups()
         if "nope" in model:
             text = (
@@ -111,10 +121,16 @@ class Gemini(Dialect):
     def check(self, request: Request, memory: Memory) -> None:
         check_body(request.json, _model(request))
 
-    def failure(self, request: Request, refused: Refused, retry_after: float | None = None) -> Reply:
+    def failure(
+        self, request: Request, refused: Refused, retry_after: float | None = None
+    ) -> Reply:
         """A failed event stream keeps the content type of the stream, though its body is plain JSON."""
         status = refused.status or FAILURES[refused.kind][0]
-        kind = "text/event-stream" if request.query.get("alt") == "sse" else "application/json; charset=UTF-8"
+        kind = (
+            "text/event-stream"
+            if request.query.get("alt") == "sse"
+            else "application/json; charset=UTF-8"
+        )
         return Reply(status, kind, [pretty(refused.body or error_body(refused, retry_after))])
 
     def reply(self, request: Request, answer: Answer, memory: Memory) -> Reply:
@@ -126,7 +142,9 @@ class Gemini(Dialect):
         failed = error_body(Refused("scripted", "", kind=answer.failure or "server"))
         if sse:
             parts = Events([], [_sse(chunk) for chunk in chunks], [], [_sse(failed)])
-            return Reply(200, "text/event-stream", parts.parts(broken=answer.mid_stream_error), stream=True)
+            return Reply(
+                200, "text/event-stream", parts.parts(broken=answer.mid_stream_error), stream=True
+            )
         deltas = [(b",\r\n" if at else b"[") + pretty(chunk) for at, chunk in enumerate(chunks)]
         parts = Events([], deltas, [b"]"], [b",\r\n" + pretty(failed) + b"]"])
         content_type = "application/json; charset=UTF-8"
@@ -160,7 +178,11 @@ class _Writer:
 
     @property
     def finish(self) -> str:
-        names = {"length": "MAX_TOKENS", "content_filter": "SAFETY", "refusal": "PROHIBITED_CONTENT"}
+        names = {
+            "length": "MAX_TOKENS",
+            "content_filter": "SAFETY",
+            "refusal": "PROHIBITED_CONTENT",
+        }
         return names.get(self.answer.finish or "", "STOP")
 
     @property
@@ -206,8 +228,14 @@ class _Writer:
             candidate["finishMessage"] = "Model generated function call(s)."
         response: Json = {"candidates": [candidate], "usageMetadata": self._usage(share)}
         if finish == "SAFETY":
-            rating = {"category": "HARM_CATEGORY_DANGEROUS_CONTENT", "probability": "HIGH", "blocked": True}
-            response["candidates"] = [{"content": {}, "finishReason": finish, "safetyRatings": [rating]}]
+            rating = {
+                "category": "HARM_CATEGORY_DANGEROUS_CONTENT",
+                "probability": "HIGH",
+                "blocked": True,
+            }
+            response["candidates"] = [
+                {"content": {}, "finishReason": finish, "safetyRatings": [rating]}
+            ]
         if finish == "PROHIBITED_CONTENT":
             del response["candidates"]
             response = {"promptFeedback": {"blockReason": finish}} | response
@@ -248,5 +276,9 @@ class _Writer:
         chunks = []
         for at, part in enumerate(outs):
             share = 0.0 if at < spoken[0] else (at - spoken[0] + 1) / max(1, len(outs) - spoken[0])
-            chunks.append(self._response([part] if part else [], share, self.finish if at == len(outs) - 1 else None))
+            chunks.append(
+                self._response(
+                    [part] if part else [], share, self.finish if at == len(outs) - 1 else None
+                )
+            )
         return chunks

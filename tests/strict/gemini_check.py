@@ -32,7 +32,14 @@ DATA = {
     "text", "inlineData", "functionCall", "functionResponse", "fileData", "executableCode", "codeExecutionResult",
     "toolCall", "toolResponse",
 }  # fmt: skip
-ABOUT_PART = {"thought", "thoughtSignature", "videoMetadata", "mediaResolution", "partMetadata", "mediaProcessing"}
+ABOUT_PART = {
+    "thought",
+    "thoughtSignature",
+    "videoMetadata",
+    "mediaResolution",
+    "partMetadata",
+    "mediaProcessing",
+}
 SKIPPERS = ("skip_thought_signature_validator", "context_engineering_is_the_way_to_go")
 """The documented stand-ins for a signature that is lost."""
 _NAME = re.compile(r"^[a-zA-Z_][a-zA-Z0-9_.:-]{0,63}$")
@@ -57,10 +64,16 @@ def fields(value: Any, allowed: set[str], where: str, rule: str = "unknown-param
     for key in value:
         if camel(key) not in allowed:
             at = f" at '{where}'" if where else ""
-            raise _bad(rule, f'Invalid JSON payload received. Unknown name "{key}"{at}: Cannot find field.', where)
+            raise _bad(
+                rule,
+                f'Invalid JSON payload received. Unknown name "{key}"{at}: Cannot find field.',
+                where,
+            )
     out = {camel(key): inner for key, inner in value.items()}
     if len(out) < len(value):
-        raise _bad("type", f"Invalid JSON payload received. A field is set twice at '{where}'", where)
+        raise _bad(
+            "type", f"Invalid JSON payload received. A field is set twice at '{where}'", where
+        )
     return {key: inner for key, inner in out.items() if inner is not None}
 
 
@@ -69,14 +82,19 @@ def check_body(body: Json, model: str) -> None:
     top = fields(body, TOP, "")
     contents = top.get("contents")
     if not isinstance(contents, list) or not contents:
-        raise _bad("messages", "* GenerateContentRequest.contents: contents is not specified\n", "contents")
+        raise _bad(
+            "messages", "* GenerateContentRequest.contents: contents is not specified\n", "contents"
+        )
     config = fields(top.get("generationConfig") or {}, CONFIG, "generation_config")
     _config(config, model)
     names = _tools(top.get("tools") or [])
     _choice(top.get("toolConfig"), names)
     third = model.startswith("gemini-3")
     if names and config.get("responseMimeType") == "application/json" and not third:
-        raise _bad("schema-with-tools", "Function calling with a response mime type: 'application/json' is unsupported")
+        raise _bad(
+            "schema-with-tools",
+            "Function calling with a response mime type: 'application/json' is unsupported",
+        )
     if "systemInstruction" in top:
         system = fields(top["systemInstruction"], {"parts", "role"}, "system_instruction")
         for at, part in enumerate(_listed(system.get("parts"))):
@@ -101,9 +119,13 @@ def _config(config: Json, model: str) -> None:
     for name in ("maxOutputTokens", "candidateCount", "topK"):
         value = config.get(name)
         if value is not None and (not whole(value) or value < 1):
-            raise _bad("range", f"* GenerateContentRequest.generation_config.{name}: must be positive.\n")
+            raise _bad(
+                "range", f"* GenerateContentRequest.generation_config.{name}: must be positive.\n"
+            )
     if "seed" in config and (not whole(config["seed"]) or abs(config["seed"]) >= 2**31):
-        raise _bad("range", f"Invalid value at 'generation_config.seed' (TYPE_INT32), {config['seed']}")
+        raise _bad(
+            "range", f"Invalid value at 'generation_config.seed' (TYPE_INT32), {config['seed']}"
+        )
     if len(config.get("stopSequences") or []) > 5:
         raise _bad(
             "range",
@@ -117,9 +139,14 @@ def _config(config: Json, model: str) -> None:
         )
     schemas = [name for name in ("responseSchema", "responseJsonSchema") if name in config]
     if schemas and kind not in ("application/json", "text/x.enum"):
-        raise _bad("response-format", "Json schema is only supported with response mime type 'application/json'.")
+        raise _bad(
+            "response-format",
+            "Json schema is only supported with response mime type 'application/json'.",
+        )
     if len(schemas) > 1:
-        raise _bad("response-format", "response_schema and response_json_schema are mutually exclusive.")
+        raise _bad(
+            "response-format", "response_schema and response_json_schema are mutually exclusive."
+        )
     if "responseSchema" in config:
         _schema(config["responseSchema"], "generation_config.response_schema")
     thinking = fields(
@@ -129,7 +156,10 @@ def _config(config: Json, model: str) -> None:
     )
     if "thinkingLevel" in thinking:
         if "thinkingBudget" in thinking:
-            raise _bad("thinking-budget", "You can only set only one of thinking budget and thinking level.")
+            raise _bad(
+                "thinking-budget",
+                "You can only set only one of thinking budget and thinking level.",
+            )
         if model.startswith(("gemini-2", "gemini-1")):
             raise _bad("thinking-model", "Thinking level is not supported for this model.")
         if str(thinking["thinkingLevel"]).upper() not in ("MINIMAL", "LOW", "MEDIUM", "HIGH"):
@@ -142,7 +172,9 @@ def _config(config: Json, model: str) -> None:
 def _schema(schema: Any, where: str) -> None:
     for parser, at, text in gemini_subset(schema, where):
         raise _bad(
-            "schema-keyword" if parser else "schema", text if parser else f"* GenerateContentRequest.{text}\n", at
+            "schema-keyword" if parser else "schema",
+            text if parser else f"* GenerateContentRequest.{text}\n",
+            at,
         )
 
 
@@ -150,7 +182,9 @@ def _tools(tools: Any) -> list[str]:
     names: list[str] = []
     for index, tool in enumerate(_listed(tools)):
         at = f"tools[{index}]"
-        for number_, raw in enumerate(_listed(fields(tool, TOOL, at).get("functionDeclarations") or [])):
+        for number_, raw in enumerate(
+            _listed(fields(tool, TOOL, at).get("functionDeclarations") or [])
+        ):
             where = f"{at}.function_declarations[{number_}]"
             declaration = fields(raw, DECLARATION, where, "unknown-tool-key")
             name = declaration.get("name")
@@ -163,10 +197,14 @@ def _tools(tools: Any) -> list[str]:
             if name in names:
                 raise _bad("duplicate-tool", f"Duplicate function declaration found: {name}")
             names.append(name)
-            for one, two in (("parameters", "parametersJsonSchema"), ("response", "responseJsonSchema")):
+            for one, two in (
+                ("parameters", "parametersJsonSchema"),
+                ("response", "responseJsonSchema"),
+            ):
                 if one in declaration and two in declaration:
                     raise _bad(
-                        "tool-schema", f"* GenerateContentRequest.{where}: {one} and {two} are mutually exclusive.\n"
+                        "tool-schema",
+                        f"* GenerateContentRequest.{where}: {one} and {two} are mutually exclusive.\n",
                     )
             if "parameters" in declaration:
                 _schema(declaration["parameters"], f"{where}.parameters")
@@ -177,7 +215,8 @@ def _tools(tools: Any) -> list[str]:
                     )
             if not isinstance(declaration.get("parametersJsonSchema", {}), dict):
                 raise _bad(
-                    "tool-schema", f"* GenerateContentRequest.{where}.parameters_json_schema: must be an object\n"
+                    "tool-schema",
+                    f"* GenerateContentRequest.{where}.parameters_json_schema: must be an object\n",
                 )
     return names
 
@@ -186,7 +225,9 @@ def _choice(config: Any, names: list[str]) -> None:
     if config is None:
         return
     outer = fields(
-        config, {"functionCallingConfig", "retrievalConfig", "includeServerSideToolInvocations"}, "tool_config"
+        config,
+        {"functionCallingConfig", "retrievalConfig", "includeServerSideToolInvocations"},
+        "tool_config",
     )
     at = "tool_config.function_calling_config"
     inner = fields(outer.get("functionCallingConfig") or {}, {"mode", "allowedFunctionNames"}, at)
@@ -195,16 +236,21 @@ def _choice(config: Any, names: list[str]) -> None:
         raise _bad("tool-choice", f"Invalid value at '{at}.mode', \"{mode}\"", at)
     if mode == "ANY" and not names:
         raise _bad(
-            "choice-without-tools", "Function calling mode is set to ANY but no function declarations are provided."
+            "choice-without-tools",
+            "Function calling mode is set to ANY but no function declarations are provided.",
         )
     wanted = inner.get("allowedFunctionNames") or []
     if wanted and mode not in ("ANY", "VALIDATED"):
         raise _bad(
-            "tool-choice", "Function calling config is set without function calling mode ANY: allowed_function_names"
+            "tool-choice",
+            "Function calling config is set without function calling mode ANY: allowed_function_names",
         )
     for name in wanted:
         if name not in names:
-            raise _bad("tool-choice", f"allowed_function_names: {name} is not among the function declarations")
+            raise _bad(
+                "tool-choice",
+                f"allowed_function_names: {name} is not among the function declarations",
+            )
 
 
 def _content(content: Any, where: str) -> Json:
@@ -215,8 +261,14 @@ def _content(content: Any, where: str) -> Json:
         raise _bad("role", "Please use a valid role: user, model.")
     parts = _listed(turn.get("parts") or [])
     if not parts:
-        raise _bad("empty-message", f"* GenerateContentRequest.{where}.parts: contents.parts must not be empty.\n")
-    return {"role": role, "parts": [_part(part, f"{where}.parts[{at}]") for at, part in enumerate(parts)]}
+        raise _bad(
+            "empty-message",
+            f"* GenerateContentRequest.{where}.parts: contents.parts must not be empty.\n",
+        )
+    return {
+        "role": role,
+        "parts": [_part(part, f"{where}.parts[{at}]") for at, part in enumerate(parts)],
+    }
 
 
 def _part(raw: Any, where: str) -> Json:
@@ -233,9 +285,17 @@ def _part(raw: Any, where: str) -> Json:
     if "text" in part and not isinstance(part["text"], str):
         raise _bad("content-part", f"Invalid value at '{where}.text' (TYPE_STRING), {part['text']}")
     if "functionCall" in part:
-        call = fields(part["functionCall"], {"id", "name", "args"}, f"{where}.function_call", "unknown-message-key")
+        call = fields(
+            part["functionCall"],
+            {"id", "name", "args"},
+            f"{where}.function_call",
+            "unknown-message-key",
+        )
         if not isinstance(call.get("name"), str) or not _NAME.match(call["name"]):
-            raise _bad("tool-name", f"* GenerateContentRequest.{where}.function_call.name: Name cannot be empty.\n")
+            raise _bad(
+                "tool-name",
+                f"* GenerateContentRequest.{where}.function_call.name: Name cannot be empty.\n",
+            )
         if not isinstance(call.get("args", {}), dict):
             text = f"Invalid value at '{where}.function_call.args' (type.googleapis.com/google.protobuf.Struct), {json.dumps(call['args'])}"
             raise _bad("arguments-type", text)
@@ -245,7 +305,9 @@ def _part(raw: Any, where: str) -> Json:
         allowed = {"id", "name", "response", "parts", "willContinue", "scheduling"}
         result = fields(part["functionResponse"], allowed, at, "unknown-message-key")
         if not isinstance(result.get("name"), str) or not result["name"]:
-            raise _bad("result-name", f"* GenerateContentRequest.{at}.name: Name cannot be empty.\n")
+            raise _bad(
+                "result-name", f"* GenerateContentRequest.{at}.name: Name cannot be empty.\n"
+            )
         if not isinstance(result.get("response"), dict):
             text = f"Invalid value at '{at}.response' (type.googleapis.com/google.protobuf.Struct), {json.dumps(result.get('response'))}"
             raise _bad("result-type", text)
@@ -267,14 +329,19 @@ def _order(turns: list[Json]) -> None:
         before = turns[at - 1] if at else None
         if calls:
             if turn["role"] != "model":
-                raise _bad("block-role", "Please ensure that function call turns have the role model.")
+                raise _bad(
+                    "block-role", "Please ensure that function call turns have the role model."
+                )
             if before is None or before["role"] == "model":
                 text = "Please ensure that function call turn comes immediately after a user turn or after a function response turn."
                 raise _bad("call-order", text)
             after = _results(turns[at + 1]) if at + 1 < len(turns) else []
             _matched(calls, after)
         if results and turn["role"] == "model":
-            raise _bad("block-role", "Please ensure that function response turns have the role user or function.")
+            raise _bad(
+                "block-role",
+                "Please ensure that function response turns have the role user or function.",
+            )
         if results and (before is None or not _calls(before)):
             text = "Please ensure that function response turn comes immediately after a function call turn."
             raise _bad("orphan-result", text)
@@ -310,7 +377,11 @@ def _signatures(turns: list[Json], *, third: bool) -> None:
             call = part.get("functionCall")
             wanted = sign_call(call["name"], call["args"]) if call else sign_text()
             if given is not None and given not in SKIPPERS and _standard(given) != wanted:
-                raise _bad("thought-signature", "Corrupted thought signature.", f"contents[{at}].parts[{place}]")
+                raise _bad(
+                    "thought-signature",
+                    "Corrupted thought signature.",
+                    f"contents[{at}].parts[{place}]",
+                )
             if call and first and third and at > start and not given:
                 text = (
                     "Function call is missing a thought_signature in functionCall parts. This is required for tools to "

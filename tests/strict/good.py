@@ -43,7 +43,11 @@ class Good:
 
 def _chat(model: str, ids: tuple[str, str], **more: Any) -> Json:
     calls = [
-        {"id": call, "type": "function", "function": {"name": name, "arguments": '{"city": "Rome"}'}}
+        {
+            "id": call,
+            "type": "function",
+            "function": {"name": name, "arguments": '{"city": "Rome"}'},
+        }
         for call, name in zip(ids, NAMES, strict=True)
     ]
     return {
@@ -55,7 +59,10 @@ def _chat(model: str, ids: tuple[str, str], **more: Any) -> Json:
             *[{"role": "tool", "tool_call_id": call, "content": "fine"} for call in ids],
         ],
         "tools": [
-            {"type": "function", "function": {"name": name, "description": name, "parameters": copy.deepcopy(CITY)}}
+            {
+                "type": "function",
+                "function": {"name": name, "description": name, "parameters": copy.deepcopy(CITY)},
+            }
             for name in NAMES
         ],
         "temperature": 0.5,
@@ -65,30 +72,51 @@ def _chat(model: str, ids: tuple[str, str], **more: Any) -> Json:
 
 
 def openai_chat() -> Good:
-    return Good("/v1/chat/completions", _chat("gpt-4o-mini", ("call_1", "call_2"), seed=1, stop=["END"]))
+    return Good(
+        "/v1/chat/completions", _chat("gpt-4o-mini", ("call_1", "call_2"), seed=1, stop=["END"])
+    )
 
 
 def groq() -> Good:
-    return Good("/openai/v1/chat/completions", _chat("llama-3.3-70b-versatile", ("fc_1", "fc_2"), seed=1))
+    return Good(
+        "/openai/v1/chat/completions", _chat("llama-3.3-70b-versatile", ("fc_1", "fc_2"), seed=1)
+    )
 
 
 def mistral() -> Good:
-    body = _chat("mistral-small-latest", ("abcDEF123", "abcDEF124"), random_seed=1, tool_choice="auto")
+    body = _chat(
+        "mistral-small-latest", ("abcDEF123", "abcDEF124"), random_seed=1, tool_choice="auto"
+    )
     return Good("/v1/chat/completions", body)
 
 
 def openai_responses() -> Good:
     calls = [
-        {"type": "function_call", "id": f"fc_{at}", "call_id": f"call_{at}", "name": name, "arguments": "{}"}
+        {
+            "type": "function_call",
+            "id": f"fc_{at}",
+            "call_id": f"call_{at}",
+            "name": name,
+            "arguments": "{}",
+        }
         for at, name in enumerate(NAMES)
     ]
-    outputs = [{"type": "function_call_output", "call_id": f"call_{at}", "output": "fine"} for at in range(2)]
+    outputs = [
+        {"type": "function_call_output", "call_id": f"call_{at}", "output": "fine"}
+        for at in range(2)
+    ]
     body: Json = {
         "model": "gpt-4o-mini",
         "instructions": "Be brief.",
         "input": [{"role": "user", "content": "What is it like in Rome?"}, *calls, *outputs],
         "tools": [
-            {"type": "function", "name": name, "description": name, "parameters": copy.deepcopy(CITY), "strict": True}
+            {
+                "type": "function",
+                "name": name,
+                "description": name,
+                "parameters": copy.deepcopy(CITY),
+                "strict": True,
+            }
             for name in NAMES
         ],
         "temperature": 0.5,
@@ -103,7 +131,9 @@ def anthropic() -> Good:
         {"type": "tool_use", "id": f"toolu_{at}", "name": name, "input": {"city": "Rome"}}
         for at, name in enumerate(NAMES)
     ]
-    results = [{"type": "tool_result", "tool_use_id": f"toolu_{at}", "content": "fine"} for at in range(2)]
+    results = [
+        {"type": "tool_result", "tool_use_id": f"toolu_{at}", "content": "fine"} for at in range(2)
+    ]
     body: Json = {
         "model": "claude-sonnet-4-5",
         "max_tokens": 2000,
@@ -113,14 +143,19 @@ def anthropic() -> Good:
             {"role": "assistant", "content": [{"type": "text", "text": "I look."}, *uses]},
             {"role": "user", "content": results},
         ],
-        "tools": [{"name": name, "description": name, "input_schema": copy.deepcopy(CITY)} for name in NAMES],
+        "tools": [
+            {"name": name, "description": name, "input_schema": copy.deepcopy(CITY)}
+            for name in NAMES
+        ],
     }
     return Good("/v1/messages", body, {"x-api-key": KEY, "anthropic-version": "2023-06-01"})
 
 
 def gemini(model: str = "gemini-2.5-flash") -> Good:
     calls = [{"functionCall": {"name": name, "args": {"city": "Rome"}}} for name in NAMES]
-    results = [{"functionResponse": {"name": name, "response": {"output": "fine"}}} for name in NAMES]
+    results = [
+        {"functionResponse": {"name": name, "response": {"output": "fine"}}} for name in NAMES
+    ]
     body: Json = {
         "systemInstruction": {"parts": [{"text": "Be brief."}]},
         "contents": [
@@ -132,7 +167,11 @@ def gemini(model: str = "gemini-2.5-flash") -> Good:
             {
                 "functionDeclarations": [
                     {"name": NAMES[0], "description": "w", "parameters": copy.deepcopy(PLAIN)},
-                    {"name": NAMES[1], "description": "t", "parametersJsonSchema": copy.deepcopy(CITY)},
+                    {
+                        "name": NAMES[1],
+                        "description": "t",
+                        "parametersJsonSchema": copy.deepcopy(CITY),
+                    },
                 ]
             }
         ],
@@ -140,7 +179,10 @@ def gemini(model: str = "gemini-2.5-flash") -> Good:
     }
     path = f"/v1beta/models/{model}:"
     return Good(
-        f"{path}generateContent", body, {"x-goog-api-key": KEY}, streamed=f"{path}streamGenerateContent?alt=sse"
+        f"{path}generateContent",
+        body,
+        {"x-goog-api-key": KEY},
+        streamed=f"{path}streamGenerateContent?alt=sse",
     )
 
 
@@ -155,7 +197,10 @@ def ollama() -> Good:
             *[{"role": "tool", "tool_name": name, "content": "fine"} for name in NAMES],
         ],
         "tools": [
-            {"type": "function", "function": {"name": name, "description": name, "parameters": copy.deepcopy(CITY)}}
+            {
+                "type": "function",
+                "function": {"name": name, "description": name, "parameters": copy.deepcopy(CITY)},
+            }
             for name in NAMES
         ],
         "options": {"temperature": 0.5, "num_predict": 100, "seed": 1, "stop": ["END"]},

@@ -42,7 +42,11 @@ STYLE = Style(
         "assistant": _PLAIN | {"tool_calls", "reasoning"},
         "tool": _PLAIN | {"tool_call_id"},
     },
-    parts={"user": frozenset({"text", "image_url", "document"}), "tool": TEXT_ONLY, "assistant": TEXT_ONLY},
+    parts={
+        "user": frozenset({"text", "image_url", "document"}),
+        "tool": TEXT_ONLY,
+        "assistant": TEXT_ONLY,
+    },
 )
 
 FAILURES: dict[Kind, tuple[int, str, str | None, str]] = {
@@ -119,11 +123,18 @@ class Groq(Dialect):
             raise _worded(fault)
 
     def _numbers(self, body: Json) -> None:
-        ranges = {"temperature": (0, 2), "top_p": (0, 1), "frequency_penalty": (-2, 2), "presence_penalty": (-2, 2)}
+        ranges = {
+            "temperature": (0, 2),
+            "top_p": (0, 1),
+            "frequency_penalty": (-2, 2),
+            "presence_penalty": (-2, 2),
+        }
         for name, (low, high) in ranges.items():
             value = body.get(name)
             if value is not None and (not number(value) or not low <= value <= high):
-                raise Refused("range", f"'{name}' : number must be between {low} and {high}, but got {value}")
+                raise Refused(
+                    "range", f"'{name}' : number must be between {low} and {high}, but got {value}"
+                )
         for name in ("max_tokens", "max_completion_tokens"):
             value = body.get(name)
             if value is not None and (not whole(value) or value < 1):
@@ -153,34 +164,51 @@ class Groq(Dialect):
                 _strict(function.get("parameters") or {}, f"tools.{index}.function.parameters")
         choice, names = body.get("tool_choice"), [tool["function"]["name"] for tool in tools]
         if isinstance(choice, str) and choice not in ("none", "auto", "required"):
-            raise Refused("tool-choice", "'tool_choice' : value must be one of 'none', 'auto', 'required'")
+            raise Refused(
+                "tool-choice", "'tool_choice' : value must be one of 'none', 'auto', 'required'"
+            )
         if isinstance(choice, dict) and choice.get("function", {}).get("name") not in names:
-            raise Refused("tool-choice", "'tool_choice' : tool choice function was not found in the tools provided")
+            raise Refused(
+                "tool-choice",
+                "'tool_choice' : tool choice function was not found in the tools provided",
+            )
         if tools and wanted.get("type") in ("json_object", "json_schema"):
-            raise Refused("schema-with-tools", "json mode cannot be combined with tool/function calling")
+            raise Refused(
+                "schema-with-tools", "json mode cannot be combined with tool/function calling"
+            )
         if wanted.get("type") == "json_schema":
             inner = wanted.get("json_schema")
             if not isinstance(inner, dict) or "schema" not in inner or "name" not in inner:
-                raise Refused("response-format", "'response_format.json_schema' : property 'schema' is missing")
+                raise Refused(
+                    "response-format",
+                    "'response_format.json_schema' : property 'schema' is missing",
+                )
             if inner.get("strict"):
                 _strict(inner["schema"], "response_format.json_schema")
         elif wanted.get("type") == "json_object" and "json" not in str(body["messages"]).lower():
-            text = (
-                "'messages' must contain the word 'json' in some form, to use 'response_format' of type 'json_object'."
-            )
+            text = "'messages' must contain the word 'json' in some form, to use 'response_format' of type 'json_object'."
             raise Refused("json-word", text)
 
     def _reasoning(self, body: Json) -> None:
         shape = body.get("reasoning_format")
         if shape not in (None, "hidden", "raw", "parsed"):
-            raise Refused("reasoning-format", "'reasoning_format' : value must be one of 'hidden', 'raw', 'parsed'")
+            raise Refused(
+                "reasoning-format",
+                "'reasoning_format' : value must be one of 'hidden', 'raw', 'parsed'",
+            )
         if shape is not None and body.get("include_reasoning") is not None:
-            raise Refused("reasoning-format", "cannot specify both `include_reasoning` and `reasoning_format`")
-        if shape == "raw" and (body.get("tools") or (body.get("response_format") or {}).get("type", "text") != "text"):
+            raise Refused(
+                "reasoning-format", "cannot specify both `include_reasoning` and `reasoning_format`"
+            )
+        if shape == "raw" and (
+            body.get("tools") or (body.get("response_format") or {}).get("type", "text") != "text"
+        ):
             text = "`reasoning_format` must be either `parsed` or `hidden` when using tool calling or JSON mode"
             raise Refused("reasoning-format", text)
 
-    def failure(self, request: Request, refused: Refused, retry_after: float | None = None) -> Reply:
+    def failure(
+        self, request: Request, refused: Refused, retry_after: float | None = None
+    ) -> Reply:
         headers = {"x-request-id": f"req_{made_up(refused.message, 26)}"}
         if retry_after is not None:
             headers["retry-after"] = str(int(retry_after + 0.999))
@@ -221,9 +249,13 @@ def _worded(fault: Fault) -> Refused:
             f"'{at}' : for 'role:{fault.role}' the following must be satisfied[('{at}' : property '{fault.what}' is unsupported)]",
         )
     if fault.rule == "missing-result":
-        return Refused(fault.rule, f"'{at}' : tool_call_ids without response messages: {fault.what}")
+        return Refused(
+            fault.rule, f"'{at}' : tool_call_ids without response messages: {fault.what}"
+        )
     if fault.rule == "orphan-result":
-        return Refused(fault.rule, f"'{at}' : tool_call_id '{fault.what}' has no call in the message before")
+        return Refused(
+            fault.rule, f"'{at}' : tool_call_id '{fault.what}' has no call in the message before"
+        )
     if fault.rule == "empty-message":
         text = f"'{at}' : for 'role:{fault.role}' the following must be satisfied[('{at}.content' : value must be a string)]"
         return Refused(fault.rule, text)
@@ -252,7 +284,11 @@ class _Writer:
     def thoughts(self) -> tuple[str, str]:
         """Thoughts in their own field, and thoughts inside the text."""
         shape = self.body.get("reasoning_format")
-        if not self.answer.thinking or shape == "hidden" or self.body.get("include_reasoning") is False:
+        if (
+            not self.answer.thinking
+            or shape == "hidden"
+            or self.body.get("include_reasoning") is False
+        ):
             return "", ""
         if shape == "raw":
             return "", f"<think>\n{self.answer.thinking}\n</think>\n\n"
@@ -300,7 +336,9 @@ class _Writer:
             "object": "chat.completion",
             "created": CREATED,
             "model": self.body["model"],
-            "choices": [{"index": 0, "message": message, "logprobs": None, "finish_reason": self.finish}],
+            "choices": [
+                {"index": 0, "message": message, "logprobs": None, "finish_reason": self.finish}
+            ],
             "usage": self.usage,
             "usage_breakdown": None,
             "system_fingerprint": "fp_a97cfe35ae",
@@ -322,14 +360,28 @@ class _Writer:
         )
 
     def _delta(self, delta: Json, finish: str | None = None, **more: Any) -> bytes:
-        return self._chunk([{"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish}], **more)
+        return self._chunk(
+            [{"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish}], **more
+        )
 
     def events(self) -> Events:
         thoughts, inside = self.thoughts
-        head = [self._delta({"role": "assistant", "content": ""}, x_groq={"id": self.request, "seed": 27718886})]
-        deltas = [self._delta({"reasoning": piece, "channel": "analysis"}) for piece in self.answer.cut(thoughts)]
-        deltas += [self._delta({"content": piece}) for piece in self.answer.cut(inside + self.answer.text)]
-        deltas += [self._delta({"tool_calls": [{**call, "index": at}]}) for at, call in enumerate(self._calls())]
+        head = [
+            self._delta(
+                {"role": "assistant", "content": ""}, x_groq={"id": self.request, "seed": 27718886}
+            )
+        ]
+        deltas = [
+            self._delta({"reasoning": piece, "channel": "analysis"})
+            for piece in self.answer.cut(thoughts)
+        ]
+        deltas += [
+            self._delta({"content": piece}) for piece in self.answer.cut(inside + self.answer.text)
+        ]
+        deltas += [
+            self._delta({"tool_calls": [{**call, "index": at}]})
+            for at, call in enumerate(self._calls())
+        ]
         tail = [self._delta({}, self.finish, x_groq={"id": self.request, "usage": self.usage})]
         if (self.body.get("stream_options") or {}).get("include_usage"):
             tail.append(self._chunk([], usage=self.usage))

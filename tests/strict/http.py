@@ -72,12 +72,24 @@ def _slices(parts: Iterator[bytes], size: int) -> Iterator[bytes]:
 
 
 async def send(
-    writer: asyncio.StreamWriter, reply: Reply, *, delay_s: float, cut_at: int | None, slices: int, keep: bool
+    writer: asyncio.StreamWriter,
+    reply: Reply,
+    *,
+    delay_s: float,
+    cut_at: int | None,
+    slices: int,
+    keep: bool,
 ) -> bool:
     """Writes a reply; False when the connection has to be closed after it."""
     body = b"" if reply.stream else b"".join(reply.parts)
-    headers = {"date": "Fri, 02 Jan 2026 03:04:05 GMT", "content-type": reply.content_type, **reply.headers}
-    headers |= {"transfer-encoding": "chunked"} if reply.stream else {"content-length": str(len(body))}
+    headers = {
+        "date": "Fri, 02 Jan 2026 03:04:05 GMT",
+        "content-type": reply.content_type,
+        **reply.headers,
+    }
+    headers |= (
+        {"transfer-encoding": "chunked"} if reply.stream else {"content-length": str(len(body))}
+    )
     headers["connection"] = "keep-alive" if keep else "close"
     lines = [f"HTTP/1.1 {reply.status} {REASONS.get(reply.status, 'Unknown')}"]
     lines += [f"{name}: {value}" for name, value in headers.items()]

@@ -33,7 +33,9 @@ TOP = {
 }  # fmt: skip
 
 _PLAIN = frozenset({"role", "content"})
-_PARTS = frozenset({"text", "image_url", "document_url", "reference", "file", "thinking", "input_audio"})
+_PARTS = frozenset(
+    {"text", "image_url", "document_url", "reference", "file", "thinking", "input_audio"}
+)
 STYLE = Style(
     keys={
         "system": _PLAIN,
@@ -41,7 +43,12 @@ STYLE = Style(
         "assistant": _PLAIN | {"tool_calls", "prefix"},
         "tool": _PLAIN | {"tool_call_id", "name"},
     },
-    parts={"system": frozenset({"text", "thinking"}), "user": _PARTS, "assistant": _PARTS, "tool": _PARTS},
+    parts={
+        "system": frozenset({"text", "thinking"}),
+        "user": _PARTS,
+        "assistant": _PARTS,
+        "tool": _PARTS,
+    },
     call_id=re.compile(r"^[a-zA-Z0-9]{9}$"),
     call_keys=frozenset({"id", "type", "function", "index"}),
     empty_calls=True,
@@ -68,7 +75,13 @@ def error_body(failed: Refused) -> Json:
     message = failed.message or text
     if failed.kind in ("auth", "quota"):
         return {"detail": message}
-    body: Json = {"object": "error", "message": message, "type": kind, "param": failed.param, "code": code}
+    body: Json = {
+        "object": "error",
+        "message": message,
+        "type": kind,
+        "param": failed.param,
+        "code": code,
+    }
     if failed.code:
         body["type"], _, body["code"] = failed.code.partition("/")
     return body | ({"raw_status_code": failed.status or status} if status == 400 else {})
@@ -97,19 +110,30 @@ class Mistral(Dialect):
         token = self.bearer(request)
         if token != self.key:
             raise Refused(
-                "wrong-key" if token else "no-key", "Invalid API Key" if token else "Unauthorized", kind="auth"
+                "wrong-key" if token else "no-key",
+                "Invalid API Key" if token else "Unauthorized",
+                kind="auth",
             )
 
     def route(self, request: Request) -> None:
         if request.path != "/v1/chat/completions" or request.method != "POST":
             text = "no Route matched with those values"
-            raise Refused("path", f"{text}: {request.method} {request.path}", status=404, body={"message": text})
+            raise Refused(
+                "path",
+                f"{text}: {request.method} {request.path}",
+                status=404,
+                body={"message": text},
+            )
 
     def check(self, request: Request, memory: Memory) -> None:
         body: Json = request.json
         for key in unknown(body, TOP):
             raise _unprocessable(
-                "unknown-parameter", "extra_forbidden", [key], "Extra inputs are not permitted", body[key]
+                "unknown-parameter",
+                "extra_forbidden",
+                [key],
+                "Extra inputs are not permitted",
+                body[key],
             )
         for key in ("model", "messages"):
             if key not in body:
@@ -135,7 +159,9 @@ class Mistral(Dialect):
             if value is None:
                 continue
             if not number(value):
-                raise _unprocessable("range", "float_type", [name], "Input should be a valid number", value)
+                raise _unprocessable(
+                    "range", "float_type", [name], "Input should be a valid number", value
+                )
             if value > high or value < low:
                 word, bound = ("less", high) if value > high else ("greater", low)
                 text = f"Input should be {word} than or equal to {bound}"
@@ -143,16 +169,22 @@ class Mistral(Dialect):
         for name, least in (("max_tokens", 0), ("random_seed", 0), ("n", 1)):
             value = body.get(name)
             if value is not None and not whole(value):
-                raise _unprocessable("range", "int_type", [name], "Input should be a valid integer", value)
+                raise _unprocessable(
+                    "range", "int_type", [name], "Input should be a valid integer", value
+                )
             if value is not None and value < least:
                 text = f"Input should be greater than or equal to {least}"
                 raise _unprocessable("range", "greater_than_equal", [name], text, value)
         if body.get("temperature") == 0 and body.get("top_p") not in (None, 1):
             raise Refused(
-                "greedy", "top_p must be 1 when using greedy sampling.", code="invalid_request_invalid_args/3051"
+                "greedy",
+                "top_p must be 1 when using greedy sampling.",
+                code="invalid_request_invalid_args/3051",
             )
         if body.get("stream") is not None and not isinstance(body["stream"], bool):
-            raise _unprocessable("type", "bool_type", ["stream"], "Input should be a valid boolean", body["stream"])
+            raise _unprocessable(
+                "type", "bool_type", ["stream"], "Input should be a valid boolean", body["stream"]
+            )
 
     def _tools(self, body: Json) -> None:
         tools = body.get("tools") or []
@@ -160,13 +192,21 @@ class Mistral(Dialect):
             if fault.rule == "tool-name":
                 raise _bad_name(fault)
             if fault.rule == "duplicate-tool":
-                raise Refused(fault.rule, f"Duplicate function name: {fault.what}", code="invalid_function_call/3280")
+                raise Refused(
+                    fault.rule,
+                    f"Duplicate function name: {fault.what}",
+                    code="invalid_function_call/3280",
+                )
             loc: list[str | int] = ["tools", fault.index, *fault.where.split(".")]
-            raise _unprocessable(fault.rule, "extra_forbidden", loc, "Extra inputs are not permitted", fault.what)
+            raise _unprocessable(
+                fault.rule, "extra_forbidden", loc, "Extra inputs are not permitted", fault.what
+            )
         for index, tool in enumerate(tools):
             if not isinstance(tool["function"].get("parameters"), dict):
                 loc = ["tools", index, "function", "parameters"]
-                raise _unprocessable("tool-schema", "missing", loc, "Field required", tool["function"])
+                raise _unprocessable(
+                    "tool-schema", "missing", loc, "Field required", tool["function"]
+                )
         choice = body.get("tool_choice")
         if isinstance(choice, str) and choice not in ("auto", "none", "any", "required"):
             text = "Input should be 'auto', 'none', 'any' or 'required'"
@@ -175,7 +215,9 @@ class Mistral(Dialect):
             tool["function"]["name"] for tool in tools
         ]:
             raise Refused(
-                "tool-choice", "Tool choice names no tool of the request", code="invalid_request_invalid_args/3051"
+                "tool-choice",
+                "Tool choice names no tool of the request",
+                code="invalid_request_invalid_args/3051",
             )
         if choice is not None and choice not in ("auto", "none") and not tools:
             text = "Cannot use tool_choice without tools"
@@ -185,16 +227,22 @@ class Mistral(Dialect):
             kind = wanted.get("type") if isinstance(wanted, dict) else None
             if kind not in ("text", "json_object", "json_schema"):
                 text = "Input should be 'text', 'json_object' or 'json_schema'"
-                raise _unprocessable("response-format", "enum", ["response_format", "type"], text, kind)
+                raise _unprocessable(
+                    "response-format", "enum", ["response_format", "type"], text, kind
+                )
             inner = wanted.get("json_schema")
-            if kind == "json_schema" and (not isinstance(inner, dict) or not {"name", "schema"} <= set(inner)):
+            if kind == "json_schema" and (
+                not isinstance(inner, dict) or not {"name", "schema"} <= set(inner)
+            ):
                 loc = ["response_format", "json_schema", "schema"]
                 raise _unprocessable("response-format", "missing", loc, "Field required", inner)
 
     def _order(self, messages: list[Json]) -> None:
         for before, message in pairwise(messages):
             if before["role"] == "tool" and message["role"] in ("user", "system"):
-                raise _bad_order(f"Unexpected role '{message['role']}' after role 'tool'", "user-after-tool")
+                raise _bad_order(
+                    f"Unexpected role '{message['role']}' after role 'tool'", "user-after-tool"
+                )
         last = messages[-1]
         if last["role"] == "assistant" and not last.get("prefix"):
             text = "Expected last role User or Tool (or Assistant with prefix True) for serving but got assistant"
@@ -206,10 +254,14 @@ class Mistral(Dialect):
                 if len(thoughts) > 1 or thoughts not in ([], [0]):
                     text = f"Expected at most one leading ThinkChunk, got {len(thoughts)}"
                     raise Refused(
-                        "thinking-order", f"messages[{index}]: {text}", code="invalid_request_assistant_message/3240"
+                        "thinking-order",
+                        f"messages[{index}]: {text}",
+                        code="invalid_request_assistant_message/3240",
                     )
 
-    def failure(self, request: Request, refused: Refused, retry_after: float | None = None) -> Reply:
+    def failure(
+        self, request: Request, refused: Refused, retry_after: float | None = None
+    ) -> Reply:
         headers = {"mistral-correlation-id": made_up(refused.message, 32, "0123456789abcdef")}
         if retry_after is not None:
             headers["retry-after"] = str(int(retry_after + 0.999))
@@ -244,7 +296,9 @@ def _worded(fault: Fault, messages: list[Any]) -> Refused:
     if fault.rule == "orphan-result":
         before = messages[fault.index - 1].get("role") if fault.index else None
         if before in ("assistant", "tool"):
-            return _bad_order("Unexpected tool call id " + fault.what + " in tool results", fault.rule)
+            return _bad_order(
+                "Unexpected tool call id " + fault.what + " in tool results", fault.rule
+            )
         return _bad_order(f"Unexpected role 'tool' after role '{before}'", fault.rule)
     if fault.rule == "empty-message":
         text = f"{fault.role.title()} message must have content."
@@ -261,7 +315,9 @@ def _worded(fault: Fault, messages: list[Any]) -> Refused:
         return Refused(fault.rule, text, code="invalid_function_call/3280")
     loc: list[str | int] = ["messages", fault.index, *fault.where.split(".")]
     if fault.rule == "unknown-message-key":
-        return _unprocessable(fault.rule, "extra_forbidden", loc, "Extra inputs are not permitted", fault.what)
+        return _unprocessable(
+            fault.rule, "extra_forbidden", loc, "Extra inputs are not permitted", fault.what
+        )
     return _unprocessable(fault.rule, "value_error", loc, "Input should be valid", fault.what)
 
 
@@ -343,7 +399,10 @@ class _Writer:
             closing: list[Json] = [_thought("", closed=True)]
             if first:
                 closing.append({"type": "text", "text": first})
-            thoughts = [{"content": [_thought(piece, closed=False)]} for piece in self.answer.cut(self.thinking)]
+            thoughts = [
+                {"content": [_thought(piece, closed=False)]}
+                for piece in self.answer.cut(self.thinking)
+            ]
             pieces = [*thoughts, {"content": closing}, *pieces]
         pieces += [{"tool_calls": [call]} for call in self._calls()]
         last = pieces.pop() if pieces else {"content": ""}

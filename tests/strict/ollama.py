@@ -63,7 +63,14 @@ def _field(path: str, got: str, wanted: str) -> Refused:
 
 
 def _go(value: Any) -> str:
-    names = {bool: "bool", int: "number", float: "number", str: "string", list: "array", dict: "object"}
+    names = {
+        bool: "bool",
+        int: "number",
+        float: "number",
+        str: "string",
+        list: "array",
+        dict: "object",
+    }
     return names.get(type(value), "null")
 
 
@@ -74,11 +81,15 @@ class Ollama(Dialect):
 
     def authorize(self, request: Request) -> None:
         if self.key is not None and self.bearer(request) != self.key:
-            raise Refused("wrong-key" if self.bearer(request) else "no-key", "unauthorized", kind="auth")
+            raise Refused(
+                "wrong-key" if self.bearer(request) else "no-key", "unauthorized", kind="auth"
+            )
 
     def route(self, request: Request) -> None:
         if request.path != "/api/chat" or request.method != "POST":
-            raise Refused("path", f"404 page not found: {request.method} {request.path}", kind="not_found")
+            raise Refused(
+                "path", f"404 page not found: {request.method} {request.path}", kind="not_found"
+            )
 
     def check(self, request: Request, memory: Memory) -> None:
         body: Json = request.json
@@ -104,13 +115,19 @@ class Ollama(Dialect):
             raise Refused("unknown-option", f"invalid option provided: {key}")
         for key in ("temperature", "top_p"):
             value = options.get(key)
-            if value is not None and (not number(value) or value < 0 or (key == "top_p" and value > 1)):
-                raise Refused("range", f'option "{key}" must be of type float32 and in range, got {value}')
+            if value is not None and (
+                not number(value) or value < 0 or (key == "top_p" and value > 1)
+            ):
+                raise Refused(
+                    "range", f'option "{key}" must be of type float32 and in range, got {value}'
+                )
         for key in ("num_predict", "seed", "num_ctx", "top_k"):
             if options.get(key) is not None and not whole(options[key]):
                 raise Refused("range", f'option "{key}" must be of type integer')
         stop = options.get("stop")
-        if stop is not None and not (isinstance(stop, list) and all(isinstance(word, str) for word in stop)):
+        if stop is not None and not (
+            isinstance(stop, list) and all(isinstance(word, str) for word in stop)
+        ):
             raise Refused("range", 'option "stop" must be of type array')
         wanted = body.get("format")
         if wanted not in (None, "", "json") and not isinstance(wanted, dict):
@@ -126,7 +143,9 @@ class Ollama(Dialect):
             function = tool.get("function") if isinstance(tool, dict) else None
             if not isinstance(function, dict) or tool.get("type") != "function":
                 raise _field("tools", _go(tool), "api.Tool")
-            for key in unknown(tool, ("type", "function")) + unknown(function, ("name", "description", "parameters")):
+            for key in unknown(tool, ("type", "function")) + unknown(
+                function, ("name", "description", "parameters")
+            ):
                 raise Refused("unknown-tool-key", f'json: unknown field "{key}"')
             name = function.get("name")
             if not isinstance(name, str) or not TOOL_NAME.match(name):
@@ -138,7 +157,9 @@ class Ollama(Dialect):
             if not isinstance(parameters, dict) or parameters.get("type") != "object":
                 raise Refused("tool-schema", f"parameters of {name!r} must be of type object")
 
-    def failure(self, request: Request, refused: Refused, retry_after: float | None = None) -> Reply:
+    def failure(
+        self, request: Request, refused: Refused, retry_after: float | None = None
+    ) -> Reply:
         status, text = FAILURES[refused.kind]
         headers = {} if retry_after is None else {"retry-after": str(int(retry_after + 0.999))}
         body = compact(refused.body or {"error": refused.message or text}).encode()
@@ -169,18 +190,23 @@ def _history(messages: list[Any]) -> None:
             continue
         if calls:
             left = ", ".join(call["function"]["name"] for call in calls)
-            raise Refused("missing-result", f"messages.{index}: calls without a tool message: {left}")
+            raise Refused(
+                "missing-result", f"messages.{index}: calls without a tool message: {left}"
+            )
         if role != "assistant" and content is None:
             raise Refused("empty-message", f"messages.{index}: content is missing")
         if role == "assistant":
             calls = list(_calls(message, index))
             if not calls and not content:
                 raise Refused(
-                    "empty-message", f"messages.{index}: assistant message with neither content nor tool_calls"
+                    "empty-message",
+                    f"messages.{index}: assistant message with neither content nor tool_calls",
                 )
     if calls:
         left = ", ".join(call["function"]["name"] for call in calls)
-        raise Refused("missing-result", f"messages.{len(messages)}: calls without a tool message: {left}")
+        raise Refused(
+            "missing-result", f"messages.{len(messages)}: calls without a tool message: {left}"
+        )
 
 
 def _calls(message: Json, index: int) -> Iterator[Json]:
@@ -188,8 +214,12 @@ def _calls(message: Json, index: int) -> Iterator[Json]:
         function = call.get("function") if isinstance(call, dict) else None
         if not isinstance(function, dict) or not isinstance(function.get("name"), str):
             raise _field("messages.tool_calls.function", _go(function), "api.ToolCallFunction")
-        for key in unknown(call, ("id", "type", "function")) + unknown(function, ("index", "name", "arguments")):
-            raise Refused("unknown-message-key", f'json: unknown field "{key}" in messages.{index}.tool_calls')
+        for key in unknown(call, ("id", "type", "function")) + unknown(
+            function, ("index", "name", "arguments")
+        ):
+            raise Refused(
+                "unknown-message-key", f'json: unknown field "{key}" in messages.{index}.tool_calls'
+            )
         arguments = function.get("arguments")
         if not isinstance(arguments, dict):
             text = (
@@ -243,7 +273,9 @@ class _Writer:
     def _line(self, message: Json, more: Json | None = None) -> bytes:
         self.ticks += 1
         head = {"model": self.body["model"], "created_at": f"2026-01-02T03:04:05.{self.ticks:06d}Z"}
-        return go_json(head | {"message": {"role": "assistant", **message}} | (more or {"done": False}))
+        return go_json(
+            head | {"message": {"role": "assistant", **message}} | (more or {"done": False})
+        )
 
     def _calls(self) -> list[Json]:
         return [
@@ -263,8 +295,13 @@ class _Writer:
         return self._line(message, self.counts)
 
     def events(self) -> Events:
-        lines = [self._line({"content": "", "thinking": piece}) for piece in self.answer.cut(self.thinking)]
+        lines = [
+            self._line({"content": "", "thinking": piece})
+            for piece in self.answer.cut(self.thinking)
+        ]
         lines += [self._line({"content": piece}) for piece in self.answer.cut(self.answer.text)]
         lines += [self._line({"content": "", "tool_calls": [call]}) for call in self._calls()]
         failed = FAILURES[self.answer.failure or "server"][1]
-        return Events([], lines, [self._line({"content": ""}, self.counts)], [go_json({"error": failed})])
+        return Events(
+            [], lines, [self._line({"content": ""}, self.counts)], [go_json({"error": failed})]
+        )

@@ -98,14 +98,19 @@ def error_body(failed: Refused) -> Json:
     _, kind, code, text = FAILURES[failed.kind]
     message = failed.message or text
     param = failed.param or ("messages" if failed.kind == "context_length" else None)
-    return {"error": {"message": message, "type": kind, "param": param, "code": failed.code or code}}
+    return {
+        "error": {"message": message, "type": kind, "param": param, "code": failed.code or code}
+    }
 
 
 def openai_failure(failed: Refused, retry_after: float | None) -> Reply:
     """An error as OpenAI sends it."""
     headers = {"x-request-id": f"req_{made_up(failed.message, 32, '0123456789abcdef')}"}
     if retry_after is not None:
-        headers |= {"retry-after": str(int(retry_after + 0.999)), "retry-after-ms": str(round(retry_after * 1000))}
+        headers |= {
+            "retry-after": str(int(retry_after + 0.999)),
+            "retry-after-ms": str(round(retry_after * 1000)),
+        }
     status = failed.status or FAILURES[failed.kind][0]
     return Reply(status, "application/json", [pretty(failed.body or error_body(failed))], headers)
 
@@ -150,7 +155,9 @@ def check_count(body: Json, name: str, least: int = 1) -> None:
 
 def check_flag(body: Json, name: str) -> None:
     if body.get(name) is not None and not isinstance(body[name], bool):
-        text = f"Invalid type for '{name}': expected a boolean, but got {kind_of(body[name])} instead."
+        text = (
+            f"Invalid type for '{name}': expected a boolean, but got {kind_of(body[name])} instead."
+        )
         raise Refused("type", text, param=name, code="invalid_type")
 
 
@@ -159,7 +166,11 @@ def check_stop(body: Json) -> None:
     if stop is None or isinstance(stop, str):
         return
     if not isinstance(stop, list) or not all(isinstance(word, str) for word in stop):
-        raise Refused("type", "Invalid type for 'stop': expected a string or an array of strings.", param="stop")
+        raise Refused(
+            "type",
+            "Invalid type for 'stop': expected a string or an array of strings.",
+            param="stop",
+        )
     if len(stop) > 4:
         text = f"Invalid 'stop': array too long. Expected an array with maximum length 4, but got an array with length {len(stop)} instead."
         raise Refused("range", text, param="stop", code="array_above_max_length")
@@ -177,7 +188,14 @@ class OpenAIChat(Dialect):
                 "You didn't provide an API key. You need to provide your API key in an Authorization header using "
                 "Bearer auth (i.e. Authorization: Bearer YOUR_KEY)."
             )
-            body = {"error": {"message": text, "type": "invalid_request_error", "param": None, "code": None}}
+            body = {
+                "error": {
+                    "message": text,
+                    "type": "invalid_request_error",
+                    "param": None,
+                    "code": None,
+                }
+            }
             raise Refused("no-key", text, kind="auth", body=body)
         if token != self.key:
             raise Refused("wrong-key", FAILURES["auth"][3], kind="auth")
@@ -185,7 +203,14 @@ class OpenAIChat(Dialect):
     def route(self, request: Request) -> None:
         if request.path != "/v1/chat/completions" or request.method != "POST":
             text = f"Invalid URL ({request.method} {request.path})"
-            body = {"error": {"message": text, "type": "invalid_request_error", "param": None, "code": None}}
+            body = {
+                "error": {
+                    "message": text,
+                    "type": "invalid_request_error",
+                    "param": None,
+                    "code": None,
+                }
+            }
             raise Refused("path", text, kind="not_found", body=body)
 
     def check(self, request: Request, memory: Memory) -> None:
@@ -193,7 +218,10 @@ class OpenAIChat(Dialect):
         extra = unknown(body, TOP)
         if extra:
             s = "s" if len(extra) > 1 else ""
-            raise Refused("unknown-parameter", f"Unrecognized request argument{s} supplied: {', '.join(extra)}")
+            raise Refused(
+                "unknown-parameter",
+                f"Unrecognized request argument{s} supplied: {', '.join(extra)}",
+            )
         model = check_model(body)
         messages = body.get("messages")
         if messages is None:
@@ -220,14 +248,21 @@ class OpenAIChat(Dialect):
             check_flag(body, name)
         check_stop(body)
         if body.get("seed") is not None and not whole(body["seed"]):
-            raise Refused("type", "Invalid type for 'seed': expected an integer.", param="seed", code="invalid_type")
+            raise Refused(
+                "type",
+                "Invalid type for 'seed': expected an integer.",
+                param="seed",
+                code="invalid_type",
+            )
         options = body.get("stream_options")
         if options is not None and not body.get("stream"):
             text = "The 'stream_options' parameter is only allowed when 'stream' is enabled."
             raise Refused("stream-options", text, param="stream_options")
         for key in unknown(options or {}, ("include_usage", "include_obfuscation")):
             text = f"Unknown parameter: 'stream_options.{key}'."
-            raise Refused("unknown-parameter", text, param=f"stream_options.{key}", code="unknown_parameter")
+            raise Refused(
+                "unknown-parameter", text, param=f"stream_options.{key}", code="unknown_parameter"
+            )
         if body.get("max_tokens") is not None and body.get("max_completion_tokens") is not None:
             text = "Setting 'max_tokens' and 'max_completion_tokens' at the same time is not supported."
             raise Refused("max-tokens-twice", text)
@@ -235,14 +270,18 @@ class OpenAIChat(Dialect):
     def _for_model(self, body: Json, model: str) -> None:
         if not reasons(model):
             if "reasoning_effort" in body:
-                raise Refused("reasoning-effort", "Unrecognized request argument supplied: reasoning_effort")
+                raise Refused(
+                    "reasoning-effort", "Unrecognized request argument supplied: reasoning_effort"
+                )
             return
         if body.get("max_tokens") is not None:
             text = (
                 "Unsupported parameter: 'max_tokens' is not supported with this model. "
                 "Use 'max_completion_tokens' instead."
             )
-            raise Refused("reasoning-max-tokens", text, param="max_tokens", code="unsupported_parameter")
+            raise Refused(
+                "reasoning-max-tokens", text, param="max_tokens", code="unsupported_parameter"
+            )
         if body.get("stop") is not None:
             text = "Unsupported parameter: 'stop' is not supported with this model."
             raise Refused("reasoning-stop", text, param="stop", code="unsupported_parameter")
@@ -263,7 +302,9 @@ class OpenAIChat(Dialect):
             text = f"Unsupported parameter: '{name}' is not supported with this model."
             raise Refused("reasoning-temperature", text, param=name, code="unsupported_parameter")
 
-    def failure(self, request: Request, refused: Refused, retry_after: float | None = None) -> Reply:
+    def failure(
+        self, request: Request, refused: Refused, retry_after: float | None = None
+    ) -> Reply:
         return openai_failure(refused, retry_after)
 
     def reply(self, request: Request, answer: Answer, memory: Memory) -> Reply:
@@ -309,7 +350,9 @@ def _check_tools(body: Json) -> None:
     if isinstance(choice, dict) and choice.get("type") == "function":
         name = choice.get("function", {}).get("name")
         if name not in [tool["function"]["name"] for tool in tools]:
-            text = f"Tool choice 'tool_choice.function.name' names '{name}', which is not in 'tools'."
+            text = (
+                f"Tool choice 'tool_choice.function.name' names '{name}', which is not in 'tools'."
+            )
             raise Refused("tool-choice", text, param="tool_choice")
 
 
@@ -320,7 +363,10 @@ def check_strict(schema: Any, what: str, param: str, code: str | None) -> None:
         at, text = fault
         context = "(" + ", ".join(f"'{word}'" for word in at) + (",)" if len(at) == 1 else ")")
         raise Refused(
-            "strict-schema", f"Invalid schema for {what}: In context={context}, {text}", param=param, code=code
+            "strict-schema",
+            f"Invalid schema for {what}: In context={context}, {text}",
+            param=param,
+            code=code,
         )
 
 
@@ -331,9 +377,7 @@ def _check_format(body: Json) -> None:
     kind = wanted.get("type") if isinstance(wanted, dict) else None
     if kind == "json_object":
         if "json" not in str(body["messages"]).lower():
-            text = (
-                "'messages' must contain the word 'json' in some form, to use 'response_format' of type 'json_object'."
-            )
+            text = "'messages' must contain the word 'json' in some form, to use 'response_format' of type 'json_object'."
             raise Refused("json-word", text, param="messages")
     elif kind == "json_schema":
         check_json_schema(wanted.get("json_schema"))
@@ -346,7 +390,9 @@ def check_json_schema(inner: Any) -> None:
     param = "response_format.json_schema"
     if not isinstance(inner, dict) or not isinstance(inner.get("name"), str):
         text = f"Missing required parameter: '{param}.name'."
-        raise Refused("response-format", text, param=f"{param}.name", code="missing_required_parameter")
+        raise Refused(
+            "response-format", text, param=f"{param}.name", code="missing_required_parameter"
+        )
     for key in unknown(inner, ("name", "description", "schema", "strict")):
         raise Refused(
             "unknown-parameter",
@@ -358,7 +404,9 @@ def check_json_schema(inner: Any) -> None:
         text = f"Invalid '{param}.name': string does not match pattern. Expected a string that matches the pattern '^[a-zA-Z0-9_-]+$'."
         raise Refused("response-format", text, param=f"{param}.name", code="invalid_value")
     if inner.get("strict"):
-        check_strict(inner.get("schema"), f"response_format '{inner['name']}'", "response_format", None)
+        check_strict(
+            inner.get("schema"), f"response_format '{inner['name']}'", "response_format", None
+        )
 
 
 def _worded(fault: Fault) -> Refused:
@@ -373,9 +421,7 @@ def _worded(fault: Fault) -> Refused:
         )
         param = dotted
     elif fault.rule == "orphan-result":
-        text = (
-            "Invalid parameter: messages with role 'tool' must be a response to a preceeding message with 'tool_calls'."
-        )
+        text = "Invalid parameter: messages with role 'tool' must be a response to a preceeding message with 'tool_calls'."
         param = dotted
     elif fault.rule == "unknown-message-key":
         text, code = f"Unknown parameter: '{param}'.", "unknown_parameter"
@@ -389,9 +435,7 @@ def _worded(fault: Fault) -> Refused:
     elif fault.rule == "arguments":
         text, code = f"Invalid '{param}': expected the text of a JSON object.", "invalid_value"
     elif fault.rule == "empty-calls":
-        text = (
-            f"Invalid '{param}': empty array. Expected an array with minimum length 1, but got an empty array instead."
-        )
+        text = f"Invalid '{param}': empty array. Expected an array with minimum length 1, but got an empty array instead."
         code = "empty_array"
     elif fault.rule in ("role", "content-part", "call-kind"):
         text, code = f"Invalid value: '{fault.what}'.", "invalid_value"
@@ -411,14 +455,21 @@ def _worded_tool(fault: Fault) -> Refused:
         return Refused(fault.rule, text, param=param, code="invalid_function_parameters")
     if fault.rule == "duplicate-tool":
         return Refused(
-            fault.rule, f"Invalid 'tools': function names must be unique, '{fault.what}' occurs twice.", param=param
+            fault.rule,
+            f"Invalid 'tools': function names must be unique, '{fault.what}' occurs twice.",
+            param=param,
         )
     if fault.rule == "unknown-tool-key":
-        return Refused(fault.rule, f"Unknown parameter: '{param}'.", param=param, code="unknown_parameter")
+        return Refused(
+            fault.rule, f"Unknown parameter: '{param}'.", param=param, code="unknown_parameter"
+        )
     if fault.rule == "tool-name":
         return Refused(fault.rule, _pattern(param), param=param, code="invalid_value")
     return Refused(
-        fault.rule, f"Missing required parameter: '{param}'.", param=param, code="missing_required_parameter"
+        fault.rule,
+        f"Missing required parameter: '{param}'.",
+        param=param,
+        code="missing_required_parameter",
     )
 
 
@@ -490,7 +541,9 @@ class _Writer:
 
     def _deltas(self, delta: Json, finish: str | None = None) -> Iterator[bytes]:
         for at in range(self.choices):
-            yield self._chunk([{"index": at, "delta": delta, "logprobs": None, "finish_reason": finish}])
+            yield self._chunk(
+                [{"index": at, "delta": delta, "logprobs": None, "finish_reason": finish}]
+            )
 
     def _call_deltas(self) -> Iterator[bytes]:
         for at in range(len(self.answer.calls)):
@@ -498,11 +551,15 @@ class _Writer:
             arguments = call["function"]["arguments"]
             first = {"index": at, **call, "function": {**call["function"], "arguments": ""}}
             if at == 0 and not self.answer.text:
-                yield from self._deltas({"role": "assistant", "content": None, "tool_calls": [first], "refusal": None})
+                yield from self._deltas(
+                    {"role": "assistant", "content": None, "tool_calls": [first], "refusal": None}
+                )
             else:
                 yield from self._deltas({"tool_calls": [first]})
             for piece in self.answer.cut(arguments):
-                yield from self._deltas({"tool_calls": [{"index": at, "function": {"arguments": piece}}]})
+                yield from self._deltas(
+                    {"tool_calls": [{"index": at, "function": {"arguments": piece}}]}
+                )
 
     def events(self) -> Events:
         answer = self.answer
@@ -510,7 +567,9 @@ class _Writer:
         if answer.text or not answer.calls:
             head = list(self._deltas({"role": "assistant", "content": "", "refusal": None}))
         field = "refusal" if answer.finish == "refusal" else "content"
-        deltas = [chunk for piece in answer.cut(answer.text) for chunk in self._deltas({field: piece})]
+        deltas = [
+            chunk for piece in answer.cut(answer.text) for chunk in self._deltas({field: piece})
+        ]
         deltas += self._call_deltas()
         tail = list(self._deltas({}, self.finish))
         if (self.body.get("stream_options") or {}).get("include_usage"):

@@ -30,13 +30,22 @@ class OpenAIResponses(OpenAIChat):
     def route(self, request: Request) -> None:
         if request.path != "/v1/responses" or request.method != "POST":
             text = f"Invalid URL ({request.method} {request.path})"
-            body = {"error": {"message": text, "type": "invalid_request_error", "param": None, "code": None}}
+            body = {
+                "error": {
+                    "message": text,
+                    "type": "invalid_request_error",
+                    "param": None,
+                    "code": None,
+                }
+            }
             raise Refused("path", text, kind="not_found", body=body)
 
     def check(self, request: Request, memory: Memory) -> None:
         check_body(request.json, memory)
 
-    def failure(self, request: Request, refused: Refused, retry_after: float | None = None) -> Reply:
+    def failure(
+        self, request: Request, refused: Refused, retry_after: float | None = None
+    ) -> Reply:
         """An unknown model is HTTP 400 here, as recorded."""
         if refused.kind == "not_found" and not refused.message:
             text = "The requested model 'gpt-nope' does not exist."
@@ -46,7 +55,11 @@ class OpenAIResponses(OpenAIChat):
 
     def reply(self, request: Request, answer: Answer, memory: Memory) -> Reply:
         writer = _Writer(request.json, answer, memory)
-        headers = {"openai-processing-ms": "290", "openai-version": "2020-10-01", "x-request-id": f"req_{writer.tail}"}
+        headers = {
+            "openai-processing-ms": "290",
+            "openai-version": "2020-10-01",
+            "x-request-id": f"req_{writer.tail}",
+        }
         if request.json.get("stream"):
             parts = writer.events().parts(broken=answer.mid_stream_error)
             return Reply(200, "text/event-stream; charset=utf-8", parts, headers, stream=True)
@@ -67,7 +80,9 @@ class _Writer:
         self.id = f"resp_{self.tail}"
         self.sequence = 0
         self.asks_seal = "reasoning.encrypted_content" in (body.get("include") or [])
-        self.final = {"length": "incomplete", "content_filter": "incomplete"}.get(answer.finish or "", "completed")
+        self.final = {"length": "incomplete", "content_filter": "incomplete"}.get(
+            answer.finish or "", "completed"
+        )
         self.items = list(self._items())
         self._remember(memory)
 
@@ -85,10 +100,20 @@ class _Writer:
                 item |= {"content": [], "encrypted_content": seal(item["id"])}
             yield item
         if answer.text or not answer.calls:
-            part: Json = {"type": "output_text", "annotations": [], "logprobs": [], "text": answer.text}
+            part: Json = {
+                "type": "output_text",
+                "annotations": [],
+                "logprobs": [],
+                "text": answer.text,
+            }
             if answer.finish == "refusal":
                 part = {"type": "refusal", "refusal": answer.text}
-            message: Json = {"id": self._made("msg", 0), "type": "message", "status": "completed", "content": [part]}
+            message: Json = {
+                "id": self._made("msg", 0),
+                "type": "message",
+                "status": "completed",
+                "content": [part],
+            }
             if not answer.calls:
                 message["status"] = last
             if self.body["model"].startswith("gpt-5."):
@@ -111,7 +136,9 @@ class _Writer:
         for item in self.items:
             if item["type"] == "function_call":
                 sealed = bool(reasoning) and self.asks_seal
-                memory.calls[item["call_id"]] = Issued(item["name"], bool(reasoning), reasoning, sealed)
+                memory.calls[item["call_id"]] = Issued(
+                    item["name"], bool(reasoning), reasoning, sealed
+                )
         if self.body.get("store") is not False and not self.answer.mid_stream_error:
             memory.stored[self.id] = [*conversation(self.body, memory), *self.items]
 
@@ -172,8 +199,12 @@ class _Writer:
 
     def _event(self, kind: str, **more: Any) -> bytes:
         event = {"type": kind, **more, "sequence_number": self.sequence}
-        if "delta" in more and (self.body.get("stream_options") or {}).get("include_obfuscation", True):
-            event["obfuscation"] = made_up(f"{self.seed}/{self.sequence}", 16 - len(more["delta"]) % 12)
+        if "delta" in more and (self.body.get("stream_options") or {}).get(
+            "include_obfuscation", True
+        ):
+            event["obfuscation"] = made_up(
+                f"{self.seed}/{self.sequence}", 16 - len(more["delta"]) % 12
+            )
         self.sequence += 1
         return _sse(event)
 
@@ -181,7 +212,9 @@ class _Writer:
         for index, part in enumerate(item["summary"]):
             where = {"item_id": item["id"], "output_index": at, "summary_index": index}
             kind = "response.reasoning_summary"
-            yield self._event(f"{kind}_part.added", part={"type": "summary_text", "text": ""}, **where)
+            yield self._event(
+                f"{kind}_part.added", part={"type": "summary_text", "text": ""}, **where
+            )
             for piece in self.answer.cut(part["text"]):
                 yield self._event(f"{kind}_text.delta", delta=piece, **where)
             yield self._event(f"{kind}_text.done", text=part["text"], **where)
@@ -203,7 +236,9 @@ class _Writer:
         where = {"item_id": item["id"], "output_index": at}
         for piece in self.answer.cut(item["arguments"]):
             yield self._event("response.function_call_arguments.delta", delta=piece, **where)
-        yield self._event("response.function_call_arguments.done", arguments=item["arguments"], **where)
+        yield self._event(
+            "response.function_call_arguments.done", arguments=item["arguments"], **where
+        )
 
     def _item(self, at: int, item: Json) -> Iterator[bytes]:
         blanks: dict[str, Json] = {
@@ -213,7 +248,9 @@ class _Writer:
         }
         blank = blanks[item["type"]]
         yield self._event("response.output_item.added", item=item | blank, output_index=at)
-        inside = {"message": self._spoken, "reasoning": self._reasoning}.get(item["type"], self._called)
+        inside = {"message": self._spoken, "reasoning": self._reasoning}.get(
+            item["type"], self._called
+        )
         yield from inside(at, item)
         yield self._event("response.output_item.done", item=item, output_index=at)
 
@@ -230,6 +267,9 @@ class _Writer:
         error = {"type": kind, "code": code, "message": message, "param": None}
         broken = [
             self._event("error", error=error),
-            self._event("response.failed", response=self.response("failed", {"code": code, "message": message})),
+            self._event(
+                "response.failed",
+                response=self.response("failed", {"code": code, "message": message}),
+            ),
         ]
         return Events(head, deltas, tail, broken)

@@ -4,8 +4,23 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.strict.base import TOOL_NAME, Memory, Refused, kind_of, parse_arguments, signature, unknown
-from tests.strict.openai_chat import check_count, check_flag, check_range, check_strict, reasons, takes_sampling
+from tests.strict.base import (
+    TOOL_NAME,
+    Memory,
+    Refused,
+    kind_of,
+    parse_arguments,
+    signature,
+    unknown,
+)
+from tests.strict.openai_chat import (
+    check_count,
+    check_flag,
+    check_range,
+    check_strict,
+    reasons,
+    takes_sampling,
+)
 from tests.strict.script import Json
 
 TOP = {
@@ -27,8 +42,26 @@ INCLUDABLE = (
 
 _KEYS: dict[str, set[str]] = {
     "message": {"type", "role", "content", "id", "status", "phase"},
-    "function_call": {"type", "id", "call_id", "name", "arguments", "status", "namespace", "caller"},
-    "function_call_output": {"type", "id", "call_id", "output", "status", "name", "namespace", "caller"},
+    "function_call": {
+        "type",
+        "id",
+        "call_id",
+        "name",
+        "arguments",
+        "status",
+        "namespace",
+        "caller",
+    },
+    "function_call_output": {
+        "type",
+        "id",
+        "call_id",
+        "output",
+        "status",
+        "name",
+        "namespace",
+        "caller",
+    },
     "reasoning": {"type", "id", "summary", "content", "encrypted_content", "status"},
     "item_reference": {"type", "id"},
 }
@@ -79,7 +112,9 @@ def check_body(body: Json, memory: Memory) -> None:
         raise _bad("unknown-parameter", f"Unknown parameter: '{key}'.", key, "unknown_parameter")
     model = body.get("model")
     if not isinstance(model, str) or not model:
-        raise _bad("model", "Missing required parameter: 'model'.", "model", "missing_required_parameter")
+        raise _bad(
+            "model", "Missing required parameter: 'model'.", "model", "missing_required_parameter"
+        )
     if "nope" in model:  # HTTP 400, as recorded
         text = f"The requested model '{model}' does not exist."
         raise Refused("unknown-model", text, kind="not_found", status=400, param="model")
@@ -92,9 +127,19 @@ def check_body(body: Json, memory: Memory) -> None:
         raise _bad("previous-response", text, "previous_response_id", "previous_response_not_found")
     given = body.get("input")
     if given is None or given == []:
-        raise _bad("messages", "Missing required parameter: 'input'.", "input", "missing_required_parameter")
+        raise _bad(
+            "messages",
+            "Missing required parameter: 'input'.",
+            "input",
+            "missing_required_parameter",
+        )
     if not isinstance(given, str | list):
-        raise _bad("messages", f"Invalid type for 'input': got {kind_of(given)} instead.", "input", "invalid_type")
+        raise _bad(
+            "messages",
+            f"Invalid type for 'input': got {kind_of(given)} instead.",
+            "input",
+            "invalid_type",
+        )
     for index, item in enumerate(given if isinstance(given, list) else []):
         _item(item, f"input[{index}]", stored=body.get("store") is not False, memory=memory)
     _pairs(conversation(body, memory))
@@ -128,7 +173,10 @@ def _parameters(body: Json, model: str) -> None:
             raise _bad("include", text, f"include[{index}]", "invalid_value")
     for key in unknown(reasoning, ("effort", "summary", "generate_summary", "context", "mode")):
         raise _bad(
-            "unknown-parameter", f"Unknown parameter: 'reasoning.{key}'.", f"reasoning.{key}", "unknown_parameter"
+            "unknown-parameter",
+            f"Unknown parameter: 'reasoning.{key}'.",
+            f"reasoning.{key}",
+            "unknown_parameter",
         )
     if not reasons(model):
         for key, value in reasoning.items():
@@ -157,28 +205,49 @@ def _tools(body: Json) -> None:
             raise _bad("tool-type", text, f"{at}.type", "invalid_value")
         if "name" not in tool:
             raise _bad(
-                "tool-type", f"Missing required parameter: '{at}.name'.", f"{at}.name", "missing_required_parameter"
+                "tool-type",
+                f"Missing required parameter: '{at}.name'.",
+                f"{at}.name",
+                "missing_required_parameter",
             )
         for key in unknown(tool, _TOOL_KEYS):
-            raise _bad("unknown-tool-key", f"Unknown parameter: '{at}.{key}'.", f"{at}.{key}", "unknown_parameter")
+            raise _bad(
+                "unknown-tool-key",
+                f"Unknown parameter: '{at}.{key}'.",
+                f"{at}.{key}",
+                "unknown_parameter",
+            )
         name = tool["name"]
         if not isinstance(name, str) or not TOOL_NAME.match(name):
             text = f"Invalid '{at}.name': string does not match pattern. Expected a string that matches the pattern '^[a-zA-Z0-9_-]+$'."
             raise _bad("tool-name", text, f"{at}.name", "invalid_value")
         if name in seen:
-            raise _bad("duplicate-tool", f"Invalid 'tools': function names must be unique, '{name}' occurs twice.", at)
+            raise _bad(
+                "duplicate-tool",
+                f"Invalid 'tools': function names must be unique, '{name}' occurs twice.",
+                at,
+            )
         seen.add(name)
         schema = tool.get("parameters")
         if schema is not None and (not isinstance(schema, dict) or schema.get("type") != "object"):
             text = f"Invalid schema for function '{name}': schema must be a JSON Schema of 'type: \"object\"', got 'type: \"None\"'."
             raise _bad("tool-schema", text, f"{at}.parameters", "invalid_function_parameters")
         if tool.get("strict"):
-            check_strict(schema or {}, f"function '{name}'", f"{at}.parameters", "invalid_function_parameters")
+            check_strict(
+                schema or {},
+                f"function '{name}'",
+                f"{at}.parameters",
+                "invalid_function_parameters",
+            )
     choice = body.get("tool_choice")
     if isinstance(choice, str) and choice not in ("none", "auto", "required"):
         text = f"Invalid value: '{choice}'. Supported values are: 'none', 'auto', and 'required'."
         raise _bad("tool-choice", text, "tool_choice", "invalid_value")
-    if isinstance(choice, dict) and choice.get("type") == "function" and choice.get("name") not in seen:
+    if (
+        isinstance(choice, dict)
+        and choice.get("type") == "function"
+        and choice.get("name") not in seen
+    ):
         raise _bad(
             "tool-choice",
             f"Tool choice 'function' not found in 'tools' parameter: '{choice.get('name')}'.",
@@ -186,13 +255,20 @@ def _tools(body: Json) -> None:
         )
     if choice == "required" and not tools:
         raise _bad(
-            "choice-without-tools", "Tool choice 'required' must be specified with 'tools' parameter.", "tool_choice"
+            "choice-without-tools",
+            "Tool choice 'required' must be specified with 'tools' parameter.",
+            "tool_choice",
         )
 
 
 def _format(text: Any) -> None:
     for key in unknown(text or {}, ("format", "verbosity")):
-        raise _bad("unknown-parameter", f"Unknown parameter: 'text.{key}'.", f"text.{key}", "unknown_parameter")
+        raise _bad(
+            "unknown-parameter",
+            f"Unknown parameter: 'text.{key}'.",
+            f"text.{key}",
+            "unknown_parameter",
+        )
     wanted = (text or {}).get("format")
     if wanted is None:
         return
@@ -206,17 +282,25 @@ def _format(text: Any) -> None:
         if key not in wanted:
             param = f"text.format.{key}"
             raise _bad(
-                "response-format", f"Missing required parameter: '{param}'.", param, "missing_required_parameter"
+                "response-format",
+                f"Missing required parameter: '{param}'.",
+                param,
+                "missing_required_parameter",
             )
     for key in unknown(wanted, ("type", "name", "schema", "strict", "description")):
         param = f"text.format.{key}"
-        raise _bad("unknown-parameter", f"Unknown parameter: '{param}'.", param, "unknown_parameter")
+        raise _bad(
+            "unknown-parameter", f"Unknown parameter: '{param}'.", param, "unknown_parameter"
+        )
     if not isinstance(wanted["name"], str) or not TOOL_NAME.match(wanted["name"]):
         message = "Invalid 'text.format.name': string does not match pattern '^[a-zA-Z0-9_-]+$'."
         raise _bad("response-format", message, "text.format.name", "invalid_value")
     if wanted.get("strict"):
         check_strict(
-            wanted["schema"], f"response_format '{wanted['name']}'", "text.format.schema", "invalid_json_schema"
+            wanted["schema"],
+            f"response_format '{wanted['name']}'",
+            "text.format.schema",
+            "invalid_json_schema",
         )
 
 
@@ -234,10 +318,18 @@ def _item(item: Any, at: str, *, stored: bool, memory: Memory) -> None:
     if kind not in _KEYS:
         known = ", ".join(f"'{name}'" for name in (*_KEYS, *_HOSTED))
         raise _bad(
-            "content-part", f"Invalid value: '{kind}'. Supported values are: {known}.", f"{at}.type", "invalid_value"
+            "content-part",
+            f"Invalid value: '{kind}'. Supported values are: {known}.",
+            f"{at}.type",
+            "invalid_value",
         )
     for key in unknown(item, _KEYS[kind]):
-        raise _bad("unknown-message-key", f"Unknown parameter: '{at}.{key}'.", f"{at}.{key}", "unknown_parameter")
+        raise _bad(
+            "unknown-message-key",
+            f"Unknown parameter: '{at}.{key}'.",
+            f"{at}.{key}",
+            "unknown_parameter",
+        )
     prefix = {"function_call": "fc", "reasoning": "rs", "message": "msg"}.get(kind)
     if prefix and item.get("id") is not None and not str(item["id"]).startswith(prefix):
         text = f"Invalid '{at}.id': '{item['id']}'. Expected an ID that begins with '{prefix}'."
@@ -250,7 +342,10 @@ def _item(item: Any, at: str, *, stored: bool, memory: Memory) -> None:
         if not isinstance(item.get("call_id"), str) or not item["call_id"]:
             param = f"{at}.call_id"
             raise _bad(
-                "missing-call-id", f"Missing required parameter: '{param}'.", param, "missing_required_parameter"
+                "missing-call-id",
+                f"Missing required parameter: '{param}'.",
+                param,
+                "missing_required_parameter",
             )
         if not isinstance(item.get("output"), str | list):
             text = f"Invalid type for '{at}.output': expected a string or an array, but got {kind_of(item.get('output'))} instead."
@@ -266,14 +361,22 @@ def _said(item: Json, at: str) -> None:
         raise _bad("role", text, f"{at}.role", "invalid_value")
     if content is None or content == []:
         param = f"{at}.content"
-        raise _bad("empty-message", f"Missing required parameter: '{param}'.", param, "missing_required_parameter")
+        raise _bad(
+            "empty-message",
+            f"Missing required parameter: '{param}'.",
+            param,
+            "missing_required_parameter",
+        )
     for index, part in enumerate(content if isinstance(content, list) else []):
         kind = part.get("type") if isinstance(part, dict) else None
         if kind not in _PARTS[role]:
             known = ", ".join(f"'{name}'" for name in _PARTS[role])
             param = f"{at}.content[{index}].type"
             raise _bad(
-                "content-part", f"Invalid value: '{kind}'. Supported values are: {known}.", param, "invalid_value"
+                "content-part",
+                f"Invalid value: '{kind}'. Supported values are: {known}.",
+                param,
+                "invalid_value",
             )
 
 
@@ -302,13 +405,22 @@ def _reasoned(item: Json, at: str, *, stored: bool, memory: Memory) -> None:
                 "missing_required_parameter",
             )
     if sealed is None:
-        known = stored and any(kept.get("id") == item_id for items in memory.stored.values() for kept in items)
+        known = stored and any(
+            kept.get("id") == item_id for items in memory.stored.values() for kept in items
+        )
         if not known:
             text = (
                 f"Item with id '{item_id}' not found. Items are not persisted when `store` is set to false. Try again with "
                 "`store` set to true, or remove this item from your input."
             )
-            body = {"error": {"message": text, "type": "invalid_request_error", "param": "input", "code": None}}
+            body = {
+                "error": {
+                    "message": text,
+                    "type": "invalid_request_error",
+                    "param": "input",
+                    "code": None,
+                }
+            }
             raise Refused("reasoning-item", text, kind="not_found", body=body)
     elif sealed != seal(str(item_id)):
         text = f"The encrypted content for item {item_id} could not be verified."
@@ -327,18 +439,24 @@ def _pairs(items: list[Json]) -> None:
         kind = _kind(item)
         if kind == "function_call":
             if item["call_id"] in seen:
-                raise _bad("call-id", f"Duplicate function call with call_id {item['call_id']}.", "input")
+                raise _bad(
+                    "call-id", f"Duplicate function call with call_id {item['call_id']}.", "input"
+                )
             seen.add(item["call_id"])
             waiting.append(item["call_id"])
         elif kind == "function_call_output":
             if item["call_id"] not in waiting:
-                text = f"No tool call found for function call output with call_id {item['call_id']}."
+                text = (
+                    f"No tool call found for function call output with call_id {item['call_id']}."
+                )
                 raise _bad("orphan-result", text, "input")
             waiting.remove(item["call_id"])
         elif kind == "message" and waiting and item.get("role") != "assistant":
             break
     if waiting:
-        raise _bad("missing-result", f"No tool output found for function call {waiting[0]}.", "input")
+        raise _bad(
+            "missing-result", f"No tool output found for function call {waiting[0]}.", "input"
+        )
 
 
 def _reasoning_kept(items: list[Json], body: Json, memory: Memory) -> None:
@@ -349,7 +467,10 @@ def _reasoning_kept(items: list[Json], body: Json, memory: Memory) -> None:
         if kind == "reasoning":
             seen.add(str(item["id"]))
             after = items[at + 1] if at + 1 < len(items) else {"type": "none"}
-            if _kind(after) in ("none", "function_call_output") or after.get("role", "assistant") != "assistant":
+            if (
+                _kind(after) in ("none", "function_call_output")
+                or after.get("role", "assistant") != "assistant"
+            ):
                 text = f"Item '{item['id']}' of type 'reasoning' was provided without its required following item."
                 raise _bad("reasoning-alone", text, "input")
         issued = memory.calls.get(item["call_id"]) if kind == "function_call" else None

@@ -9,7 +9,16 @@ Fault = tuple[tuple[str, ...], str]
 """Where in the schema, and what is wrong there."""
 
 _NESTED = ("properties", "$defs", "definitions", "patternProperties", "dependentSchemas")
-_SINGLE = ("items", "additionalProperties", "not", "if", "then", "else", "contains", "propertyNames")
+_SINGLE = (
+    "items",
+    "additionalProperties",
+    "not",
+    "if",
+    "then",
+    "else",
+    "contains",
+    "propertyNames",
+)
 _LISTS = ("anyOf", "oneOf", "allOf", "prefixItems")
 
 _OPENAI_FORBIDDEN = {
@@ -29,10 +38,21 @@ GEMINI_KEYS = {
     "minProperties", "maxProperties", "minLength", "maxLength", "pattern", "example", "anyOf", "propertyOrdering",
     "default", "items", "minimum", "maximum",
 }  # fmt: skip
-_GEMINI_TYPES = {"STRING", "NUMBER", "INTEGER", "BOOLEAN", "ARRAY", "OBJECT", "NULL", "TYPE_UNSPECIFIED"}
+_GEMINI_TYPES = {
+    "STRING",
+    "NUMBER",
+    "INTEGER",
+    "BOOLEAN",
+    "ARRAY",
+    "OBJECT",
+    "NULL",
+    "TYPE_UNSPECIFIED",
+}
 
 
-def _walk(schema: Any, at: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], dict[str, Any]]]:
+def _walk(
+    schema: Any, at: tuple[str, ...] = ()
+) -> Iterator[tuple[tuple[str, ...], dict[str, Any]]]:
     """Every schema inside a schema, itself first."""
     if not isinstance(schema, dict):
         return
@@ -49,7 +69,9 @@ def _walk(schema: Any, at: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ..
 
 def _is_object(schema: dict[str, Any]) -> bool:
     kind = schema.get("type")
-    return kind == "object" or (isinstance(kind, list) and "object" in kind) or "properties" in schema
+    return (
+        kind == "object" or (isinstance(kind, list) and "object" in kind) or "properties" in schema
+    )
 
 
 def openai_strict(schema: Any) -> Fault | None:
@@ -60,13 +82,17 @@ def openai_strict(schema: Any) -> Fault | None:
         if _is_object(part):
             if part.get("additionalProperties") is not False:
                 return at, "'additionalProperties' is required to be supplied and to be false."
-            missing = [name for name in part.get("properties", {}) if name not in part.get("required", [])]
+            missing = [
+                name for name in part.get("properties", {}) if name not in part.get("required", [])
+            ]
             if missing or ("required" not in part and part.get("properties")):
                 return at, (
                     "'required' is required to be supplied and to be an array including every key in properties. "
                     f"Missing '{missing[0]}'."
                 )
-            extra = [name for name in part.get("required", []) if name not in part.get("properties", {})]
+            extra = [
+                name for name in part.get("required", []) if name not in part.get("properties", {})
+            ]
             if extra:
                 return (
                     at,
@@ -121,7 +147,11 @@ def gemini_subset(schema: Any, where: str) -> Iterator[tuple[bool, str, str]]:
     fields = {camel(key): value for key, value in schema.items()}
     for key in schema:
         if camel(key) not in GEMINI_KEYS or key.startswith("$"):
-            yield True, where, f"Invalid JSON payload received. Unknown name \"{key}\" at '{where}': Cannot find field."
+            yield (
+                True,
+                where,
+                f"Invalid JSON payload received. Unknown name \"{key}\" at '{where}': Cannot find field.",
+            )
     kind = fields.get("type")
     if isinstance(kind, list):
         yield (
@@ -151,13 +181,19 @@ def gemini_subset(schema: Any, where: str) -> Iterator[tuple[bool, str, str]]:
         yield from gemini_subset(part, f"{where}.any_of[{index}]")
 
 
-def _gemini_meaning(fields: dict[str, Any], kind: str, where: str) -> Iterator[tuple[bool, str, str]]:
+def _gemini_meaning(
+    fields: dict[str, Any], kind: str, where: str
+) -> Iterator[tuple[bool, str, str]]:
     if not kind and "anyOf" not in fields:
         yield False, where, f"{where}.type: must be specified"
     if kind == "ARRAY" and "items" not in fields:
         yield False, where, f"{where}.items: missing field."
     if kind == "STRING" and fields.get("format") not in (None, "enum", "date-time"):
-        yield False, where, f"{where}.format: only 'enum' and 'date-time' are supported for STRING type"
+        yield (
+            False,
+            where,
+            f"{where}.format: only 'enum' and 'date-time' are supported for STRING type",
+        )
     if fields.get("enum") and kind != "STRING":
         yield False, where, f"{where}.enum: only allowed for STRING type"
     if fields.get("properties") and kind != "OBJECT":

@@ -79,7 +79,9 @@ class Answer:
         if self.mid_stream_error:
             return "overloaded"
         if self.status is not None and self.status >= 400:
-            return _BY_STATUS.get(self.status, "server" if self.status >= 500 else "invalid_request")
+            return _BY_STATUS.get(
+                self.status, "server" if self.status >= 500 else "invalid_request"
+            )
         return None
 
     @property
@@ -93,7 +95,9 @@ class Answer:
 
     def arguments(self, at: int, *, spaced: bool = False) -> str:
         """Arguments of a call as JSON text, cut short where the length limit struck."""
-        text = json.dumps(self.calls[at][1], ensure_ascii=False, separators=None if spaced else (",", ":"))
+        text = json.dumps(
+            self.calls[at][1], ensure_ascii=False, separators=None if spaced else (",", ":")
+        )
         if self.finish == "length" and at == len(self.calls) - 1:
             return text[: len(text) * 2 // 3]
         return text

@@ -28,7 +28,15 @@ from tests.strict.openai_chat import OpenAIChat
 from tests.strict.openai_responses import OpenAIResponses
 from tests.strict.script import Answer, Script
 
-KINDS: tuple[type[Dialect], ...] = (OpenAIChat, OpenAIResponses, Anthropic, Gemini, Ollama, Groq, Mistral)
+KINDS: tuple[type[Dialect], ...] = (
+    OpenAIChat,
+    OpenAIResponses,
+    Anthropic,
+    Gemini,
+    Ollama,
+    Groq,
+    Mistral,
+)
 DIALECTS: dict[str, type[Dialect]] = {dialect.name: dialect for dialect in KINDS}
 
 
@@ -47,7 +55,9 @@ class StrictServer:
         connections: TCP connections accepted.
     """
 
-    def __init__(self, dialect: str, script: Script | Iterable[Answer] = (), *, key: str | None = None) -> None:
+    def __init__(
+        self, dialect: str, script: Script | Iterable[Answer] = (), *, key: str | None = None
+    ) -> None:
         if key is None and dialect != "ollama":
             key = "sk-test"
         self.dialect = DIALECTS[dialect](key)
@@ -67,7 +77,10 @@ class StrictServer:
         return self
 
     async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         assert self._server is not None
         self._server.close()
@@ -82,7 +95,10 @@ class StrictServer:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         assert self._thread is not None
         self._thread.end()
@@ -146,7 +162,11 @@ class StrictServer:
         self.dialect.route(request)
         if not is_json(request):
             sent = request.headers.get("content-type", "")
-            raise Refused("content-type", f"Unsupported content type: '{sent}'", code="unsupported_content_type")
+            raise Refused(
+                "content-type",
+                f"Unsupported content type: '{sent}'",
+                code="unsupported_content_type",
+            )
         request.json = parse(request.body)
         if key and key.encode() in request.body:
             raise Refused("key-in-body", "the key must not travel in the body")
@@ -168,7 +188,11 @@ class StrictServer:
             body, content_type = answer.raw
             return Reply(answer.status or 200, content_type, [body], stream=bool(answer.slices))
         kind = answer.failure
-        streams = self.dialect.reply(request, answer, self.memory) if kind is None or answer.mid_stream_error else None
+        streams = (
+            self.dialect.reply(request, answer, self.memory)
+            if kind is None or answer.mid_stream_error
+            else None
+        )
         if streams is not None and (kind is None or streams.stream):
             return streams
         assert kind is not None

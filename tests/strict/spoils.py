@@ -15,7 +15,12 @@ Row = tuple[str, int, Spoil]
 """Rule, status, what to do to the body."""
 
 LONG = "x" * 65
-DEEP = {"type": "object", "properties": {"a": PLAIN}, "required": ["a"], "additionalProperties": False}
+DEEP = {
+    "type": "object",
+    "properties": {"a": PLAIN},
+    "required": ["a"],
+    "additionalProperties": False,
+}
 
 
 def put(*path: Any) -> Spoil:
@@ -85,7 +90,11 @@ def chat(missing: int = 400) -> list[Row]:
         ("unknown-message-key", 400, put(*CALL, "extra", 1)),
         ("orphan-result", 400, insert(M, 2, LOOSE)),
         ("orphan-result", 400, put(M, 3, "tool_call_id", "abcDEF999")),
-        ("orphan-result", 400, insert(M, 4, {"role": "tool", "tool_call_id": "call_1", "content": "x"})),
+        (
+            "orphan-result",
+            400,
+            insert(M, 4, {"role": "tool", "tool_call_id": "call_1", "content": "x"}),
+        ),
         ("missing-result", 400, drop(M, 4)),
         ("missing-result", 400, insert(M, 3, USER)),
         ("missing-call-id", 400, drop(M, 3, "tool_call_id")),
@@ -116,7 +125,11 @@ def chat(missing: int = 400) -> list[Row]:
         ("range", 400, put("top_p", 1.5)),
         ("range", 400, put("max_tokens", -1)),
         ("range", 400, put("max_tokens", 1.5)),
-        ("tool-choice", 400, put("tool_choice", {"type": "function", "function": {"name": "other"}})),
+        (
+            "tool-choice",
+            400,
+            put("tool_choice", {"type": "function", "function": {"name": "other"}}),
+        ),
     ]
 
 
@@ -148,7 +161,10 @@ def openai_like() -> list[Row]:
 
 
 def _format(schema: Json, *, strict: bool = True) -> Json:
-    return {"type": "json_schema", "json_schema": {"name": "out", "schema": schema, "strict": strict}}
+    return {
+        "type": "json_schema",
+        "json_schema": {"name": "out", "schema": schema, "strict": strict},
+    }
 
 
 THOUGHT = {"type": "thinking", "thinking": "x", "signature": signature("x")}

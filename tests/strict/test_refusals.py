@@ -24,7 +24,9 @@ ROWS = [
 ]
 
 
-def refused(dialect: str, good: Good, rule: str, status: int, *, stream: bool = False) -> dict[str, Any]:
+def refused(
+    dialect: str, good: Good, rule: str, status: int, *, stream: bool = False
+) -> dict[str, Any]:
     """Sends a spoilt request; it has to be refused by that rule. The error's body comes back."""
 
     async def main() -> dict[str, Any]:
@@ -86,7 +88,9 @@ KEYS = [
 
 
 @pytest.mark.parametrize(("dialect", "headers", "rule", "status"), KEYS)
-def test_a_key_must_be_right_and_in_its_header(dialect: str, headers: dict[str, str], rule: str, status: int) -> None:
+def test_a_key_must_be_right_and_in_its_header(
+    dialect: str, headers: dict[str, str], rule: str, status: int
+) -> None:
     good = GOODS[dialect]()
     good.headers = headers
     refused(dialect, good, rule, status)
@@ -113,7 +117,9 @@ def test_ollama_asks_for_a_key_only_when_it_has_one() -> None:
         ("content-type", "", None, "text/plain"),
     ],
 )
-def test_what_is_wrong_outside_the_body(dialect: str, rule: str, query: str, path: str | None, kind: str) -> None:
+def test_what_is_wrong_outside_the_body(
+    dialect: str, rule: str, query: str, path: str | None, kind: str
+) -> None:
     good = GOODS[dialect]()
     good.path = (path or good.path) + query
     good.headers = {**good.headers, "content-type": kind}
@@ -135,7 +141,9 @@ def test_json_is_read_strictly(raw: bytes) -> None:
     async def main() -> None:
         async with StrictServer("openai-chat") as server, httpx.AsyncClient(verify=False) as client:
             headers = {"authorization": "Bearer sk-test", "content-type": "application/json"}
-            response = await client.post(f"{server.url}/v1/chat/completions", content=raw, headers=headers)
+            response = await client.post(
+                f"{server.url}/v1/chat/completions", content=raw, headers=headers
+            )
             assert response.status_code == 400
             assert server.refused[0].startswith("bad-json")
 
@@ -156,7 +164,10 @@ BLOCK = (M, 1, "content", 0)
     ("rule", "spoil"),
     [
         ("thinking-missing", drop(*BLOCK)),
-        ("thinking-missing", lambda body: body[M][1]["content"].insert(1, body[M][1]["content"].pop(0))),
+        (
+            "thinking-missing",
+            lambda body: body[M][1]["content"].insert(1, body[M][1]["content"].pop(0)),
+        ),
         ("thinking-signature", put(*BLOCK, "thinking", "Hm!")),
         ("thinking-signature", put(*BLOCK, "signature", "AAAA")),
         ("thinking-signature", drop(*BLOCK, "signature")),
@@ -209,7 +220,10 @@ def test_the_third_gemini_takes_signatures_in_both_alphabets_and_the_stand_ins(s
     async def main() -> None:
         good = gemini("gemini-3.5-flash")
         async with StrictServer("gemini", [Answer(text="hi")] * 2) as server:
-            for text in (sign, sign if sign in SKIPPERS else sign.replace("+", "-").replace("/", "_")):
+            for text in (
+                sign,
+                sign if sign in SKIPPERS else sign.replace("+", "-").replace("/", "_"),
+            ):
                 put(*CALLS, 0, "thoughtSignature", text)(good.body)
                 assert (await good.send(server)).status_code == 200, server.refused
 
@@ -220,9 +234,14 @@ def _reasoned(body: Json, *, keep: bool, ids: bool) -> Json:
     """The second request of a loop, built from the reply to the first."""
     out = [item for item in body["output"] if keep or item["type"] != "reasoning"]
     items = [{"role": "user", "content": "Rome?"}]
-    items += [item if ids else {key: value for key, value in item.items() if key != "id"} for item in out]
+    items += [
+        item if ids else {key: value for key, value in item.items() if key != "id"} for item in out
+    ]
     calls = [item for item in body["output"] if item["type"] == "function_call"]
-    items += [{"type": "function_call_output", "call_id": call["call_id"], "output": "x"} for call in calls]
+    items += [
+        {"type": "function_call_output", "call_id": call["call_id"], "output": "x"}
+        for call in calls
+    ]
     return {"input": items}
 
 
@@ -245,7 +264,10 @@ def test_reasoning_comes_back_before_its_calls(
 ) -> None:
     async def main() -> None:
         good = GOODS["openai-responses"]()
-        script = [Answer(thinking="Hm.", calls=(("weather", {"city": "Rome"}),)), Answer(text="Fine.")]
+        script = [
+            Answer(thinking="Hm.", calls=(("weather", {"city": "Rome"}),)),
+            Answer(text="Fine."),
+        ]
         async with StrictServer("openai-responses", script) as server:
             good.body |= {"model": "gpt-5-mini", "input": "Rome?", "store": store}
             del good.body["temperature"]
@@ -255,7 +277,9 @@ def test_reasoning_comes_back_before_its_calls(
             assert ("encrypted_content" in first["output"][0]) is asks
             good.body |= _reasoned(first, keep=keep, ids=ids)
             response = await good.send(server)
-            assert [reason.partition(":")[0] for reason in server.refused] == ([rule] if rule else []), response.text
+            assert [reason.partition(":")[0] for reason in server.refused] == (
+                [rule] if rule else []
+            ), response.text
 
     asyncio.run(main())
 
@@ -289,12 +313,24 @@ STRICT: list[tuple[Json, str]] = [
     (PLAIN, "additionalProperties"),
     ({**CITY, "required": []}, "Missing 'city'"),
     ({**CITY, "required": ["city", "town"]}, "Extra required key 'town'"),
-    ({**CITY, "properties": {"city": {"$ref": "#/$defs/x", "title": "x"}}}, "$ref cannot have keywords"),
-    ({**CITY, "properties": {"city": {"type": "string", "default": "x"}}}, "'default' is not permitted"),
+    (
+        {**CITY, "properties": {"city": {"$ref": "#/$defs/x", "title": "x"}}},
+        "$ref cannot have keywords",
+    ),
+    (
+        {**CITY, "properties": {"city": {"type": "string", "default": "x"}}},
+        "'default' is not permitted",
+    ),
     ({**CITY, "properties": {"city": {"type": "array"}}}, "missing items"),
-    ({**CITY, "properties": {"city": {"anyOf": [{"type": "null"}, PLAIN]}}}, "additionalProperties"),
+    (
+        {**CITY, "properties": {"city": {"anyOf": [{"type": "null"}, PLAIN]}}},
+        "additionalProperties",
+    ),
     ({**CITY, "$defs": {"x": PLAIN}}, "additionalProperties"),
-    ({**CITY, "properties": {"city": {"type": "array", "items": {"oneOf": []}}}}, "'oneOf' is not permitted"),
+    (
+        {**CITY, "properties": {"city": {"type": "array", "items": {"oneOf": []}}}},
+        "'oneOf' is not permitted",
+    ),
 ]
 
 
@@ -329,9 +365,19 @@ def test_strict_schemas_of_anthropic(schema: Json, words: str | None) -> None:
     ("schema", "words"),
     [
         (PLAIN, None),
-        ({"type": "OBJECT", "properties": {"a": {"anyOf": [{"type": "string"}, {"type": "null"}]}}}, None),
         (
-            {"type": "object", "property_ordering": ["a"], "properties": {"a": {"type": "string", "nullable": True}}},
+            {
+                "type": "OBJECT",
+                "properties": {"a": {"anyOf": [{"type": "string"}, {"type": "null"}]}},
+            },
+            None,
+        ),
+        (
+            {
+                "type": "object",
+                "property_ordering": ["a"],
+                "properties": {"a": {"type": "string", "nullable": True}},
+            },
             None,
         ),
         ({"type": "array", "items": {"type": "array"}}, "s.items.items: missing field"),
@@ -390,7 +436,9 @@ FINE: list[tuple[str, Spoil]] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("dialect", "change"), FINE, ids=[f"{dialect}-{at}" for at, (dialect, _) in enumerate(FINE)])
+@pytest.mark.parametrize(
+    ("dialect", "change"), FINE, ids=[f"{dialect}-{at}" for at, (dialect, _) in enumerate(FINE)]
+)
 def test_what_the_vendors_take_is_taken(dialect: str, change: Spoil) -> None:
     async def main() -> None:
         good = GOODS[dialect]()
@@ -412,14 +460,20 @@ def test_a_loop_that_began_without_thoughts_goes_on_without_them() -> None:
         async with StrictServer("anthropic", script) as server:
             use = (await good.send(server)).json()["content"][0]
             result = {"type": "tool_result", "tool_use_id": use["id"], "content": "fine"}
-            good.body[M] += [{"role": "assistant", "content": [use]}, {"role": "user", "content": [result]}]
+            good.body[M] += [
+                {"role": "assistant", "content": [use]},
+                {"role": "user", "content": [result]},
+            ]
             assert (await good.send(server)).status_code == 200, server.refused
 
     asyncio.run(main())
 
 
 def test_the_latest_version_of_anthropic_takes_a_bearer_and_is_stricter_about_blocks() -> None:
-    document = {"type": "document", "source": {"type": "text", "media_type": "text/plain", "data": "x"}}
+    document = {
+        "type": "document",
+        "source": {"type": "text", "media_type": "text/plain", "data": "x"},
+    }
     good = GOODS["anthropic"]()
     good.headers = {"authorization": "Bearer sk-test", "anthropic-version": LATEST}
     good.body[M][1]["content"].insert(0, document)
@@ -434,7 +488,9 @@ def test_the_latest_version_of_anthropic_takes_a_bearer_and_is_stricter_about_bl
 def test_what_is_not_http_is_noted() -> None:
     async def main() -> None:
         async with StrictServer("ollama") as server:
-            reader, writer = await asyncio.open_connection("127.0.0.1", int(server.url.rpartition(":")[2]))
+            reader, writer = await asyncio.open_connection(
+                "127.0.0.1", int(server.url.rpartition(":")[2])
+            )
             writer.write(b"hello there general nobody\r\n\r\n")
             assert await reader.read() == b""
             writer.close()

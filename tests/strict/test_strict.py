@@ -23,7 +23,10 @@ FULL = Answer(text=TEXT, thinking=THOUGHT, calls=CALLS, usage=(100, 50, 20))
 
 
 def run(
-    dialect: str, script: Any, use: Callable[[StrictServer, Good], Awaitable[Any]], good: Good | None = None
+    dialect: str,
+    script: Any,
+    use: Callable[[StrictServer, Good], Awaitable[Any]],
+    good: Good | None = None,
 ) -> Any:
     """Runs a client against a server; nothing may be refused and nothing left over."""
 
@@ -54,7 +57,9 @@ class Heard:
 
     @property
     def parsed(self) -> tuple[tuple[str, Any], ...]:
-        return tuple((name, json.loads(arguments or "{}")) for name, arguments in self.calls.values())
+        return tuple(
+            (name, json.loads(arguments or "{}")) for name, arguments in self.calls.values()
+        )
 
 
 def payloads(body: str, end: str = "\n\n") -> list[Any]:
@@ -62,7 +67,11 @@ def payloads(body: str, end: str = "\n\n") -> list[Any]:
     assert body.endswith(end)
     out = []
     for frame in body.removesuffix(end).split(end):
-        kind, _, data = frame.rpartition("data: ") if frame.startswith("data: ") else frame.partition("\ndata: ")
+        kind, _, data = (
+            frame.rpartition("data: ")
+            if frame.startswith("data: ")
+            else frame.partition("\ndata: ")
+        )
         value = "[DONE]" if data == "[DONE]" else json.loads(data)
         if kind and isinstance(value, dict):
             assert value.get("type", "error") == kind.removeprefix("event: ")
@@ -73,7 +82,9 @@ def payloads(body: str, end: str = "\n\n") -> list[Any]:
 def _chat(choice: Json, heard: Heard) -> None:
     message: Json = choice["delta"] if "delta" in choice else choice["message"]
     content = message.get("content") or ""
-    parts: list[Json] = content if isinstance(content, list) else [{"type": "text", "text": content}]
+    parts: list[Json] = (
+        content if isinstance(content, list) else [{"type": "text", "text": content}]
+    )
     for part in parts:
         if part["type"] == "thinking":
             heard.thinking += "".join(inner["text"] for inner in part["thinking"])
@@ -126,7 +137,11 @@ def responses(body: str, stream: bool) -> Heard:
         assert (text, thinking) == (heard.text, heard.thinking)
         assert arguments == "".join(arguments for _, arguments in heard.calls.values())
     usage = final["usage"]
-    heard.usage = (usage["input_tokens"], usage["output_tokens"], usage["input_tokens_details"]["cached_tokens"])
+    heard.usage = (
+        usage["input_tokens"],
+        usage["output_tokens"],
+        usage["input_tokens_details"]["cached_tokens"],
+    )
     heard.finish = final["status"]
     return heard
 
@@ -174,7 +189,9 @@ def google(body: str, stream: bool) -> Heard:
         heard.usage = (usage["promptTokenCount"], out, usage.get("cachedContentTokenCount", 0))
         for part in chunk["candidates"][0]["content"].get("parts", []):
             if "functionCall" in part:
-                heard.call(len(heard.calls), part["functionCall"]["name"], part["functionCall"]["args"])
+                heard.call(
+                    len(heard.calls), part["functionCall"]["name"], part["functionCall"]["args"]
+                )
                 signed.append("thoughtSignature" in part)
             elif part.get("thought"):
                 heard.thinking += part["text"]
@@ -195,7 +212,9 @@ def ollama(body: str, stream: bool) -> Heard:
         calls = line["message"].get("tool_calls", [])
         assert not stream or len(calls) < 2
         for call in calls:
-            heard.call(call["function"]["index"], call["function"]["name"], call["function"]["arguments"])
+            heard.call(
+                call["function"]["index"], call["function"]["name"], call["function"]["arguments"]
+            )
     heard.usage = (lines[-1]["prompt_eval_count"], lines[-1]["eval_count"], 20)
     heard.finish = lines[-1]["done_reason"]
     return heard
@@ -267,7 +286,9 @@ def test_an_answer_is_the_same_whole_and_streamed(dialect: str, stream: bool, pi
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize("dialect", list(GOODS))
 def test_plain_text_ends_plainly(dialect: str, stream: bool) -> None:
-    response = run(dialect, [Answer(text="hi")], lambda server, good: good.send(server, stream=stream))
+    response = run(
+        dialect, [Answer(text="hi")], lambda server, good: good.send(server, stream=stream)
+    )
     heard = READERS[dialect](response.content.decode(), stream)
     assert (heard.text, heard.calls) == ("hi", {})
     assert heard.finish in ("stop", "end_turn", "STOP", "completed")
@@ -280,7 +301,9 @@ def test_the_length_limit_cuts_the_last_call(dialect: str, stream: bool) -> None
     response = run(dialect, [answer], lambda server, good: good.send(server, stream=stream))
     heard = READERS[dialect](response.content.decode(), stream)
     assert heard.finish == FINISH[dialect][1]
-    assert heard.calls[0] == ["time", "{}"] or (dialect == "anthropic" and heard.calls[0] == ["time", ""])
+    assert heard.calls[0] == ["time", "{}"] or (
+        dialect == "anthropic" and heard.calls[0] == ["time", ""]
+    )
     if dialect in ("gemini", "ollama"):
         assert len(heard.calls) == 1
     elif dialect == "anthropic" and not stream:
@@ -302,10 +325,18 @@ def test_a_refusal_is_spelt_as_each_vendor_does() -> None:
     assert (message["message"]["content"], message["finish_reason"]) == (None, "stop")
     assert message["message"]["refusal"] == "I can't help with that."
     assert '"delta":{"refusal":"I can\'t"}' in ask("openai-chat", "refusal", stream=True)
-    assert json.loads(ask("openai-chat", "content_filter"))["choices"][0]["finish_reason"] == "content_filter"
-    assert json.loads(ask("openai-responses", "refusal"))["output"][0]["content"][0]["type"] == "refusal"
+    assert (
+        json.loads(ask("openai-chat", "content_filter"))["choices"][0]["finish_reason"]
+        == "content_filter"
+    )
+    assert (
+        json.loads(ask("openai-responses", "refusal"))["output"][0]["content"][0]["type"]
+        == "refusal"
+    )
     assert "event: response.refusal.delta" in ask("openai-responses", "refusal", stream=True)
-    assert json.loads(ask("openai-responses", "content_filter"))["incomplete_details"] == {"reason": "content_filter"}
+    assert json.loads(ask("openai-responses", "content_filter"))["incomplete_details"] == {
+        "reason": "content_filter"
+    }
     assert json.loads(ask("anthropic", "refusal"))["stop_reason"] == "refusal"
     assert json.loads(ask("gemini", "content_filter"))["candidates"][0]["finishReason"] == "SAFETY"
     blocked = json.loads(ask("gemini", "refusal"))
@@ -365,12 +396,28 @@ def test_failures_have_the_vendors_status_and_shape(dialect: str, kind: Kind, st
     assert other.status_code == 418
     body = usual.json()
     words = json.dumps(body)
-    assert usual.headers["content-type"] == "text/event-stream" if dialect == "gemini" and stream else True
+    assert (
+        usual.headers["content-type"] == "text/event-stream"
+        if dialect == "gemini" and stream
+        else True
+    )
     if kind == "quota":
-        marks = ("insufficient_quota", "enforced_spend_limit_reached", "PerDay", "usage limit", "TPD")
+        marks = (
+            "insufficient_quota",
+            "enforced_spend_limit_reached",
+            "PerDay",
+            "usage limit",
+            "TPD",
+        )
         assert any(mark in words for mark in marks)
     if kind == "context_length":
-        marks = ("context_length_exceeded", "prompt is too long", "input token count", "context length", "too large")
+        marks = (
+            "context_length_exceeded",
+            "prompt is too long",
+            "input token count",
+            "context length",
+            "too large",
+        )
         assert any(mark in words for mark in marks)
 
 
@@ -386,7 +433,9 @@ def test_a_wait_is_said_where_the_vendor_says_it(dialect: str) -> None:
         assert response.headers["retry-after-ms"] == "1500"
 
 
-@pytest.mark.parametrize(("status", "kind"), [(401, "auth"), (429, "rate_limit"), (502, "server"), (503, "overloaded")])
+@pytest.mark.parametrize(
+    ("status", "kind"), [(401, "auth"), (429, "rate_limit"), (502, "server"), (503, "overloaded")]
+)
 def test_a_status_alone_picks_the_failure(status: int, kind: str) -> None:
     assert Answer(status=status).failure == kind
     response = run("anthropic", [Answer(status=status)], lambda server, good: good.send(server))
@@ -439,14 +488,18 @@ def test_groq_counts_for_all_and_again_for_those_who_ask() -> None:
 def test_groq_puts_raw_thoughts_into_the_text() -> None:
     good = GOODS["groq"]()
     good.body |= {"reasoning_format": "raw", "tools": None, "messages": good.body["messages"][:2]}
-    response = run("groq", [Answer(text="hi", thinking="Hm.")], lambda server, good: good.send(server), good)
+    response = run(
+        "groq", [Answer(text="hi", thinking="Hm.")], lambda server, good: good.send(server), good
+    )
     assert response.json()["choices"][0]["message"]["content"] == "<think>\nHm.\n</think>\n\nhi"
 
 
 @pytest.mark.parametrize("stream", [False, True])
 def test_gemini_signs_its_last_text_when_it_thought_and_called_nothing(stream: bool) -> None:
     answer = Answer(text=TEXT, thinking=THOUGHT)
-    response = run("gemini", [answer], lambda server, good: good.send(server, stream=stream), asking("gemini"))
+    response = run(
+        "gemini", [answer], lambda server, good: good.send(server, stream=stream), asking("gemini")
+    )
     chunks = payloads(response.content.decode(), "\r\n\r\n") if stream else [response.json()]
     parts = [part for chunk in chunks for part in chunk["candidates"][0]["content"]["parts"]]
     assert [("thoughtSignature" in part) for part in parts] == [*[False] * (len(parts) - 1), True]
@@ -462,11 +515,18 @@ def test_later_openai_models_say_what_a_text_is_for() -> None:
         return [(await good.send(server)).json()["output"] for _ in script]
 
     commentary, final = run("openai-responses", script, use, good)
-    assert [item["type"] for item in commentary] == ["reasoning", "message", "function_call", "function_call"]
+    assert [item["type"] for item in commentary] == [
+        "reasoning",
+        "message",
+        "function_call",
+        "function_call",
+    ]
     assert (commentary[1]["phase"], final[0]["phase"]) == ("commentary", "final_answer")
 
 
-@pytest.mark.parametrize(("model", "shown"), [("claude-sonnet-4-5", True), ("claude-opus-4-8", False)])
+@pytest.mark.parametrize(
+    ("model", "shown"), [("claude-sonnet-4-5", True), ("claude-opus-4-8", False)]
+)
 def test_later_claudes_show_thoughts_only_to_those_who_ask(model: str, shown: bool) -> None:
     good = asking("anthropic")
     good.body |= {"model": model, "thinking": {"type": "adaptive"}}
@@ -491,13 +551,18 @@ def test_gemini_without_sse_streams_a_json_array() -> None:
     assert chunks[-1]["candidates"][0]["finishReason"] == "STOP"
 
 
-@pytest.mark.parametrize(("model", "ids"), [("gemini-2.5-flash", False), ("gemini-3.5-flash", True)])
+@pytest.mark.parametrize(
+    ("model", "ids"), [("gemini-2.5-flash", False), ("gemini-3.5-flash", True)]
+)
 def test_gemini_has_call_ids_from_the_third_generation_on(model: str, ids: bool) -> None:
     good = gemini(model)
     good.body["contents"] = good.body["contents"][:1]
     response = run("gemini", [FULL], lambda server, good: good.send(server), good)
     parts = response.json()["candidates"][0]["content"]["parts"]
-    assert [("id" in part["functionCall"]) for part in parts if "functionCall" in part] == [ids, ids]
+    assert [("id" in part["functionCall"]) for part in parts if "functionCall" in part] == [
+        ids,
+        ids,
+    ]
 
 
 def test_ids_look_as_the_vendors_ids_do() -> None:
@@ -508,7 +573,9 @@ def test_ids_look_as_the_vendors_ids_do() -> None:
     assert len(first("mistral")["choices"][0]["message"]["tool_calls"][0]["id"]) == 9
     assert first("groq")["choices"][0]["message"]["tool_calls"][0]["id"].startswith("fc_")
     assert first("anthropic")["content"][1]["id"].startswith("toolu_01")
-    call = next(item for item in first("openai-responses")["output"] if item["type"] == "function_call")
+    call = next(
+        item for item in first("openai-responses")["output"] if item["type"] == "function_call"
+    )
     assert (call["id"][:3], call["call_id"][:5]) == ("fc_", "call_")
 
 
@@ -530,7 +597,9 @@ def test_a_stored_response_stands_for_its_history() -> None:
 def test_the_same_script_gives_the_same_bytes(dialect: str) -> None:
     def once(slices: int) -> Any:
         answer = Answer(text=TEXT, thinking=THOUGHT, calls=CALLS, slices=slices)
-        return run(dialect, [answer], lambda server, good: good.send(server, stream=True), asking(dialect)).content
+        return run(
+            dialect, [answer], lambda server, good: good.send(server, stream=True), asking(dialect)
+        ).content
 
     assert once(0) == once(0) == once(1) == once(13)
 
@@ -546,7 +615,9 @@ def test_a_connection_is_cut_after_so_many_bytes(dialect: str, stream: bool) -> 
         async def read() -> None:
             async with (
                 httpx.AsyncClient(verify=False, trust_env=False) as client,
-                client.stream("POST", server.url + path, json=body, headers=good.headers) as response,
+                client.stream(
+                    "POST", server.url + path, json=body, headers=good.headers
+                ) as response,
             ):
                 async for chunk in response.aiter_raw():
                     got.extend(chunk)
@@ -570,7 +641,11 @@ def test_raw_bytes_go_out_as_they_are() -> None:
 
 def test_deltas_take_their_time() -> None:
     begun = time.perf_counter()
-    run("anthropic", [Answer(text="abc", pieces=1, delay_s=0.01)], lambda server, good: good.send(server, stream=True))
+    run(
+        "anthropic",
+        [Answer(text="abc", pieces=1, delay_s=0.01)],
+        lambda server, good: good.send(server, stream=True),
+    )
     assert time.perf_counter() - begun > 0.05
 
 
@@ -629,7 +704,11 @@ def test_code_without_a_loop_may_use_it_too() -> None:
     good = GOODS["anthropic"]()
     with StrictServer("anthropic", [Answer(text="hi")]) as server:
         response = httpx.post(
-            server.url + good.path, json=good.body, headers=good.headers, verify=False, trust_env=False
+            server.url + good.path,
+            json=good.body,
+            headers=good.headers,
+            verify=False,
+            trust_env=False,
         )
         assert response.json()["content"] == [{"type": "text", "text": "hi"}]
     assert server.refused == []
@@ -640,7 +719,9 @@ def test_a_client_that_hangs_up_harms_nobody() -> None:
         body = {**good.body, "stream": True}
         async with (
             httpx.AsyncClient(verify=False, trust_env=False) as client,
-            client.stream("POST", server.url + good.path, json=body, headers=good.headers) as response,
+            client.stream(
+                "POST", server.url + good.path, json=body, headers=good.headers
+            ) as response,
         ):
             assert response.status_code == 200
         assert (await good.send(server)).status_code == 200

@@ -27,14 +27,22 @@ poet = Agent("poet")
 
 def kept(folder: Path) -> Path:
     graph = Graph("poem", START >> poet >> shout_for_real >> END)
-    asyncio.run(graph.run("bees", store=f"jsonl:{folder}", id="bees/1", model=ScriptedModel(says("they hum"))))
+    asyncio.run(
+        graph.run(
+            "bees", store=f"jsonl:{folder}", id="bees/1", model=ScriptedModel(says("they hum"))
+        )
+    )
     (file,) = folder.glob("*.jsonl")
     return file
 
 
 def test_a_kept_run_is_a_test_that_asks_nobody(tmp_path: Path) -> None:
     seen: list[str] = []
-    case = recorded(kept(tmp_path), Graph("poem", START >> poet >> shout >> END), lambda run: seen.append(run.output))
+    case = recorded(
+        kept(tmp_path),
+        Graph("poem", START >> poet >> shout >> END),
+        lambda run: seen.append(run.output),
+    )
     case()
     assert seen == ["THEY HUM"]
     assert "replayed" in (case.__doc__ or "")

@@ -46,7 +46,9 @@ def rooms() -> dict[str, list[Path]]:
 def figures() -> dict[str, Figures]:
     """The figures of each room, of those files whose comments count by themselves, and of the whole package."""
     by_room = {room: [measure(path) for path in paths] for room, paths in rooms().items()}
-    package = [each for room, files in by_room.items() if room not in ("nodes", "graphs") for each in files]
+    package = [
+        each for room, files in by_room.items() if room not in ("nodes", "graphs") for each in files
+    ]
     found = {room: _figures_of(files) for room, files in by_room.items()}
     found["package"] = _figures_of(package)
     for room, names in EXPLAINED.items():

@@ -91,11 +91,17 @@ def measure(path: Path) -> Measures:
     lines, comments = _lines(text, tree)
     everything = list(ast.walk(tree))
     nodes = [node for node in everything if isinstance(node, (ast.stmt, ast.expr))]
-    anys = [node for node in everything if getattr(node, "id", getattr(node, "attr", None)) == "Any"]
+    anys = [
+        node for node in everything if getattr(node, "id", getattr(node, "attr", None)) == "Any"
+    ]
     functions = tuple(
-        Function(node.name, node.lineno, strict_complexity(node)) for node in everything if isinstance(node, _FUNCTIONS)
+        Function(node.name, node.lineno, strict_complexity(node))
+        for node in everything
+        if isinstance(node, _FUNCTIONS)
     )
-    return Measures(str(path), len(nodes), lines, len(text.splitlines()), comments, len(anys), functions)
+    return Measures(
+        str(path), len(nodes), lines, len(text.splitlines()), comments, len(anys), functions
+    )
 
 
 def together(measures: Iterable[Measures], path: str = "together") -> Measures:
@@ -163,7 +169,9 @@ def main() -> None:
     folder = Path(sys.argv[1] if len(sys.argv) > 1 else "graphflow")
     paths = [folder] if folder.is_file() else sorted(folder.rglob("*.py"))
     every = [measure(path) for path in paths]
-    print(f"{'nodes/line':>10} {'lines':>6} {'comments':>8} {'Any':>4} {'complex':>7} {'most':>4}  file")
+    print(
+        f"{'nodes/line':>10} {'lines':>6} {'comments':>8} {'Any':>4} {'complex':>7} {'most':>4}  file"
+    )
     for each in [*sorted(every, key=lambda each: -each.nodes_a_line), together(every)]:
         over = [function for function in each.functions if function.complexity > 10]
         most = max((function.complexity for function in each.functions), default=0)

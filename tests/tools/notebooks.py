@@ -78,7 +78,8 @@ def _content(kind: str, content: str) -> object:
     if kind == "image/svg+xml" and 'class="graphflow"' in content:
         return read(content).lines()
     if kind in ("image/svg+xml", "text/html"):
-        return ""  # a timeline, whose bars are as long as things took; a table of what stands in the text beside it
+        # A timeline, whose bars are as long as things took; a table of what stands in the text beside it.
+        return ""
     return _steady(content)
 
 

@@ -22,7 +22,12 @@ OURS = {
     "x-ai": "xai",
     "together": "together",
 }
-FIELDS = {"input_mtok": "input", "output_mtok": "output", "cache_read_mtok": "read", "cache_write_mtok": "write"}
+FIELDS = {
+    "input_mtok": "input",
+    "output_mtok": "output",
+    "cache_read_mtok": "read",
+    "cache_write_mtok": "write",
+}
 
 
 def patterns(clause: Any) -> list[str]:
@@ -41,7 +46,8 @@ def patterns(clause: Any) -> list[str]:
 
 def price_of(prices: Any) -> dict[str, Any] | None:
     """Dollars per million tokens; a list `[from_tokens, price]` for prices that rise with the prompt."""
-    if isinstance(prices, list):  # prices that hold from a date, or at hours of the day: the latest general one
+    # Prices that hold from a date, or at hours of the day: the latest general one.
+    if isinstance(prices, list):
         plain = [p for p in prices if p.constraint is None or hasattr(p.constraint, "start_date")]
         prices = plain[-1].prices if plain else None
     if prices is None:
@@ -53,7 +59,9 @@ def price_of(prices: Any) -> dict[str, Any] | None:
             continue
         if hasattr(value, "tiers"):
             price[ours] = float(value.base)
-            price.setdefault("tiers", {})[ours] = [[tier.start, float(tier.price)] for tier in value.tiers]
+            price.setdefault("tiers", {})[ours] = [
+                [tier.start, float(tier.price)] for tier in value.tiers
+            ]
         else:
             price[ours] = float(value)
     return price if "input" in price and "output" in price else None
@@ -81,7 +89,9 @@ def main() -> None:
     }
     target = Path(__file__).parents[2] / "graphflow" / "model" / "prices.json"
     text = json.dumps(whole, indent=0, ensure_ascii=False)
-    target.write_text(text.replace("\n", "").replace('{"models"', '\n{"models"') + "\n", encoding="utf-8")
+    target.write_text(
+        text.replace("\n", "").replace('{"models"', '\n{"models"') + "\n", encoding="utf-8"
+    )
 
 
 if __name__ == "__main__":

@@ -78,10 +78,16 @@ def modules_of(room: str) -> set[str]:
 
 def circles(drawn: dict[tuple[str, str], list[Import]]) -> list[set[str]]:
     """Sets of rooms in which each can be reached from each."""
-    return [rooms for rooms in nx.strongly_connected_components(nx.DiGraph(list(drawn))) if len(rooms) > 1]
+    return [
+        rooms
+        for rooms in nx.strongly_connected_components(nx.DiGraph(list(drawn)))
+        if len(rooms) > 1
+    ]
 
 
-def floors(drawn: dict[tuple[str, str], list[Import]], others: Collection[str] = ()) -> list[list[str]]:
+def floors(
+    drawn: dict[tuple[str, str], list[Import]], others: Collection[str] = ()
+) -> list[list[str]]:
     """The rooms floor by floor, the lowest first; rooms of one circle share a floor. `others`: rooms without arrows."""
     whole = nx.DiGraph(list(drawn))
     whole.add_nodes_from(others)
@@ -92,7 +98,9 @@ def floors(drawn: dict[tuple[str, str], list[Import]], others: Collection[str] =
     ]
 
 
-def report(drawn: dict[tuple[str, str], list[Import]], others: Collection[str] = ()) -> Iterator[str]:
+def report(
+    drawn: dict[tuple[str, str], list[Import]], others: Collection[str] = ()
+) -> Iterator[str]:
     """What is printed. `others`: rooms that may have no arrows."""
     whole = nx.DiGraph(list(drawn))
     whole.add_nodes_from(others)
@@ -110,9 +118,15 @@ def report(drawn: dict[tuple[str, str], list[Import]], others: Collection[str] =
 
 def main() -> None:
     """Prints the rooms, or the modules of one of them."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--inside", default="", metavar="ROOM", help="the modules of one room instead")
-    parser.add_argument("--running", action="store_true", help="leave out imports that only a type checker reads")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--inside", default="", metavar="ROOM", help="the modules of one room instead"
+    )
+    parser.add_argument(
+        "--running", action="store_true", help="leave out imports that only a type checker reads"
+    )
     given = parser.parse_args()
     drawn = arrows(imports(types=not given.running), given.inside)
     others = modules_of(given.inside) if given.inside else ()

@@ -75,10 +75,19 @@ def test_a_fork_may_stand_where_a_loop_is_left() -> None:
 
     y = x.named("y")
     graph = Graph(
-        "g", START >> critic, critic[Msg].limit(5) >> up >> critic, critic[A] >> (x, y), (x, y) >> count >> END
+        "g",
+        START >> critic,
+        critic[Msg].limit(5) >> up >> critic,
+        critic[A] >> (x, y),
+        (x, y) >> count >> END,
     )
     assert walk(graph, Msg()).output == 2
-    graph = Graph("g", START >> plan, plan[Msg].limit(5) >> up >> plan, plan[list[A]].each >> x >> count >> END)
+    graph = Graph(
+        "g",
+        START >> plan,
+        plan[Msg].limit(5) >> up >> plan,
+        plan[list[A]].each >> x >> count >> END,
+    )
     assert walk(graph, Msg()).output == 3
     assert graph.bounds().activations["count"].times == 1
 
@@ -117,7 +126,11 @@ def test_a_guard_that_raises_is_its_nodes_failure(plain: bool) -> None:
     assert isinstance(run.error, AttributeError)
     assert [s.node for s in run.steps] == ["same"]
     rescued = Graph(
-        "g", START >> same, same.when(guard) >> up >> END, same.otherwise >> END, same[Failure] >> rescue >> END
+        "g",
+        START >> same,
+        same.when(guard) >> up >> END,
+        same.otherwise >> END,
+        same[Failure] >> rescue >> END,
     )
     assert walk(rescued, Msg(), plain=plain).output == Msg(n=-1, tag="AttributeError")
 
@@ -132,7 +145,11 @@ def test_a_guard_that_raises_cancels_its_siblings() -> None:
         raise KeyError("guard")
 
     graph = Graph(
-        "g", START >> (same, slow), same.when(guard) >> up, same.otherwise >> count, (up, slow) >> count >> END
+        "g",
+        START >> (same, slow),
+        same.when(guard) >> up,
+        same.otherwise >> count,
+        (up, slow) >> count >> END,
     )
     run = walk(graph, Msg())
     assert isinstance(run.error, KeyError)
@@ -159,7 +176,9 @@ async def swallows(m: Msg) -> Msg:
 
 
 @pytest.mark.parametrize(
-    "bad", [converts, swallows, node(retry=3)(converts.function)], ids=["converts", "swallows", "retries"]
+    "bad",
+    [converts, swallows, node(retry=3)(converts.function)],
+    ids=["converts", "swallows", "retries"],
 )
 def test_no_node_can_swallow_a_deadline(bad: Any, plain: bool) -> None:
     graph = Graph("g", START >> bad >> up >> END, bad[Failure] >> rescue >> END)
@@ -187,7 +206,10 @@ def test_a_tool_that_is_cancelled_from_somewhere_else_is_an_error_result() -> No
         raise asyncio.CancelledError
 
     model = ScriptedModel(calls("victim"), "done")
-    assert walk(Graph("g", START >> Agent("a", tools=[victim]) >> END), "x", model=model).output == "done"
+    assert (
+        walk(Graph("g", START >> Agent("a", tools=[victim]) >> END), "x", model=model).output
+        == "done"
+    )
 
 
 def test_an_empty_list_takes_the_first_arm_only(plain: bool) -> None:
@@ -226,7 +248,9 @@ def test_events_derived_later_know_the_limits() -> None:
 
 
 def test_observed_runs_give_others_their_turn() -> None:
-    graph = Graph("g", START >> up, up.when(lambda m: m.n < 10**6).limit(10**6) >> up, up.otherwise >> END)
+    graph = Graph(
+        "g", START >> up, up.when(lambda m: m.n < 10**6).limit(10**6) >> up, up.otherwise >> END
+    )
 
     async def main() -> Any:
         run = graph.start(Msg())
@@ -385,7 +409,11 @@ def test_a_finish_fork_without_a_join_asks_the_forks_around_it() -> None:
         return m
 
     graph = Graph(
-        "g", START >> outer, outer.each.fork("isolate") >> inner, inner.each.fork("finish") >> picky >> END, ends="all"
+        "g",
+        START >> outer,
+        outer.each.fork("isolate") >> inner,
+        inner.each.fork("finish") >> picky >> END,
+        ends="all",
     )
     assert walk(graph, Msg()).output == [Msg(n=2)]
 
@@ -526,7 +554,9 @@ def test_typed_dicts_are_messages(plain: bool) -> None:
     assert walk(graph, Msg(n=0), plain=plain).output == A()
 
 
-@pytest.mark.skipif(sys.version_info >= (3, 12), reason="pydantic reads typing.TypedDict from 3.12 on")
+@pytest.mark.skipif(
+    sys.version_info >= (3, 12), reason="pydantic reads typing.TypedDict from 3.12 on"
+)
 def test_a_typed_dict_that_cannot_be_checked_is_refused_at_build() -> None:
     class Old(OldTypedDict):
         n: int
@@ -577,7 +607,9 @@ def test_an_answer_that_was_cut_is_said_to_be() -> None:
             yield TextDelta('{"result": [1, 2')
             yield Finished("length")
 
-    run = walk(Graph("g", START >> Agent("a", output=list[int], repairs=0) >> END), "x", model=Cut())
+    run = walk(
+        Graph("g", START >> Agent("a", output=list[int], repairs=0) >> END), "x", model=Cut()
+    )
     assert "max_tokens" in str(run.error)
 
 
@@ -592,6 +624,8 @@ def test_failures_that_were_isolated_can_be_seen() -> None:
             raise ValueError("zero")
         return m
 
-    run = walk(Graph("g", START >> items, items.each.fork("isolate") >> picky >> count >> END), Msg())
+    run = walk(
+        Graph("g", START >> items, items.each.fork("isolate") >> picky >> count >> END), Msg()
+    )
     assert run.output == 1
     assert [(f.node, str(f.error)) for f in run.failures] == [("picky", "zero")]

@@ -20,7 +20,7 @@ def count(run: Any, name: str) -> int:
     return sum(step.node == name for step in run.steps)
 
 
-# -- edges for failures and for used-up laps -------------------------------------------------------------------------------
+# -- edges for failures and for used-up laps -------------------------------------------------------
 @node
 async def broken(m: Msg | Failure) -> Msg:
     raise ValueError("broken")
@@ -47,7 +47,10 @@ def test_an_edge_that_leads_back_from_a_failure_is_limited(plain: bool) -> None:
 @BOTH
 def test_a_failure_whose_laps_are_used_up_goes_on_as_limit_reached(plain: bool) -> None:
     graph = Graph(
-        "g", START >> broken >> END, broken[Failure].limit(2) >> broken, broken[LimitReached] >> fallback >> END
+        "g",
+        START >> broken >> END,
+        broken[Failure].limit(2) >> broken,
+        broken[LimitReached] >> fallback >> END,
     )
     run = walk(graph, Msg(), plain=plain)
     assert run.output == Msg(n=2, tag="after Failure")
@@ -90,7 +93,11 @@ def test_an_edge_for_used_up_laps_that_leads_back_is_counted_itself(plain: bool)
         return Msg()
 
     graph = Graph(
-        "g", START >> again, again[A] >> END, again[Msg].limit(3) >> again, again[LimitReached].limit(2) >> again
+        "g",
+        START >> again,
+        again[A] >> END,
+        again[Msg].limit(3) >> again,
+        again[LimitReached].limit(2) >> again,
     )
     run = walk(graph, Msg(), plain=plain)
     assert getattr(run.error, "limit", "") == "laps"
@@ -106,7 +113,7 @@ def test_used_up_laps_need_laps_to_use_up() -> None:
         Graph("g", START >> again >> END, again[LimitReached].limit(2) >> again)
 
 
-# -- loops within loops ----------------------------------------------------------------------------------------------------
+# -- loops within loops ----------------------------------------------------------------------------
 def nested(*, through: bool) -> Graph[Any, Any]:
     """`write` and `judge` go round within the loop that `edit` closes, with or without a node that only passes on."""
     plan: list[str] = ["again", "again", "up", "again", "again", "up", "again", "again", "again"]
@@ -124,13 +131,21 @@ def nested(*, through: bool) -> Graph[Any, Any]:
     back = [edit.limit(2) >> passing >> write] if through else [edit.limit(2) >> write]
     first = START >> passing if through else START >> write
     return Graph(
-        "g", first, write >> judge, judge["again"].limit(2) >> write, judge["up"] >> edit, *back, judge["done"] >> END
+        "g",
+        first,
+        write >> judge,
+        judge["again"].limit(2) >> write,
+        judge["up"] >> edit,
+        *back,
+        judge["done"] >> END,
     )
 
 
 @BOTH
 @pytest.mark.parametrize("through", [True, False])
-def test_the_laps_of_an_inner_loop_begin_anew_with_each_lap_of_the_outer(through: bool, plain: bool) -> None:
+def test_the_laps_of_an_inner_loop_begin_anew_with_each_lap_of_the_outer(
+    through: bool, plain: bool
+) -> None:
     run = walk(nested(through=through), Msg(), plain=plain)
     assert "judge >> write was taken 2 times" in str(run.error)
     assert count(run, "write") == 9
@@ -194,14 +209,16 @@ def test_what_several_laps_of_an_inner_loop_send_goes_round_the_outer_one_apart(
     assert len(answers) == 1
 
 
-# -- shapes that never end -------------------------------------------------------------------------------------------------
+# -- shapes that never end -------------------------------------------------------------------------
 def test_a_loop_that_every_message_goes_round_is_refused() -> None:
     @node
     async def a(m: Msg) -> Msg:
         return m
 
     b = a.named("b")
-    with pytest.raises(GraphError, match=r"b\.limit\(3\) >> a leads back every time, also when b >> END is taken"):
+    with pytest.raises(
+        GraphError, match=r"b\.limit\(3\) >> a leads back every time, also when b >> END is taken"
+    ):
         Graph("g", START >> a >> b, b.limit(3) >> a, b >> END, ends="all")
 
     @node
@@ -209,7 +226,13 @@ def test_a_loop_that_every_message_goes_round_is_refused() -> None:
         return ms[0]
 
     with pytest.raises(GraphError, match="leads back every time"):
-        Graph("g", START >> (a, a.named("c")), a >> b, b.limit(3) >> a, (b, a.named("c")) >> collect >> END)
+        Graph(
+            "g",
+            START >> (a, a.named("c")),
+            a >> b,
+            b.limit(3) >> a,
+            (b, a.named("c")) >> collect >> END,
+        )
 
 
 def test_a_loop_that_something_else_may_end_is_not_refused() -> None:
@@ -219,11 +242,18 @@ def test_a_loop_that_something_else_may_end_is_not_refused() -> None:
 
     b = a.named("b")
     Graph("g", START >> a >> b, b.limit(3) >> a, b >> END, ends="first")
-    Graph("g", START >> a >> b, b.limit(3) >> a, b >> END, b[LimitReached] >> fallback >> END, ends="all")
+    Graph(
+        "g",
+        START >> a >> b,
+        b.limit(3) >> a,
+        b >> END,
+        b[LimitReached] >> fallback >> END,
+        ends="all",
+    )
     Graph("g", START >> a >> b, b.when(bool).limit(3) >> a, b.otherwise >> END, ends="all")
 
 
-# -- what a lap costs ------------------------------------------------------------------------------------------------------
+# -- what a lap costs ------------------------------------------------------------------------------
 def test_scopes_do_not_grow_with_the_laps() -> None:
     @node
     async def head(m: Msg) -> Msg:
@@ -238,7 +268,12 @@ def test_scopes_do_not_grow_with_the_laps() -> None:
         return m if m.n < 300 else B(n=m.n)
 
     graph = Graph(
-        "g", START >> head >> (log, judge), judge[Msg].limit(1000) >> head, judge[B] >> END, log >> END, ends="all"
+        "g",
+        START >> head >> (log, judge),
+        judge[Msg].limit(1000) >> head,
+        judge[B] >> END,
+        log >> END,
+        ends="all",
     )
     run = walk(graph, Msg(), observed=True)
     scopes = [e.scope for e in run.events if isinstance(e, NodeStarted)]

@@ -63,12 +63,14 @@ def gather(name: str) -> Any:
     return node(name=name)(body)
 
 
-# -- joins that share a fork -----------------------------------------------------------------------------------------------
+# -- joins that share a fork -----------------------------------------------------------------------
 def test_what_two_joins_of_one_fork_send_is_collected_in_the_order_of_the_wiring() -> None:
     def build() -> Graph[Any, Any]:
         a, b, s = slow("a"), slow("b"), slow("s")
         one, two = gather("one"), gather("two")
-        return Graph("g", START >> (a, b), (a, b) >> one, (a, b) >> two, (one, two) >> s >> tags >> END)
+        return Graph(
+            "g", START >> (a, b), (a, b) >> one, (a, b) >> two, (one, two) >> s >> tags >> END
+        )
 
     assert alike(build, Msg()) == repr("one(a b)s two(a b)s")
 
@@ -87,21 +89,36 @@ def test_all_ends_come_in_the_order_of_the_wiring() -> None:
         a, b, c = slow("a"), slow("b"), slow("c")
         one, two = gather("one"), gather("two")
         return Graph(
-            "g", START >> (a, b, c), (a, b) >> one >> END, (a, b) >> two >> END, c >> END, input=Msg, ends="all"
+            "g",
+            START >> (a, b, c),
+            (a, b) >> one >> END,
+            (a, b) >> two >> END,
+            c >> END,
+            input=Msg,
+            ends="all",
         )
 
-    assert alike(build, Msg()).count("tag='one(a b)'), Msg(n=2, tag='two(a b)'), Msg(n=0, tag='c')") == 1
+    assert (
+        alike(build, Msg()).count("tag='one(a b)'), Msg(n=2, tag='two(a b)'), Msg(n=0, tag='c')")
+        == 1
+    )
 
 
 def test_no_two_activations_of_a_node_have_one_scope() -> None:
     a, b, s = slow("a"), slow("b"), slow("s")
     one, two = gather("one"), gather("two")
-    graph = Graph("g", START >> (a, b), (a, b) >> one, (a, b) >> two, (one, two) >> s >> tags >> END)
-    starts = [(e.node, e.scope) for e in walk(graph, Msg(), observed=True).events if isinstance(e, NodeStarted)]
+    graph = Graph(
+        "g", START >> (a, b), (a, b) >> one, (a, b) >> two, (one, two) >> s >> tags >> END
+    )
+    starts = [
+        (e.node, e.scope)
+        for e in walk(graph, Msg(), observed=True).events
+        if isinstance(e, NodeStarted)
+    ]
     assert len(starts) == len(set(starts))
 
 
-# -- laps that feed something outside --------------------------------------------------------------------------------------
+# -- laps that feed something outside --------------------------------------------------------------
 @pytest.mark.parametrize("log_first", [True, False])
 @pytest.mark.parametrize("ends", ["collect", "all"])
 def test_what_each_lap_sends_out_of_a_loop_comes_lap_by_lap(log_first: bool, ends: Any) -> None:
@@ -136,7 +153,7 @@ def test_what_each_lap_sends_out_of_a_loop_comes_lap_by_lap(log_first: bool, end
     assert places == sorted(places)
 
 
-# -- policies --------------------------------------------------------------------------------------------------------------
+# -- policies --------------------------------------------------------------------------------------
 @pytest.mark.parametrize("fails_late", [True, False])
 def test_no_join_of_a_fork_that_finishes_starts_if_a_branch_failed(fails_late: bool) -> None:
     begun: list[str] = []
@@ -173,7 +190,13 @@ def test_a_fork_that_finishes_starts_its_joins_when_all_branches_have_ended() ->
     def build() -> Graph[Any, Any]:
         source, a, b, c = slow("source"), slow("a"), slow("b"), slow("c")
         one = gather("one")
-        return Graph("g", START >> source, source.fork("finish") >> (a, b, c), (a, b) >> one, (one, c) >> tags >> END)
+        return Graph(
+            "g",
+            START >> source,
+            source.fork("finish") >> (a, b, c),
+            (a, b) >> one,
+            (one, c) >> tags >> END,
+        )
 
     assert alike(build, Msg()) == repr("one(sourcea sourceb) sourcec")
 
@@ -198,7 +221,9 @@ def test_of_several_failures_the_first_by_wiring_is_told() -> None:
             return node(name=name)(body)
 
         source = slow("source")
-        return Graph("g", START >> source, source.fork("finish") >> (broken("a"), broken("b")) >> tags >> END)
+        return Graph(
+            "g", START >> source, source.fork("finish") >> (broken("a"), broken("b")) >> tags >> END
+        )
 
     assert alike(build, Msg()) == repr(ValueError("a"))
 
@@ -224,7 +249,7 @@ def test_take_is_not_kept_from_starting_by_what_failed_before() -> None:
     assert walk(graph, Msg()).output == Msg(n=1)
 
 
-# -- Take ------------------------------------------------------------------------------------------------------------------
+# -- Take ------------------------------------------------------------------------------------------
 @node
 async def first(ms: Annotated[list[Msg], Take(1)]) -> Msg:
     return ms[0]
@@ -256,7 +281,9 @@ def test_take_stops_only_what_could_have_come_to_it() -> None:
         await asyncio.sleep(60)
         return m
 
-    graph = Graph("g", START >> (a, late, patient), (a, late) >> first, (first, patient) >> both >> END)
+    graph = Graph(
+        "g", START >> (a, late, patient), (a, late) >> first, (first, patient) >> both >> END
+    )
     run = walk(graph, Msg())
     assert run.output == Msg(n=7, tag="a")
     assert done == ["patient"]
@@ -265,7 +292,9 @@ def test_take_stops_only_what_could_have_come_to_it() -> None:
 
 @pytest.mark.parametrize("observed", [False, True])
 @pytest.mark.parametrize("nested", [False, True])
-def test_take_stops_what_could_only_have_come_to_it_through_another_join(nested: bool, observed: bool) -> None:
+def test_take_stops_what_could_only_have_come_to_it_through_another_join(
+    nested: bool, observed: bool
+) -> None:
     begun: list[str] = []
     all_begun = asyncio.Event()
 
@@ -324,7 +353,14 @@ def test_two_takes_over_one_list_do_not_touch_each_other() -> None:
     async def both(a: Msg, b: A) -> Msg:
         return Msg(n=b.n, tag=str(a.n))
 
-    graph = Graph("g", START >> items, items.each >> work, work >> first, work >> three, (first, three) >> both >> END)
+    graph = Graph(
+        "g",
+        START >> items,
+        items.each >> work,
+        work >> first,
+        work >> three,
+        (first, three) >> both >> END,
+    )
     run = walk(graph, Msg())
     assert run.output == Msg(n=3, tag="0")
     assert [s.input.n for s in run.steps if s.error is not None] == [3]
@@ -342,7 +378,7 @@ def test_what_a_take_does_not_want_any_more_is_not_begun_where_concurrency_is_bo
     assert run.usage.steps < 10
 
 
-# -- cost ------------------------------------------------------------------------------------------------------------------
+# -- cost ------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("policy", ["cancel", "isolate"])
 def test_cancelling_costs_what_is_cancelled_and_no_more(policy: Any) -> None:
     """Counted in looks at activations: a clock would tell of the machine."""

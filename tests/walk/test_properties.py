@@ -32,29 +32,53 @@ from tests.conftest import Msg, walk
 from tests.shapes import graph_of
 
 often = settings(
-    max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+    max_examples=120,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 
 
 def canonical(run: Run[Any]) -> list[Any]:
     """The journal without times and numbers of arrival: what every interleaving must agree on."""
     paths = [path for _, path, _ in run.frames]
-    where = {(e.frame, e.activation): (e.node, e.scope) for e in run.events if isinstance(e, NodeStarted)}
+    where = {
+        (e.frame, e.activation): (e.node, e.scope) for e in run.events if isinstance(e, NodeStarted)
+    }
     rows: list[Any] = []
     for event in run.events:
         if isinstance(event, NodeStarted):
             rows.append(("start", paths[event.frame], event.node, event.scope, repr(event.input)))
         elif isinstance(event, NodeFinished):
-            rows.append(("end", paths[event.frame], *where[event.frame, event.activation], repr(event.output)))
+            rows.append(
+                (
+                    "end",
+                    paths[event.frame],
+                    *where[event.frame, event.activation],
+                    repr(event.output),
+                )
+            )
         elif isinstance(event, NodeFailed):
-            rows.append(("error", paths[event.frame], *where[event.frame, event.activation], repr(event.error)))
+            rows.append(
+                (
+                    "error",
+                    paths[event.frame],
+                    *where[event.frame, event.activation],
+                    repr(event.error),
+                )
+            )
     return sorted(rows, key=repr)
 
 
 @pytest.mark.slow
-@settings(max_examples=2000, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(
+    max_examples=2000,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
 @given(block=nested, n=st.integers(0, 50), seeds=st.tuples(st.integers(), st.integers()))
-def test_the_answer_of_plain_python_under_any_interleaving(block: Block, n: int, seeds: tuple[int, int]) -> None:
+def test_the_answer_of_plain_python_under_any_interleaving(
+    block: Block, n: int, seeds: tuple[int, int]
+) -> None:
     graph = build(block)
     assert graph.check().ok
     journals = []
@@ -74,7 +98,11 @@ def test_context_variables_tell_the_same_way_under_any_interleaving(
 ) -> None:
     graph = build(block)
     seen = []
-    for seed, plain, most in ((seeds[0], True, None), (seeds[1], False, None), (seeds[1], False, 1)):
+    for seed, plain, most in (
+        (seeds[0], True, None),
+        (seeds[1], False, None),
+        (seeds[1], False, 1),
+    ):
         Jitter.random, Jitter.ways = random.Random(seed), []
         assert walk(graph, Msg(n=n), plain=plain, limits=Limits(concurrency=most)).error is None
         seen.append(sorted(Jitter.ways))
@@ -83,7 +111,9 @@ def test_context_variables_tell_the_same_way_under_any_interleaving(
 
 @often
 @given(block=nested, n=st.integers(0, 50), seed=st.integers())
-def test_each_activation_fires_once_per_scope_and_the_walk_ends_once(block: Block, n: int, seed: int) -> None:
+def test_each_activation_fires_once_per_scope_and_the_walk_ends_once(
+    block: Block, n: int, seed: int
+) -> None:
     Jitter.random = random.Random(seed)
     run = walk(build(block), Msg(n=n), observed=True)
     events = run.events
@@ -98,14 +128,18 @@ def test_each_activation_fires_once_per_scope_and_the_walk_ends_once(block: Bloc
 
 @often
 @given(block=blocks, n=st.integers(0, 50), seed=st.integers(), cut=st.floats(0, 1))
-def test_replaying_any_prefix_of_the_facts_reproduces_the_state(block: Block, n: int, seed: int, cut: float) -> None:
+def test_replaying_any_prefix_of_the_facts_reproduces_the_state(
+    block: Block, n: int, seed: int, cut: float
+) -> None:
     Jitter.random = random.Random(seed)
     run = walk(build(block), Msg(n=n), plain=False)
     program, path, _ = run.frames[0]
     facts = [
         f
         for f in run.facts
-        if isinstance(f, (RunStarted, NodeFinished, NodeFailed, NodeCancelled, NodeRefused, Stopped))
+        if isinstance(
+            f, (RunStarted, NodeFinished, NodeFailed, NodeCancelled, NodeRefused, Stopped)
+        )
     ]
     prefix = facts[: int(cut * len(facts)) + 1]
     one, other = Walk(program, path=path), Walk(program, path=path, observed=True)
@@ -124,7 +158,9 @@ def test_replaying_any_prefix_of_the_facts_reproduces_the_state(block: Block, n:
 
 @often
 @given(block=nested, n=st.integers(0, 50), seed=st.integers(), turns=st.integers(0, 60))
-def test_cancelling_at_any_await_leaves_nothing_behind(block: Block, n: int, seed: int, turns: int) -> None:
+def test_cancelling_at_any_await_leaves_nothing_behind(
+    block: Block, n: int, seed: int, turns: int
+) -> None:
     Jitter.random = random.Random(seed)
     graph = build(block)
 
@@ -148,7 +184,13 @@ def test_cancelling_at_any_await_leaves_nothing_behind(block: Block, n: int, see
 
 
 @often
-@given(block=nested, n=st.integers(0, 50), seed=st.integers(), limit=st.integers(0, 12), plain=st.booleans())
+@given(
+    block=nested,
+    n=st.integers(0, 50),
+    seed=st.integers(),
+    limit=st.integers(0, 12),
+    plain=st.booleans(),
+)
 def test_steps_are_never_exceeded(block: Block, n: int, seed: int, limit: int, plain: bool) -> None:
     Jitter.random = random.Random(seed)
     run = walk(build(block), Msg(n=n), limits=Limits(steps=limit), plain=plain)
@@ -163,7 +205,9 @@ def test_steps_are_never_exceeded(block: Block, n: int, seed: int, limit: int, p
 
 @often
 @given(block=nested, n=st.integers(0, 50), seed=st.integers(), most=st.integers(1, 3))
-def test_a_bound_on_concurrency_changes_nothing_but_speed(block: Block, n: int, seed: int, most: int) -> None:
+def test_a_bound_on_concurrency_changes_nothing_but_speed(
+    block: Block, n: int, seed: int, most: int
+) -> None:
     Jitter.random = random.Random(seed)
     run = walk(build(block), Msg(n=n), limits=Limits(concurrency=most))
     assert run.output == Msg(n=block.value(n))
@@ -178,7 +222,9 @@ def test_both_paths_write_the_same_facts(block: Block, n: int, limit: int | None
         Jitter.random = random.Random(1)
 
         async def main() -> list[Any]:
-            run, frame, checked = begin(graph, Msg(n=n), Run, plain=plain, limits=Limits(steps=limit))
+            run, frame, checked = begin(
+                graph, Msg(n=n), Run, plain=plain, limits=Limits(steps=limit)
+            )
             with contextlib.suppress(LimitExceeded):
                 await drive(run, frame, checked)
             return [
@@ -227,7 +273,11 @@ def test_whatever_the_proofs_let_through_walks_alike_under_every_latency() -> No
             Jitter.random = random.Random(latency)
             run = walk(graph, Msg(n=seed % 50), limits=Limits(steps=400))
             assert "bug in graphflow" not in str(run.error)
-            seen.append((run.status, repr(run.output), canonical(run)) if run.error is None else (run.status,))
+            seen.append(
+                (run.status, repr(run.output), canonical(run))
+                if run.error is None
+                else (run.status,)
+            )
         if any(len(each) == 3 for each in seen):
             assert seen[0] == seen[1] == seen[2], seed
         rows = [row[1:4] for row in canonical(run) if row[0] == "start"]

@@ -53,7 +53,7 @@ def plain(request: Any) -> bool:
     return bool(request.param)
 
 
-# -- rule 1: eager ---------------------------------------------------------------------------------------------------------
+# -- rule 1: eager ---------------------------------------------------------------------------------
 def test_a_slow_sibling_does_not_delay_a_fast_branch() -> None:
     times: dict[str, float] = {}
 
@@ -81,7 +81,7 @@ def test_a_slow_sibling_does_not_delay_a_fast_branch() -> None:
     assert times == {"after": 0, "both": 20}
 
 
-# -- rule 2: ports ---------------------------------------------------------------------------------------------------------
+# -- rule 2: ports ---------------------------------------------------------------------------------
 def test_one_port_takes_every_message() -> None:
     @node
     async def twice(m: Msg) -> Msg:
@@ -113,7 +113,9 @@ def test_into_names_the_port_where_types_do_not_tell() -> None:
     async def three(m: Msg) -> int:
         return 3
 
-    graph = Graph("g", START >> (ten, three), ten >> minus.into("left"), three >> minus.into("right") >> END)
+    graph = Graph(
+        "g", START >> (ten, three), ten >> minus.into("left"), three >> minus.into("right") >> END
+    )
     assert walk(graph, Msg()).output == 7
 
 
@@ -162,7 +164,13 @@ def test_an_optional_port_gets_none_when_its_branch_is_not_taken() -> None:
     async def join(a: A | None, b: B | None) -> str:
         return f"{a} {b}"
 
-    graph = Graph("g", START >> route, route["odd"] >> to_a, route["even"] >> to_b, (to_a, to_b) >> join >> END)
+    graph = Graph(
+        "g",
+        START >> route,
+        route["odd"] >> to_a,
+        route["even"] >> to_b,
+        (to_a, to_b) >> join >> END,
+    )
     assert walk(graph, Msg(n=1)).output == "n=1 None"
     assert walk(graph, Msg(n=2)).output == "None n=2"
 
@@ -202,12 +210,18 @@ def _odd_or_even(m: Msg) -> Literal["odd", "even"]:
     return "odd" if m.n % 2 else "even"
 
 
-# -- rule 3: nothing is lost in silence ------------------------------------------------------------------------------------
+# -- rule 3: nothing is lost in silence ------------------------------------------------------------
 def test_the_four_node_graph_with_one_branch_not_taken() -> None:
     """Router to A or B, both into a join: the join collects what there is."""
     route: Router[Msg, Msg] = Router("route", _odd_or_even)
     other = first.named("other")
-    graph = Graph("g", START >> route, route["odd"] >> first, route["even"] >> other, (first, other) >> gather >> END)
+    graph = Graph(
+        "g",
+        START >> route,
+        route["odd"] >> first,
+        route["even"] >> other,
+        (first, other) >> gather >> END,
+    )
     assert walk(graph, Msg(n=1)).output == [2]
     assert walk(graph, Msg(n=2)).output == [3]
 
@@ -344,11 +358,16 @@ def test_a_partial_join_feeds_a_whole_one() -> None:
     async def pair(a: A, b: B) -> Msg:
         return Msg(n=a.n + b.n)
 
-    graph = Graph("g", START >> first >> (to_a, to_b, shuffle), (to_a, to_b) >> pair, (pair, shuffle) >> gather >> END)
+    graph = Graph(
+        "g",
+        START >> first >> (to_a, to_b, shuffle),
+        (to_a, to_b) >> pair,
+        (pair, shuffle) >> gather >> END,
+    )
     assert walk(graph, Msg(n=1)).output == [4, 2]
 
 
-# -- rule 4: logical order -------------------------------------------------------------------------------------------------
+# -- rule 4: logical order -------------------------------------------------------------------------
 def test_fan_out_is_collected_in_wiring_order() -> None:
     def slow(name: str, wait: float) -> Any:
         async def body(m: Msg) -> str:
@@ -365,7 +384,7 @@ def test_fan_out_is_collected_in_wiring_order() -> None:
     assert walk(graph, Msg()).output == ["c", "a", "b"]
 
 
-# -- loops -----------------------------------------------------------------------------------------------------------------
+# -- loops -----------------------------------------------------------------------------------------
 def test_a_loop_ends_by_its_own_arm(plain: bool) -> None:
     @node
     async def judge(m: Msg) -> A | Msg:
@@ -401,7 +420,9 @@ def test_used_up_laps_without_a_limit_edge_end_the_walk_limited(plain: bool) -> 
     async def judge(m: Msg) -> A | Msg:
         return m
 
-    graph = Graph("g", START >> first >> judge, judge[Msg] >> first, judge[A] >> END, limits=Limits(laps=2))
+    graph = Graph(
+        "g", START >> first >> judge, judge[Msg] >> first, judge[A] >> END, limits=Limits(laps=2)
+    )
     run = walk(graph, Msg(), plain=plain)
     assert run.status == "limited"
     assert getattr(run.error, "limit", "") == "laps"
@@ -426,7 +447,11 @@ def test_two_loops_of_unequal_length_through_one_node(plain: bool) -> None:
         return Msg(n=b.n + 1)
 
     graph = Graph(
-        "g", START >> hub, hub[A].limit(5) >> short >> hub, hub[B].limit(2) >> long1 >> long2 >> hub, hub[C] >> END
+        "g",
+        START >> hub,
+        hub[A].limit(5) >> short >> hub,
+        hub[B].limit(2) >> long1 >> long2 >> hub,
+        hub[C] >> END,
     )
     run = walk(graph, Msg(), plain=plain)
     assert run.output == C(n=7)
@@ -446,9 +471,21 @@ def test_a_hub_with_two_cycles_counts_each_alone(plain: bool) -> None:
     async def right(b: B) -> Msg:
         return Msg(n=b.n + 1)
 
-    graph = Graph("g", START >> hub, hub[A].limit(4) >> left >> hub, hub[B].limit(4) >> right >> hub, hub[C] >> END)
+    graph = Graph(
+        "g",
+        START >> hub,
+        hub[A].limit(4) >> left >> hub,
+        hub[B].limit(4) >> right >> hub,
+        hub[C] >> END,
+    )
     assert walk(graph, Msg(), plain=plain).output == C(n=8)
-    tight = Graph("g", START >> hub, hub[A].limit(3) >> left >> hub, hub[B].limit(4) >> right >> hub, hub[C] >> END)
+    tight = Graph(
+        "g",
+        START >> hub,
+        hub[A].limit(3) >> left >> hub,
+        hub[B].limit(4) >> right >> hub,
+        hub[C] >> END,
+    )
     assert walk(tight, Msg(), plain=plain).status == "limited"
 
 
@@ -494,7 +531,9 @@ def test_a_join_inside_a_loop_waits_anew_each_lap() -> None:
         seen.append((a.n, b.n))
         return Msg(n=a.n + 1) if a.n < 3 else C(n=a.n)
 
-    graph = Graph("g", START >> first >> (left, right) >> both, both[Msg].limit(9) >> first, both[C] >> END)
+    graph = Graph(
+        "g", START >> first >> (left, right) >> both, both[Msg].limit(9) >> first, both[C] >> END
+    )
     assert walk(graph, Msg()).output == C(n=3)
     assert seen == [(1, 1), (3, 3)]
 
@@ -544,7 +583,7 @@ def _name(i: int) -> Any:
     return body
 
 
-# -- rule 7: errors --------------------------------------------------------------------------------------------------------
+# -- rule 7: errors --------------------------------------------------------------------------------
 def test_a_failure_edge_takes_the_error_as_a_message(plain: bool) -> None:
     @node
     async def bad(m: Msg) -> Msg:
@@ -669,7 +708,7 @@ def test_a_wrong_return_type_is_a_failure_that_names_all_three(plain: bool) -> N
         assert word in str(run.error)
 
 
-# -- rule 8 and ends -------------------------------------------------------------------------------------------------------
+# -- rule 8 and ends -------------------------------------------------------------------------------
 def test_ends_first_cancels_the_rest() -> None:
     @node
     async def slow(m: Msg) -> str:
@@ -732,7 +771,7 @@ def test_concurrency_is_bounded() -> None:
     assert most == 3
 
 
-# -- nothing is lost in silence ------------------------------------------------------------------------------------------
+# -- nothing is lost in silence --------------------------------------------------------------------
 @node
 async def early(m: Msg) -> A:
     return A(n=m.n)
@@ -752,14 +791,21 @@ async def pair_of(a: A, b: B) -> Msg:
 
 
 def _skips(run: Any) -> list[tuple[str, str, str]]:
-    return [(event.node, event.port, event.why) for event in run.events if isinstance(event, NodeSkipped)]
+    return [
+        (event.node, event.port, event.why)
+        for event in run.events
+        if isinstance(event, NodeSkipped)
+    ]
 
 
 @pytest.mark.parametrize("observed", [False, True], ids=["derived", "observed"])
 @pytest.mark.parametrize(
-    ("policy", "why"), [("cancel", "its fork was cancelled"), ("finish", "a branch of its fork failed")]
+    ("policy", "why"),
+    [("cancel", "its fork was cancelled"), ("finish", "a branch of its fork failed")],
 )
-def test_a_join_that_is_dropped_with_messages_says_why(policy: Any, why: str, observed: bool, tmp_path: Path) -> None:
+def test_a_join_that_is_dropped_with_messages_says_why(
+    policy: Any, why: str, observed: bool, tmp_path: Path
+) -> None:
     graph = Graph(
         "g",
         START >> spread.each.fork("isolate") >> first,

@@ -91,7 +91,8 @@ class UnionCoding(Coding):
             try:
                 data = arm.encode(value, depth)
                 return {"arm": number, "value": data}
-            except Misfit as misfit:  # `list[int] | list[str]`: of one class, and only a look inside tells which
+            # `list[int] | list[str]`: of one class, and only a look inside tells which.
+            except Misfit as misfit:
                 last = misfit
                 if misfit.is_final:
                     break
@@ -230,7 +231,9 @@ class EnumCoding(Coding):
         name = member.name
         # A value outside of the members has no name, or that of several.
         if self._members.get(name) is not member:
-            raise Misfit(type_name(self.kind), "a value that is no member of it", "send one of its members")
+            raise Misfit(
+                type_name(self.kind), "a value that is no member of it", "send one of its members"
+            )
         return name
 
     def decode(self, data: Json, depth: int) -> object:

@@ -38,7 +38,9 @@ class Misfit(Exception):
         is_final: whether it is of no use to try another arm of a union.
     """
 
-    def __init__(self, wanted: str, found: str, remedy: str = "", *, is_final: bool = False) -> None:
+    def __init__(
+        self, wanted: str, found: str, remedy: str = "", *, is_final: bool = False
+    ) -> None:
         self.wanted = wanted
         self.found = found
         self.remedy = remedy
@@ -106,7 +108,7 @@ class Coding:
         """
         return None
 
-    # -- what is looked at first -------------------------------------------------------------------------------------------
+    # -- what is looked at first -------------------------------------------------------------------
     def checked(self, value: object, known: type[T]) -> T:
         """A value that is of the very class."""
         if type(value) is known:
@@ -133,7 +135,7 @@ class Coding:
             return data
         raise self.illegible(data)
 
-    # -- what is said of what does not fit ---------------------------------------------------------------------------------
+    # -- what is said of what does not fit ---------------------------------------------------------
     def foreign(self, value: object) -> Misfit:
         """A value whose class is not one that can be read again."""
         wanted = type_name(self.kind)

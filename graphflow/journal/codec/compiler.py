@@ -10,7 +10,14 @@ from collections import Counter, OrderedDict, abc, deque
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from datetime import date, datetime
 from enum import Enum, Flag
-from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network
+from ipaddress import (
+    IPv4Address,
+    IPv4Interface,
+    IPv4Network,
+    IPv6Address,
+    IPv6Interface,
+    IPv6Network,
+)
 from pathlib import Path, PosixPath, PurePath, PurePosixPath, PureWindowsPath, WindowsPath
 from types import BuiltinFunctionType, FunctionType, GenericAlias, MethodType
 from typing import Literal, NewType, TypeVar, Union, get_args
@@ -42,7 +49,12 @@ from graphflow.journal.codec.fields import CodedField
 from graphflow.journal.codec.handles import HandleCoding
 from graphflow.journal.codec.models import ModelCoding
 from graphflow.journal.codec.open_values import OpenCoding
-from graphflow.journal.codec.records import DataclassCoding, NamedTupleCoding, RecordCoding, TypedDictCoding
+from graphflow.journal.codec.records import (
+    DataclassCoding,
+    NamedTupleCoding,
+    RecordCoding,
+    TypedDictCoding,
+)
 from graphflow.journal.codec.scalars import ExactTextCoding, scalars
 from graphflow.journal.codec.shapes import ANY, TypedField, Unresolved
 from graphflow.journal.codec.stand_ins import AliasCoding, UnknownCoding
@@ -117,7 +129,8 @@ class CodingTable:
         key = type_key(kind)
         try:
             coding = self._codings.get(key)
-        except TypeError:  # what cannot be hashed is no message either: the parameters of a Callable
+        # What cannot be hashed is no message either: the parameters of a Callable.
+        except TypeError:
             return self._compiled(kind)
         if coding is None:
             coding = self._compiled(kind)
@@ -168,7 +181,7 @@ class CodingTable:
         coding.fill(self.coding_of(target))
         return coding
 
-    # -- classes -----------------------------------------------------------------------------------------------------------
+    # -- classes -----------------------------------------------------------------------------------
     def _of_class(self, kind: Type, known: type) -> Coding:
         if known in CLASSES:
             return CLASSES[known]
@@ -220,11 +233,13 @@ class CodingTable:
         if len(arguments) == 2 and arguments[1] is Ellipsis:
             return TupleCoding(kind, tuple, self.coding_of(arguments[0]))
         if any(map(shapes.is_unpacked, arguments)):
-            return UnknownCoding(kind, "a tuple with an open middle has no types by place; declare tuple[T, ...]")
+            return UnknownCoding(
+                kind, "a tuple with an open middle has no types by place; declare tuple[T, ...]"
+            )
         places = [self.coding_of(each) for each in arguments]
         return RecordTupleCoding(kind, places)
 
-    # -- what has fields ---------------------------------------------------------------------------------------------------
+    # -- what has fields ---------------------------------------------------------------------------
     def _model(self, known: type[BaseModel]) -> Coding:
         if known is Background:
             return HandleCoding()

@@ -158,7 +158,9 @@ def hashed(make: Callable[[], T]) -> T:
     try:
         return make()
     except Exception as error:
-        raise Misfit("hashable values", f"one whose hash raises {class_name(type(error))}") from error
+        raise Misfit(
+            "hashable values", f"one whose hash raises {class_name(type(error))}"
+        ) from error
 
 
 class RecordTupleCoding(Coding):
@@ -203,7 +205,9 @@ class RecordTupleCoding(Coding):
 
     def _check(self, count: int, depth: int) -> None:
         if count != len(self._places):
-            raise Misfit(f"{len(self._places)} items", f"{count} items", "send as many as are declared")
+            raise Misfit(
+                f"{len(self._places)} items", f"{count} items", "send as many as are declared"
+            )
         if depth >= DEEPEST:
             raise too_deep()
 
@@ -263,7 +267,9 @@ def mapping_data(value: dict[object, object], keys: Coding, values: Coding, dept
     return [list(pair) for pair in pairs]
 
 
-def mapping_of(data: Json, keys: Coding, values: Coding, depth: int, coding: Coding) -> dict[object, object]:
+def mapping_of(
+    data: Json, keys: Coding, values: Coding, depth: int, coding: Coding
+) -> dict[object, object]:
     """The dict that was written."""
     pairs: list[tuple[object, object]] = []
     name: object = None

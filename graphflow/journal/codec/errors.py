@@ -82,7 +82,7 @@ MEMBERS: Mapping[ErrorClass, tuple[str, ...]] = {
 """What errors of Python's hold that is not in their `__dict__`."""
 
 
-# -- to data ---------------------------------------------------------------------------------------------------------------
+# -- to data ---------------------------------------------------------------------------------------
 def encode_error(error: BaseException) -> Json:
     """An error as JSON data. It never fails, whatever an error holds."""
     return _Encoder().record(error, DEEPEST)
@@ -108,7 +108,9 @@ class _Encoder:
         _put_fields(error, data)
         if isinstance(error, BaseExceptionGroup):
             data["message"] = _bounded(error.message)
-            data["errors"] = [self.record(inner, depth - 1) for inner in self._more(error.exceptions, depth)]
+            data["errors"] = [
+                self.record(inner, depth - 1) for inner in self._more(error.exceptions, depth)
+            ]
         else:
             _put_args(error, text, data)
         if notes := _notes(error):
@@ -218,7 +220,7 @@ def _inner(part: object) -> Collection[object]:
     return part if isinstance(part, list) else ()
 
 
-# -- from data -------------------------------------------------------------------------------------------------------------
+# -- from data -------------------------------------------------------------------------------------
 def decode_error(data: Json) -> BaseException:
     """The error that was encoded, or one that stands for it (`RecordedError`).
 
@@ -268,7 +270,9 @@ def _known(
     return _made(like, record, text, inner) if like is not None else None
 
 
-def _unknown(own: ErrorClass, record: Mapping[str, Json], text: str, inner: Sequence[BaseException]) -> BaseException:
+def _unknown(
+    own: ErrorClass, record: Mapping[str, Json], text: str, inner: Sequence[BaseException]
+) -> BaseException:
     error = _made(own, record, text, inner)
     if error is None:
         plain = made_up(own.__name__, [])

@@ -32,7 +32,7 @@ _found: dict[str, ref[ErrorClass]] = {}
 """Classes that were found before, by name."""
 
 
-# -- names of classes ------------------------------------------------------------------------------------------------------
+# -- names of classes ------------------------------------------------------------------------------
 def recorded_class(error: BaseException) -> ErrorClass:
     """The class that stands for an error's own: one that was made here only to keep a text stands for its base."""
     own = type(error)
@@ -70,7 +70,7 @@ def _nearest(own: ErrorClass, home: str) -> ErrorClass | None:
     return None
 
 
-# -- classes by their names ------------------------------------------------------------------------------------------------
+# -- classes by their names ------------------------------------------------------------------------
 def error_class(kind: str, home: str) -> ErrorClass | None:
     """The class of a recorded error, if it is known here."""
     if home == "graphflow":
@@ -112,7 +112,9 @@ def _loaded_error(kind: str) -> ErrorClass | None:
 
 
 def _only_one(kind: str) -> ErrorClass | None:
-    candidates = [own for own in _subclasses(Exception) if own.__name__ == kind and _is_somebodys(own)]
+    candidates = [
+        own for own in _subclasses(Exception) if own.__name__ == kind and _is_somebodys(own)
+    ]
     if len(candidates) > 1:
         candidates = [own for own in candidates if _is_in_its_module(own)]
     return candidates[0] if len(candidates) == 1 else None
@@ -142,7 +144,7 @@ def _is_in_its_module(own: ErrorClass) -> bool:
     return place is own
 
 
-# -- classes that are made here --------------------------------------------------------------------------------------------
+# -- classes that are made here --------------------------------------------------------------------
 def _recorded_text(error: BaseException) -> str:
     return str(error.__dict__.get(TEXT, ""))
 
@@ -180,14 +182,18 @@ def class_with_text(own: ErrorClass) -> ErrorClass | None:
 
 @lru_cache(maxsize=256)
 def _class_with_text(own: ErrorClass) -> ErrorClass | None:
-    body = {"__str__": _recorded_text, "__module__": own.__module__, "__qualname__": own.__qualname__}
+    body = {
+        "__str__": _recorded_text,
+        "__module__": own.__module__,
+        "__qualname__": own.__qualname__,
+    }
     try:
         return type(own.__name__, (own,), body)
     except TypeError:  # it may not be subclassed
         return None
 
 
-# -- errors of these classes -----------------------------------------------------------------------------------------------
+# -- errors of these classes -----------------------------------------------------------------------
 def bare_error(own: ErrorClass) -> BaseException | None:
     """An error of a class, with nothing in it; None where that cannot be had without code of its own."""
     make = _maker(own)
@@ -198,7 +204,9 @@ def bare_error(own: ErrorClass) -> BaseException | None:
     return error if type(error) is own and isinstance(error, BaseException) else None
 
 
-def bare_group(own: ErrorClass, message: str, inner: Sequence[BaseException]) -> BaseException | None:
+def bare_group(
+    own: ErrorClass, message: str, inner: Sequence[BaseException]
+) -> BaseException | None:
     """The same for a group of errors, which cannot be without them."""
     try:
         error: object = BaseExceptionGroup.__new__(own, message, list(inner))  # type: ignore[type-var]  # it may be no group

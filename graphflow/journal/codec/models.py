@@ -77,7 +77,7 @@ class ModelCoding(RecordCoding):
     def problem(self) -> str:
         return slots_problem(self._slots)
 
-    # -- writing -----------------------------------------------------------------------------------------------------------
+    # -- writing -----------------------------------------------------------------------------------
     def encode(self, value: object, depth: int) -> Json:
         if type(value) is not self._model:
             raise self.foreign(value)
@@ -127,7 +127,7 @@ class ModelCoding(RecordCoding):
         misfit.steps.append(path)
         return misfit
 
-    # -- reading -----------------------------------------------------------------------------------------------------------
+    # -- reading -----------------------------------------------------------------------------------
     def _decoded(self, data: Json, depth: int) -> object:
         data = self.object_in(data)
         fields = self._fields
@@ -197,7 +197,7 @@ class ModelCoding(RecordCoding):
         misfit.steps.append(f".{name}")
         return misfit
 
-    # -- many at once ------------------------------------------------------------------------------------------------------
+    # -- many at once ------------------------------------------------------------------------------
     def column(self, within: frozenset[Coding]) -> Column | None:
         # pydantic's Rust code would put a root model's extra and private attributes among its fields.
         is_root = issubclass(self._model, RootModel)

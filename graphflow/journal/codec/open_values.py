@@ -101,7 +101,7 @@ class OpenCoding(Coding):
     def illegible(self, data: Json) -> Misfit:
         return Misfit(WANTED, json_name(data))
 
-    # -- containers --------------------------------------------------------------------------------------------------------
+    # -- containers --------------------------------------------------------------------------------
     def _list(self, value: Sequence[object], depth: int) -> Json:
         return encode_items(value, self, depth + 1)
 
@@ -114,7 +114,9 @@ class OpenCoding(Coding):
         for key in value:
             if type(key) is not str:
                 found = f"{class_name(type(key))} as key"
-                raise Misfit("texts as keys", found, "declare its type instead of Any, or send texts as keys")
+                raise Misfit(
+                    "texts as keys", found, "declare its type instead of Any, or send texts as keys"
+                )
         data = mapping_data(value, _TEXTS, self, depth + 1)
         # Half a character in a key makes a list of pairs of it.
         if type(data) is list or _is_word(data) or _is_arm(data):

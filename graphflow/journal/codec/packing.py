@@ -44,7 +44,8 @@ def is_json(value: object) -> TypeGuard[Json]:
                 return False
         if not below:
             return True
-        level = below  # level by level, not by recursion: a value may be deeper than the stack, or stand in itself
+        # Level by level, not by recursion: a value may be deeper than the stack, or stand in itself.
+        level = below
     return False
 
 

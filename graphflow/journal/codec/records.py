@@ -54,7 +54,9 @@ class RecordCoding(Coding):
             try:
                 made = migration.make(old)
             except Exception as error:  # whatever the user's code raises
-                raise Misfit(f"what the migration {migration} takes", f"a {type(error).__name__} of it") from error
+                raise Misfit(
+                    f"what the migration {migration} takes", f"a {type(error).__name__} of it"
+                ) from error
             if type(made) is not self._class:
                 made = self._decoded(cast(Json, made), depth)
             note_use(migration)

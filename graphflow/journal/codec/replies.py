@@ -51,12 +51,16 @@ TURN = "Turn"
 LISTS = frozenset({"parts", "calls", "logprobs", "sources"})
 IN_PARTS = frozenset({"text", "thinking", "calls"})
 _BARE = Reply()
-_SIMPLE = tuple((each.name, getattr(_BARE, each.name)) for each in fields(Reply) if each.name not in LISTS | IN_PARTS)
+_SIMPLE = tuple(
+    (each.name, getattr(_BARE, each.name))
+    for each in fields(Reply)
+    if each.name not in LISTS | IN_PARTS
+)
 """The fields of a reply that are texts and numbers, with their defaults."""
 _NO_SOURCE = Source()
 
 
-# -- replies ---------------------------------------------------------------------------------------------------------------
+# -- replies ---------------------------------------------------------------------------------------
 def encode_reply(reply: Reply) -> Json:
     """A reply as JSON data.
 
@@ -144,7 +148,9 @@ class _Summary:
 
 def _are_same(calls: Sequence[ToolCall], others: Sequence[ToolCall]) -> bool:
     """Whether these are the same calls, not equal ones: what they keep may be equal and still be written otherwise."""
-    return len(calls) == len(others) and all(one is other for one, other in zip(calls, others, strict=True))
+    return len(calls) == len(others) and all(
+        one is other for one, other in zip(calls, others, strict=True)
+    )
 
 
 def _likely_out(likely: Likely) -> Json:
@@ -186,7 +192,7 @@ def _source_in(data: Json) -> Source:
     )
 
 
-# -- parts -----------------------------------------------------------------------------------------------------------------
+# -- parts -----------------------------------------------------------------------------------------
 def _parts_out(parts: Iterable[Part]) -> list[Json]:
     return [_part_out(part) for part in parts]
 
@@ -248,7 +254,7 @@ def _keep_in(record: Mapping[str, Json]) -> Mapping[str, object]:
     return _record(record["keep"]) if "keep" in record else NOTHING
 
 
-# -- turns -----------------------------------------------------------------------------------------------------------------
+# -- turns -----------------------------------------------------------------------------------------
 def encode_turns(turns: Sequence[Turn]) -> Json:
     """The turns of a conversation as JSON data, one object each.
 
@@ -400,7 +406,7 @@ def _mark_in(data: Json) -> CacheMark | None:
     return None
 
 
-# -- all of it -------------------------------------------------------------------------------------------------------------
+# -- all of it -------------------------------------------------------------------------------------
 def _sealed(data: Json) -> Json:
     """The data as it is, if JSON can carry it.
 
@@ -416,7 +422,7 @@ def _opened(data: Json) -> Json:
     return data
 
 
-# -- small things ----------------------------------------------------------------------------------------------------------
+# -- small things ----------------------------------------------------------------------------------
 def _record(data: Json) -> Mapping[str, Json]:
     if not isinstance(data, dict):
         raise Unreadable(REPLY, "", "an object", type(data).__name__)

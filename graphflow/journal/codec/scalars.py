@@ -37,7 +37,7 @@ Write = Callable[..., str]
 Read = Callable[[str], object]
 
 
-# -- texts -----------------------------------------------------------------------------------------------------------------
+# -- texts -----------------------------------------------------------------------------------------
 def text_data(text: str) -> Json:
     """A text as JSON data. One with half a character in it is written by its bytes: no JSON text can hold it."""
     if text.isascii():
@@ -84,7 +84,7 @@ class TextCoding(Coding):
         return columns.TEXTS
 
 
-# -- numbers ---------------------------------------------------------------------------------------------------------------
+# -- numbers ---------------------------------------------------------------------------------------
 def check_length(value: int) -> None:
     """Refuses an integer that is too long to be written.
 
@@ -92,7 +92,12 @@ def check_length(value: int) -> None:
         Misfit: it is.
     """
     if value.bit_length() >= BITS and is_huge(value):
-        raise Misfit(f"an integer of at most {DIGITS} digits", "a longer one", "send a smaller number", is_final=True)
+        raise Misfit(
+            f"an integer of at most {DIGITS} digits",
+            "a longer one",
+            "send a smaller number",
+            is_final=True,
+        )
 
 
 class IntegerCoding(Coding):
@@ -165,7 +170,7 @@ class ComplexCoding(Coding):
 _FLOATS = FloatCoding(float)
 
 
-# -- what stands for itself ------------------------------------------------------------------------------------------------
+# -- what stands for itself ------------------------------------------------------------------------
 class PlainCoding(Coding):
     """Booleans, and None: JSON has the same."""
 
@@ -188,7 +193,7 @@ class PlainCoding(Coding):
         return self._column
 
 
-# -- what has an exact text ------------------------------------------------------------------------------------------------
+# -- what has an exact text ------------------------------------------------------------------------
 class ExactTextCoding(Coding):
     """Values of a class that have an exact text."""
 

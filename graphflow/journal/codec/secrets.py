@@ -71,7 +71,7 @@ _REFERENCE = re.compile(
 _HIDDEN_NUMBER = re.compile(r'"⟦\#⟧(?P<digits>[^"]*)⟦\#⟧"')
 
 
-# -- how a secret is written -----------------------------------------------------------------------------------------------
+# -- how a secret is written -----------------------------------------------------------------------
 def _in_text(secret: str) -> dict[str, str]:
     """The ways in which a text may hold a secret, by their signs."""
     quoted = _ascii_json(secret)
@@ -133,7 +133,7 @@ def _core_of(spelling: str, secret: str) -> str:
     return max(common, key=len, default=spelling)
 
 
-# -- what is known ---------------------------------------------------------------------------------------------------------
+# -- what is known ---------------------------------------------------------------------------------
 @dataclass(frozen=True, slots=True)
 class _Reference:
     """What stands for a spelling."""
@@ -228,7 +228,7 @@ def _current() -> _Secrets:
     return _latest[0]
 
 
-# -- hiding ----------------------------------------------------------------------------------------------------------------
+# -- hiding ----------------------------------------------------------------------------------------
 def hide(text: str) -> str:
     """The JSON text with references where secrets stand."""
     secrets = _current()
@@ -379,7 +379,7 @@ class _Hiding:
             self.number_end = 0
 
 
-# -- revealing -------------------------------------------------------------------------------------------------------------
+# -- revealing -------------------------------------------------------------------------------------
 def reveal(text: str) -> str:
     """The text with secrets where references to them stand."""
     if LEAD not in text:

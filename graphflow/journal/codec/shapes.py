@@ -52,7 +52,7 @@ def _hints(known: type) -> Mapping[str, Type]:
         raise Unresolved(str(error)) from error
 
 
-# -- records ---------------------------------------------------------------------------------------------------------------
+# -- records ---------------------------------------------------------------------------------------
 def dataclass_fields(kind: Type, known: type) -> Iterator[TypedField]:
     """The fields of a dataclass, of pydantic's as well."""
     hints = _dataclass_hints(known)
@@ -146,7 +146,7 @@ def is_unpacked(hint: Type) -> bool:
     return getattr(origin_of(hint), "_name", "") == "Unpack"
 
 
-# -- generics --------------------------------------------------------------------------------------------------------------
+# -- generics --------------------------------------------------------------------------------------
 def arguments_of(kind: Type, known: type) -> Mapping[Type, Type]:
     """What the type variables of a generic class stand for in `Box[int]`."""
     variables = getattr(known, "__parameters__", ())
@@ -185,7 +185,7 @@ def alias_target(alias: Type) -> Type:
     return substituted(hints["target"], given)
 
 
-# -- models ----------------------------------------------------------------------------------------------------------------
+# -- models ----------------------------------------------------------------------------------------
 def model_fields(known: type[BaseModel]) -> Iterator[TypedField]:
     """The fields of a model.
 
@@ -195,7 +195,9 @@ def model_fields(known: type[BaseModel]) -> Iterator[TypedField]:
     if not known.__pydantic_complete__:
         known.model_rebuild(raise_errors=False)
     if not known.__pydantic_complete__:
-        raise Unresolved("it names what was not there when it was declared; call its model_rebuild()")
+        raise Unresolved(
+            "it names what was not there when it was declared; call its model_rebuild()"
+        )
     for name, field in known.model_fields.items():
         default = None if field.is_required() else _model_default(field)
         yield TypedField(name, field.annotation, default, may_be_none=field.default is None)

@@ -122,13 +122,17 @@ class ValueCodec:
         return self._rust
 
     def _unstorable(self, misfit: Misfit) -> Unstorable:
-        return Unstorable(type_name(self.kind), misfit.path, misfit.wanted, misfit.found, misfit.remedy)
+        return Unstorable(
+            type_name(self.kind), misfit.path, misfit.wanted, misfit.found, misfit.remedy
+        )
 
     def _unreadable(self, misfit: Misfit) -> Unreadable:
         return Unreadable(type_name(self.kind), misfit.path, misfit.wanted, misfit.found)
 
 
-_STACK = Misfit("a value that Python's stack has room for", "a deeper one", "call it from less deep")
+_STACK = Misfit(
+    "a value that Python's stack has room for", "a deeper one", "call it from less deep"
+)
 
 
 class _Rust:

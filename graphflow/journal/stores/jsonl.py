@@ -70,7 +70,7 @@ class JsonlStore(Store):
     def __repr__(self) -> str:
         return f"<store in the folder {self._folder}>"
 
-    # -- writing -------------------------------------------------------------------------------------------------------
+    # -- writing -----------------------------------------------------------------------------------
     async def create(
         self,
         header: RunHeader,
@@ -180,7 +180,8 @@ class JsonlStore(Store):
             if file is None:
                 return False
             refuse_owned(file.header, time.time())
-            self._answers_path(run).unlink(missing_ok=True)  # before the run: another one of its id must not find them
+            # Before the run: another one of its id must not find them.
+            self._answers_path(run).unlink(missing_ok=True)
             self._path(run).unlink()
             used: set[str] = set()  # equal values lie in one file, whichever runs name them
             for other in self._files():
@@ -195,7 +196,7 @@ class JsonlStore(Store):
     async def compact(self) -> None:
         pass  # a file that is removed gives its space back
 
-    # -- reading -------------------------------------------------------------------------------------------------------
+    # -- reading -----------------------------------------------------------------------------------
     async def find(self, run: str) -> RunHeader | None:
         file = await self._in_thread(lambda: self._read(run))
         return None if file is None else file.header
@@ -255,7 +256,7 @@ class JsonlStore(Store):
     async def aclose(self) -> None:
         self._seen.clear()
 
-    # -- files ---------------------------------------------------------------------------------------------------------
+    # -- files -------------------------------------------------------------------------------------
     async def _locked(self, work: Callable[[], T]) -> T:
         """Does something in a thread while no other process writes."""
         return await asyncio.to_thread(self._working(work, locked=True))
@@ -376,7 +377,7 @@ class JsonlStore(Store):
             write_whole(path, body)
 
 
-# -- lines -------------------------------------------------------------------------------------------------------------
+# -- lines -----------------------------------------------------------------------------------------
 def _lines_of(rows: Sequence[StoredRow], large: Large) -> list[Json]:
     """Rows, and the note behind them by which they count."""
     noted: Json = {"changed": time.time(), "large": list(large)}
@@ -384,7 +385,13 @@ def _lines_of(rows: Sequence[StoredRow], large: Large) -> list[Json]:
 
 
 def _row_json(row: StoredRow) -> Json:
-    return {"row": row.number, "kind": row.kind, "place": row.place, "body": row.body, "checksum": row.checksum}
+    return {
+        "row": row.number,
+        "kind": row.kind,
+        "place": row.place,
+        "body": row.body,
+        "checksum": row.checksum,
+    }
 
 
 def _lease_line(lease: Lease) -> Json:
@@ -419,7 +426,9 @@ def _read_answers(path: Path, run: str) -> tuple[dict[str, StoredAnswer], int]:
         try:
             answer = StoredAnswer(run, **json.loads(line))
         except (TypeError, ValueError):
-            raise StoreUnreadable(f"line {number} of {path} is not an answer; correct it, or remove it") from None
+            raise StoreUnreadable(
+                f"line {number} of {path} is not an answer; correct it, or remove it"
+            ) from None
         # Two of one question can only be there if somebody wrote the file by hand.
         answers.setdefault(answer.question, answer)
     return answers, sound

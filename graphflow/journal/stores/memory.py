@@ -81,7 +81,9 @@ class MemoryStore(Store):
             done.set_result(None)
         return done
 
-    def _add(self, ownership: Ownership, first: int, rows: Sequence[StoredRow], large: Large) -> None:
+    def _add(
+        self, ownership: Ownership, first: int, rows: Sequence[StoredRow], large: Large
+    ) -> None:
         kept, _ = self._owned(ownership)
         if len(kept.rows) != first:
             raise lease_lost(ownership)
@@ -100,7 +102,9 @@ class MemoryStore(Store):
         kept, _ = self._owned(ownership)
         noted = kept.header.metadata if metadata is None else dict(metadata)
         known = kept.header.about if about is None else dict(about)
-        kept.header = replace(kept.header, status=status, metadata=noted, about=known, changed=time.time())
+        kept.header = replace(
+            kept.header, status=status, metadata=noted, about=known, changed=time.time()
+        )
 
     async def renew(self, ownership: Ownership) -> None:
         kept, lease = self._owned(ownership)

@@ -68,7 +68,13 @@ MIGRATIONS: tuple[str, ...] = (
     """,
 )
 """The schema of version n is what the first n of these make."""
-TABLES = ("graphflow_runs", "graphflow_rows", "graphflow_large", "graphflow_used", "graphflow_answers")
+TABLES = (
+    "graphflow_runs",
+    "graphflow_rows",
+    "graphflow_large",
+    "graphflow_used",
+    "graphflow_answers",
+)
 NOW = "extract(epoch FROM clock_timestamp())"
 
 
@@ -94,7 +100,8 @@ class _Addition:
             self.future.set_result(None)
         else:
             self.future.set_exception(error)
-            self.future.exception()  # whoever waited may be gone with its loop; asyncio need not complain
+            # Whoever waited may be gone with its loop; asyncio need not complain.
+            self.future.exception()
 
 
 class _LoopConnections:
@@ -118,7 +125,7 @@ class PostgresStore(Store):
     def __repr__(self) -> str:
         return f"<store at {without_password(self._address)}>"
 
-    # -- writing -------------------------------------------------------------------------------------------------------
+    # -- writing -----------------------------------------------------------------------------------
     async def create(
         self,
         header: RunHeader,
@@ -190,7 +197,9 @@ class PostgresStore(Store):
     async def release(self, ownership: Ownership) -> None:
         async with self._connection() as db:
             await db.execute(
-                "UPDATE graphflow_runs SET until = 0 WHERE id = $1 AND epoch = $2", ownership.run, ownership.epoch
+                "UPDATE graphflow_runs SET until = 0 WHERE id = $1 AND epoch = $2",
+                ownership.run,
+                ownership.epoch,
             )
 
     async def _put_answer(self, run: str, question: str, value: str, by: str) -> bool:
@@ -210,7 +219,8 @@ class PostgresStore(Store):
     async def delete(self, run: str) -> None:
         async with self._connection() as db, db.transaction():
             found = await db.fetchrow(
-                f"SELECT key, {COLUMNS}, {NOW}::float8 AS now FROM graphflow_runs WHERE id = $1 FOR UPDATE", run
+                f"SELECT key, {COLUMNS}, {NOW}::float8 AS now FROM graphflow_runs WHERE id = $1 FOR UPDATE",
+                run,
             )
             if found is not None:
                 refuse_owned(header_of(found), found["now"])
@@ -230,7 +240,7 @@ class PostgresStore(Store):
         async with self._connection() as db:
             await db.execute(f"VACUUM {', '.join(TABLES)}")
 
-    # -- reading -------------------------------------------------------------------------------------------------------
+    # -- reading -----------------------------------------------------------------------------------
     async def find(self, run: str) -> RunHeader | None:
         async with self._connection() as db:
             found = await db.fetchrow(f"SELECT {COLUMNS} FROM graphflow_runs WHERE id = $1", run)
@@ -250,7 +260,9 @@ class PostgresStore(Store):
 
     async def large(self, digest: str) -> bytes | None:
         async with self._connection() as db:
-            found: bytes | None = await db.fetchval("SELECT body FROM graphflow_large WHERE digest = $1", digest)
+            found: bytes | None = await db.fetchval(
+                "SELECT body FROM graphflow_large WHERE digest = $1", digest
+            )
         return found
 
     async def answers(self, run: str) -> dict[str, StoredAnswer]:
@@ -279,10 +291,13 @@ class PostgresStore(Store):
 
     async def stats(self) -> Stats:
         async with self._connection() as db:
-            runs, rows = await db.fetchrow("SELECT count(*), coalesce(sum(rows), 0)::bigint FROM graphflow_runs")
+            runs, rows = await db.fetchrow(
+                "SELECT count(*), coalesce(sum(rows), 0)::bigint FROM graphflow_runs"
+            )
             large = await db.fetchval("SELECT count(*) FROM graphflow_large")
             size = await db.fetchval(
-                "SELECT sum(pg_total_relation_size(t::regclass))::bigint FROM unnest($1::text[]) t", list(TABLES)
+                "SELECT sum(pg_total_relation_size(t::regclass))::bigint FROM unnest($1::text[]) t",
+                list(TABLES),
             )
         return Stats(runs, rows, large, size)
 
@@ -300,7 +315,7 @@ class PostgresStore(Store):
         if session.pool is not None:
             await session.pool.close()
 
-    # -- connections ---------------------------------------------------------------------------------------------------
+    # -- connections -------------------------------------------------------------------------------
     def _session(self) -> _LoopConnections:
         loop = asyncio.get_running_loop()
         session = self._sessions.get(id(loop))
@@ -321,7 +336,9 @@ class PostgresStore(Store):
         except ImportError:
             raise MissingExtra("a store in PostgreSQL", "postgres") from None
         settings = {"idle_in_transaction_session_timeout": str(FROZEN_MS)}
-        pool = await asyncpg.create_pool(self._address, min_size=1, max_size=MAX_CONNECTIONS, server_settings=settings)
+        pool = await asyncpg.create_pool(
+            self._address, min_size=1, max_size=MAX_CONNECTIONS, server_settings=settings
+        )
         try:
             async with pool.acquire() as db:
                 await self._prepare(db)
@@ -338,7 +355,9 @@ class PostgresStore(Store):
         """
         async with db.transaction():
             await db.execute(f"SELECT pg_advisory_xact_lock({LOCK})")
-            await db.execute("CREATE TABLE IF NOT EXISTS graphflow_schema (version INTEGER NOT NULL)")
+            await db.execute(
+                "CREATE TABLE IF NOT EXISTS graphflow_schema (version INTEGER NOT NULL)"
+            )
             version = await db.fetchval("SELECT max(version) FROM graphflow_schema") or 0
             if version > len(MIGRATIONS):
                 raise self.too_new(version, len(MIGRATIONS))
@@ -378,7 +397,9 @@ class PostgresStore(Store):
                 asyncpg.TransactionRollbackError,
             ),
         ):
-            return StoreUnreachable(f"{self!r} cannot be reached, or was lost ({type(error).__name__})")
+            return StoreUnreachable(
+                f"{self!r} cannot be reached, or was lost ({type(error).__name__})"
+            )
         return StoreUnreadable(f"{self!r} cannot be used: {type(error).__name__}: {error}")
 
     async def _update_owned(self, ownership: Ownership, change: str, *values: object) -> None:
@@ -403,7 +424,7 @@ class PostgresStore(Store):
             )
         return [StoredRow(*row) for row in found]
 
-    # -- the writer ----------------------------------------------------------------------------------------------------
+    # -- the writer --------------------------------------------------------------------------------
     def _write_soon(self, session: _LoopConnections) -> None:
         if session.writer is None and session.waiting:
             session.writer = session.loop.create_task(self._writing(session))
@@ -496,5 +517,9 @@ async def _add(db: Any, batch: Sequence[_Addition]) -> list[_Addition]:
 async def _insert_large(db: Any, large: Sequence[tuple[str, int, bytes]]) -> None:
     # In one order, whoever writes: two that wait for each other's values would never end.
     for digest, key, body in sorted(large):
-        await db.execute("INSERT INTO graphflow_large VALUES ($1, $2) ON CONFLICT DO NOTHING", digest, body)
-        await db.execute("INSERT INTO graphflow_used VALUES ($1, $2) ON CONFLICT DO NOTHING", key, digest)
+        await db.execute(
+            "INSERT INTO graphflow_large VALUES ($1, $2) ON CONFLICT DO NOTHING", digest, body
+        )
+        await db.execute(
+            "INSERT INTO graphflow_used VALUES ($1, $2) ON CONFLICT DO NOTHING", key, digest
+        )

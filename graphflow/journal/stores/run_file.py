@@ -48,7 +48,9 @@ class RunFile:
         try:
             header = RunHeader(**json.loads(first)["run"])
         except (KeyError, TypeError, ValueError):
-            raise StoreUnreadable(f'{path} is not a run: its first line should be {{"run": ...}}') from None
+            raise StoreUnreadable(
+                f'{path} is not a run: its first line should be {{"run": ...}}'
+            ) from None
         if header.format > FORMAT:
             raise StoreUnreadable(
                 f"{path} has format {header.format}, written by a newer version of graphflow; "
@@ -100,7 +102,9 @@ class RunFile:
             record = json.loads(line)
             row = StoredRow(*[record[name] for name in _FIELDS])
         except (KeyError, TypeError, ValueError):
-            raise RunDamaged(self.header.id, expected, "a line of its file cannot be read") from None
+            raise RunDamaged(
+                self.header.id, expected, "a line of its file cannot be read"
+            ) from None
         check_row(self.header.id, row, expected)
         return row
 
@@ -116,7 +120,9 @@ class RunFile:
                 self.large.update(noted.pop("large", ()))
                 self.header = replace(self.header, **noted)
         except (AttributeError, KeyError, TypeError, ValueError):
-            self._note_problem(RunDamaged(self.header.id, len(self.places), "a line of its file cannot be read"))
+            self._note_problem(
+                RunDamaged(self.header.id, len(self.places), "a line of its file cannot be read")
+            )
 
     def _take_row(self, row: StoredRow) -> None:
         if self.problem is not None:

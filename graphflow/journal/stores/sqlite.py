@@ -96,7 +96,7 @@ class SqliteStore(Store):
     def __repr__(self) -> str:
         return f"<store in {self._path}>"
 
-    # -- writing -------------------------------------------------------------------------------------------------------
+    # -- writing -----------------------------------------------------------------------------------
     async def create(
         self,
         header: RunHeader,
@@ -161,11 +161,16 @@ class SqliteStore(Store):
         await self._write(work)
 
     async def renew(self, ownership: Ownership) -> None:
-        await self._write(lambda db: _update_owned(db, ownership, {"until": time.time() + ownership.lease_s}))
+        await self._write(
+            lambda db: _update_owned(db, ownership, {"until": time.time() + ownership.lease_s})
+        )
 
     async def release(self, ownership: Ownership) -> None:
         def work(db: sqlite3.Connection) -> None:
-            db.execute("UPDATE runs SET until = 0 WHERE id = ? AND epoch = ?", (ownership.run, ownership.epoch))
+            db.execute(
+                "UPDATE runs SET until = 0 WHERE id = ? AND epoch = ?",
+                (ownership.run, ownership.epoch),
+            )
 
         await self._write(work)
 
@@ -199,7 +204,7 @@ class SqliteStore(Store):
     async def compact(self) -> None:
         await self._read(_compact)
 
-    # -- reading -------------------------------------------------------------------------------------------------------
+    # -- reading -----------------------------------------------------------------------------------
     async def find(self, run: str) -> RunHeader | None:
         return await self._read(lambda db: _find(db, run))
 
@@ -242,10 +247,13 @@ class SqliteStore(Store):
 
     async def stats(self) -> Stats:
         def work(db: sqlite3.Connection) -> Stats:
-            (runs, rows) = db.execute("SELECT count(*), coalesce(sum(rows), 0) FROM runs").fetchone()
+            (runs, rows) = db.execute(
+                "SELECT count(*), coalesce(sum(rows), 0) FROM runs"
+            ).fetchone()
             (large,) = db.execute("SELECT count(*) FROM large").fetchone()
             size = 0
-            for ending in ("", "-wal"):  # what was written last stands in a log of its own until it is merged
+            # What was written last stands in a log of its own until it is merged.
+            for ending in ("", "-wal"):
                 file = Path(self._path + ending)
                 if file.exists():
                     size += file.stat().st_size
@@ -259,7 +267,7 @@ class SqliteStore(Store):
     async def aclose(self) -> None:
         await self._writer.aclose()
 
-    # -- connections ---------------------------------------------------------------------------------------------------
+    # -- connections -------------------------------------------------------------------------------
     async def _write(self, work: TransactionWork[T]) -> T:
         """Does something in a transaction of the writer's; when this returns, it is on the disk."""
         return await self._writer.write(work)
@@ -299,7 +307,11 @@ class SqliteStore(Store):
     def _connected(self, uri: str = "") -> sqlite3.Connection:
         try:
             db = sqlite3.connect(
-                uri or self._path, timeout=BUSY_S, isolation_level=None, check_same_thread=False, uri=bool(uri)
+                uri or self._path,
+                timeout=BUSY_S,
+                isolation_level=None,
+                check_same_thread=False,
+                uri=bool(uri),
             )
         except sqlite3.Error as error:
             raise self._failure(error) from error
@@ -327,7 +339,9 @@ class SqliteStore(Store):
         (version,) = db.execute("PRAGMA user_version").fetchone()
         is_new = application == 0 and not has_tables
         if application != APPLICATION and not is_new:
-            raise StoreUnreadable(f"{self._path} is a database of another program, not a store of runs")
+            raise StoreUnreadable(
+                f"{self._path} is a database of another program, not a store of runs"
+            )
         if version > len(MIGRATIONS):
             raise self.too_new(version, len(MIGRATIONS))
         db.execute("PRAGMA synchronous=FULL")
@@ -340,7 +354,9 @@ class SqliteStore(Store):
         if code.startswith("SQLITE_FULL"):
             return self.no_room()
         if code.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
-            return StoreUnreachable(f"{self!r} was locked by another process for {BUSY_S:g} s; try again")
+            return StoreUnreachable(
+                f"{self!r} was locked by another process for {BUSY_S:g} s; try again"
+            )
         reason = f"{error} ({code or type(error).__name__})"
         if code.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN")):
             reason = self._obstacle() or reason
@@ -360,8 +376,10 @@ class SqliteStore(Store):
         return ""
 
 
-# -- in a transaction ------------------------------------------------------------------------------------------------------
-def _update_owned(db: sqlite3.Connection, ownership: Ownership, values: Mapping[str, str | float]) -> None:
+# -- in a transaction ------------------------------------------------------------------------------
+def _update_owned(
+    db: sqlite3.Connection, ownership: Ownership, values: Mapping[str, str | float]
+) -> None:
     columns = ", ".join(f"{name} = ?" for name in values)
     given = (*values.values(), ownership.run, ownership.epoch)
     done = db.execute(f"UPDATE runs SET {columns} WHERE id = ? AND epoch = ?", given)
@@ -369,7 +387,13 @@ def _update_owned(db: sqlite3.Connection, ownership: Ownership, values: Mapping[
         raise lease_lost(ownership)
 
 
-def _add(db: sqlite3.Connection, ownership: Ownership, first: int, rows: Sequence[StoredRow], large: Large) -> None:
+def _add(
+    db: sqlite3.Connection,
+    ownership: Ownership,
+    first: int,
+    rows: Sequence[StoredRow],
+    large: Large,
+) -> None:
     now = time.time()
     marked = db.execute(
         "UPDATE runs SET rows = ?, changed = ? WHERE id = ? AND epoch = ? AND rows = ? RETURNING key",
@@ -380,7 +404,9 @@ def _add(db: sqlite3.Connection, ownership: Ownership, first: int, rows: Sequenc
     key = marked["key"]
     if large:
         db.executemany("INSERT OR IGNORE INTO large VALUES (?, ?)", list(large.items()))
-        db.executemany("INSERT OR IGNORE INTO used VALUES (?, ?)", [(key, digest) for digest in large])
+        db.executemany(
+            "INSERT OR IGNORE INTO used VALUES (?, ?)", [(key, digest) for digest in large]
+        )
     db.executemany(
         "INSERT INTO rows VALUES (?, ?, ?, ?, ?, ?)",
         [(key, row.number, row.kind, row.place, row.body, row.checksum) for row in rows],
@@ -449,7 +475,8 @@ def _has_tables(db: sqlite3.Connection) -> bool:
 
 def _migrate(db: sqlite3.Connection) -> None:
     """Takes the schema from whatever version it has to the newest, under the write lock: others may be about to."""
-    db.execute("PRAGMA journal_mode=WAL")  # it stays with the file; it cannot be set in a transaction
+    # It stays with the file; it cannot be set in a transaction.
+    db.execute("PRAGMA journal_mode=WAL")
     db.execute("BEGIN IMMEDIATE")
     try:
         (version,) = db.execute("PRAGMA user_version").fetchone()

@@ -56,7 +56,9 @@ class SqliteWriter:
     """Writes for any event loop. Its thread begins with the first thing to write."""
 
     def __init__(
-        self, connect: Callable[[], sqlite3.Connection], failure: Callable[[sqlite3.Error], StoreError]
+        self,
+        connect: Callable[[], sqlite3.Connection],
+        failure: Callable[[sqlite3.Error], StoreError],
     ) -> None:
         self._connect = connect
         self._failure = failure
@@ -102,7 +104,9 @@ class SqliteWriter:
         if db is not None:
             db.close()
 
-    def _finish(self, db: sqlite3.Connection | None, batch: Sequence[_Transaction]) -> sqlite3.Connection | None:
+    def _finish(
+        self, db: sqlite3.Connection | None, batch: Sequence[_Transaction]
+    ) -> sqlite3.Connection | None:
         """Carries requests out and wakes those who wait; the connection for the next ones."""
         try:
             db = db or self._connect()

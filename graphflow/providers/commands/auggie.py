@@ -55,8 +55,23 @@ _NOTICE = re.compile(
 
 
 TOOLS = (
-    *("launch-process", "kill-process", "read-process", "write-process", "list-processes", "web-fetch"),
-    *("codebase-retrieval", "remove-files", "save-file", "apply_patch", "str-replace-editor", "view", "view-session"),
+    *(
+        "launch-process",
+        "kill-process",
+        "read-process",
+        "write-process",
+        "list-processes",
+        "web-fetch",
+    ),
+    *(
+        "codebase-retrieval",
+        "remove-files",
+        "save-file",
+        "apply_patch",
+        "str-replace-editor",
+        "view",
+        "view-session",
+    ),
     *(
         "view-range-untruncated",
         "search-untruncated",

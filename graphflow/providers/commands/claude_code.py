@@ -26,9 +26,24 @@ from graphflow.errors import (
     ServerError,
 )
 from graphflow.messages.message import to_json_value
-from graphflow.model.seam import Finish, Finished, ModelEvent, Opened, Request, Restarted, TextDelta, ThinkingDelta
+from graphflow.model.seam import (
+    Finish,
+    Finished,
+    ModelEvent,
+    Opened,
+    Request,
+    Restarted,
+    TextDelta,
+    ThinkingDelta,
+)
 from graphflow.model.settings import Settings
-from graphflow.providers.commands.command import CommandLineTool, check_request, instructions, prompt, tool_error
+from graphflow.providers.commands.command import (
+    CommandLineTool,
+    check_request,
+    instructions,
+    prompt,
+    tool_error,
+)
 from graphflow.providers.commands.process import CommandLine
 from graphflow.providers.prompted_tools import schema_of
 from graphflow.providers.wires.anthropic_reply import FINISH, MessagesParser, parse_usage
@@ -178,7 +193,8 @@ class ClaudeLines:
         for each in self.parser.event(event, ""):
             if isinstance(each, ThinkingDelta):
                 shown.append(each)
-            elif isinstance(each, TextDelta) and not self.structured:  # else the answer is a field of the result
+            # Else the answer is a field of the result.
+            elif isinstance(each, TextDelta) and not self.structured:
                 self.texts.append(each.text)
                 shown.append(each)
         return shown
@@ -189,7 +205,10 @@ class ClaudeLines:
         if result is None:
             if code:
                 raise tool_error(
-                    NAME, complaint or f"the tool ended with exit code {code}", CommandFailed, code=str(code)
+                    NAME,
+                    complaint or f"the tool ended with exit code {code}",
+                    CommandFailed,
+                    code=str(code),
                 )
             raise MalformedReply(f"{NAME}: the tool ended without a result", provider=NAME)
         if result.get("is_error"):
@@ -209,7 +228,8 @@ class ClaudeLines:
         return events
 
     def _reason(self, raw: str) -> Finish:
-        if not raw or self.structured:  # a schema is met by a call of the tool's own, which does not end the answer
+        # A schema is met by a call of the tool's own, which does not end the answer.
+        if not raw or self.structured:
             return "stop"
         return finish_of(FINISH, raw, NAME)
 

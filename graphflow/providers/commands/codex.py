@@ -49,13 +49,31 @@ _WORDS: KindsByWords = (
 )
 """Codex puts errors in words only."""
 OFF = (
-    *("shell_tool", "unified_exec", "view_image", "apps", "multi_agent", "goals", "plugins", "hooks", "tool_suggest"),
+    *(
+        "shell_tool",
+        "unified_exec",
+        "view_image",
+        "apps",
+        "multi_agent",
+        "goals",
+        "plugins",
+        "hooks",
+        "tool_suggest",
+    ),
     "image_generation",
 )
 """Features that let it do things: it shall answer."""
 SILENT = (
-    *("include_permissions_instructions", "include_environment_context", "include_apps_instructions"),
-    *("include_collaboration_mode_instructions", "skills.include_instructions", "skills.bundled.enabled"),
+    *(
+        "include_permissions_instructions",
+        "include_environment_context",
+        "include_apps_instructions",
+    ),
+    *(
+        "include_collaboration_mode_instructions",
+        "skills.include_instructions",
+        "skills.bundled.enabled",
+    ),
     *("agents.enabled", "analytics.enabled", "check_for_update_on_startup"),
 )
 """What it would add to a prompt of its own accord, or do beside it."""
@@ -82,7 +100,8 @@ def build(request: Request, model: str, folder: Path) -> CommandLine:
     schema = schema_of(request)
     if schema is not None:
         shape, is_strict = fit(schema, "strict")
-        if is_strict and not request.tools:  # it wants an object at the root, and calls are a choice of several
+        # It wants an object at the root, and calls are a choice of several.
+        if is_strict and not request.tools:
             files[SCHEMA_FILE] = json.dumps(to_json_value(shape))
             schema_file = folder / SCHEMA_FILE
             arguments += ["--output-schema", str(schema_file)]
@@ -147,9 +166,13 @@ class CodexLines:
     def end(self, code: int, complaint: str) -> list[ModelEvent]:
         """Usage and finish."""
         if code:
-            raise _error(self.complaint or complaint or f"the tool ended with exit code {code}", code)
+            raise _error(
+                self.complaint or complaint or f"the tool ended with exit code {code}", code
+            )
         if self.usage is None:
-            raise MalformedReply(f"{NAME}: the tool ended before its turn was completed", provider=NAME)
+            raise MalformedReply(
+                f"{NAME}: the tool ended before its turn was completed", provider=NAME
+            )
         events: list[ModelEvent] = [self.usage, Finished("stop", "turn.completed")]
         if self.answer:
             events.insert(0, TextDelta(self.answer))

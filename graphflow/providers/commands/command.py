@@ -22,7 +22,15 @@ from typing import Any
 from graphflow.errors import CommandFailed, DeclarationError, ModelError
 from graphflow.model.prices import cost_of, price_of
 from graphflow.model.reply import join_surrogates
-from graphflow.model.seam import CallDelta, Finished, ModelEvent, Opened, Request, TextDelta, UsageDelta
+from graphflow.model.seam import (
+    CallDelta,
+    Finished,
+    ModelEvent,
+    Opened,
+    Request,
+    TextDelta,
+    UsageDelta,
+)
 from graphflow.providers.commands.process import CommandLine, Executable, Lines, talk
 from graphflow.providers.commands.variables import environment_for
 from graphflow.providers.http import Timeouts
@@ -80,12 +88,16 @@ class CommandLineTool:
         named = f"{self.name}:{model}"
         if unknown or not isinstance(timeouts, (Timeouts, NoneType)):
             wrong = ", ".join(unknown) or f"timeouts={timeouts!r}"
-            raise DeclarationError(f"{named} takes program=, env= and timeouts=Timeouts(...), and not {wrong}")
+            raise DeclarationError(
+                f"{named} takes program=, env= and timeouts=Timeouts(...), and not {wrong}"
+            )
         if not _are_names(env):
             raise DeclarationError(f"{named}: env={env!r} must be a list of names of variables")
         path = self.path(program)
         if path is None:
-            raise CommandFailed(f"{self.name}: there is no {self.program!r} on the path; {self.install}")
+            raise CommandFailed(
+                f"{self.name}: there is no {self.program!r} on the path; {self.install}"
+            )
         return CommandModel(self, model, path, timeouts or Timeouts(), tuple(env))
 
     def path(self, program: str | None = None) -> str | None:
@@ -105,7 +117,12 @@ class CommandModel:
     """A model behind a tool."""
 
     def __init__(
-        self, command: CommandLineTool, model: str, path: str, timeouts: Timeouts, env: tuple[str, ...] = ()
+        self,
+        command: CommandLineTool,
+        model: str,
+        path: str,
+        timeouts: Timeouts,
+        env: tuple[str, ...] = (),
     ) -> None:
         self.name = f"{command.name}:{model}"
         self.command = command
@@ -173,7 +190,7 @@ class CommandModel:
         return f"<model {self.name} by {self.path}>"
 
 
-# -- what a request becomes ------------------------------------------------------------------------------------------------
+# -- what a request becomes ------------------------------------------------------------------------
 _WITHOUT_FLAG = (
     "temperature",
     "stop",

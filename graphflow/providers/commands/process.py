@@ -158,15 +158,13 @@ class _Waits:
     def _error(self, phase: str) -> ModelTimeout:
         seconds = getattr(self.timeouts, f"{phase}_s")
         what = "did not finish" if phase == "whole" else "said nothing"
-        text = (
-            f"{self.tool} {what} within {seconds:g} s; allow more with connect(..., timeouts=Timeouts({phase}_s=...))"
-        )
+        text = f"{self.tool} {what} within {seconds:g} s; allow more with connect(..., timeouts=Timeouts({phase}_s=...))"
         error = ModelTimeout(text, provider=self.tool)
         error.phase = phase
         return error
 
 
-# -- what it writes --------------------------------------------------------------------------------------------------------
+# -- what it writes --------------------------------------------------------------------------------
 def _events(line: bytes, lines: Lines, tool: str) -> list[ModelEvent]:
     try:
         data = from_json(line)
@@ -194,7 +192,9 @@ def _last_events(lines: Lines, code: int, complaint: str, tool: str) -> list[Mod
 
 def _odd(tool: str, error: Exception) -> MalformedReply:
     kind = type(error).__name__
-    return MalformedReply(f"{tool}: a line does not fit its format ({kind}: {error})", provider=tool)
+    return MalformedReply(
+        f"{tool}: a line does not fit its format ({kind}: {error})", provider=tool
+    )
 
 
 async def _complaint(reading: asyncio.Task[str]) -> str:
@@ -216,14 +216,15 @@ async def _read_complaint(stream: asyncio.StreamReader) -> str:
 
 
 async def _feed(stdin: asyncio.StreamWriter, text: str) -> None:
-    with contextlib.suppress(ConnectionError):  # a tool that ends before it has read all says why in its own words
+    # A tool that ends before it has read all says why in its own words.
+    with contextlib.suppress(ConnectionError):
         stdin.write(join_surrogates(text).encode())
         await stdin.drain()
         stdin.close()
         await stdin.wait_closed()
 
 
-# -- its beginning and its end ---------------------------------------------------------------------------------------------
+# -- its beginning and its end ---------------------------------------------------------------------
 async def _start(program: Executable, call: CommandLine, folder: str) -> asyncio.subprocess.Process:
     try:
         return await asyncio.create_subprocess_exec(
@@ -243,7 +244,9 @@ async def _start(program: Executable, call: CommandLine, folder: str) -> asyncio
         ) from None
 
 
-async def _start_safely(starting: Coroutine[Any, Any, asyncio.subprocess.Process]) -> asyncio.subprocess.Process:
+async def _start_safely(
+    starting: Coroutine[Any, Any, asyncio.subprocess.Process],
+) -> asyncio.subprocess.Process:
     """The started process. Who is cancelled meanwhile still stops it: asyncio itself leaves a half-started one behind."""
     task = asyncio.ensure_future(starting)
     try:

@@ -58,7 +58,9 @@ COMMON = (
 """What every program needs to find its files, speak the user's language and reach the network."""
 
 
-def environment_for(own: Sequence[str], more: Sequence[str], variables: Mapping[str, str]) -> dict[str, str]:
+def environment_for(
+    own: Sequence[str], more: Sequence[str], variables: Mapping[str, str]
+) -> dict[str, str]:
     """The variables that a tool is given.
 
     Args:

@@ -24,7 +24,8 @@ class LocalEmbedder:
         return await asyncio.to_thread(self._embed, list(texts))
 
     def _embed(self, texts: list[str]) -> list[list[float]]:
-        with _lock:  # the encoder loads itself at the first call, which two threads must not do at once
+        # The encoder loads itself at the first call, which two threads must not do at once.
+        with _lock:
             if self._encoder is None:
                 self._encoder = _load()
             vectors = self._encoder.encode(texts)

@@ -30,7 +30,10 @@ class Job:
     __slots__ = ("body", "on_chunk", "on_end", "stop")
 
     def __init__(
-        self, body: dict[str, Any], on_chunk: Callable[[Chunk], None], on_end: Callable[[BaseException | None], None]
+        self,
+        body: dict[str, Any],
+        on_chunk: Callable[[Chunk], None],
+        on_end: Callable[[BaseException | None], None],
     ) -> None:
         self.body = body
         self.on_chunk = on_chunk
@@ -71,7 +74,8 @@ class Engine:
             try:
                 if not job.stop.is_set():
                     self._answer(job)
-            except BaseException as raised:  # whoever asked gets it; the thread goes on for the next
+            # Whoever asked gets it; the thread goes on for the next.
+            except BaseException as raised:
                 error = raised
             self._current = None
             job.on_end(error)
@@ -105,7 +109,9 @@ def _error_text(chunk: Chunk) -> str:
 
 def _load(path: Path) -> Any:
     xlc = _import()
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = (
+        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    )
     params = xlc.CommonParams()
     params.model.path = str(path)
     params.n_ctx = N_CTX
@@ -120,7 +126,9 @@ def _load(path: Path) -> Any:
     try:
         return xlc.Server(params)
     except RuntimeError as error:
-        raise ModelError(f"the engine cannot load {path.name}: {error}; delete {path} and pull it again") from None
+        raise ModelError(
+            f"the engine cannot load {path.name}: {error}; delete {path} and pull it again"
+        ) from None
 
 
 def _import() -> Any:

@@ -17,10 +17,23 @@ from typing import Any
 from graphflow.concurrency import in_thread
 from graphflow.errors import DeclarationError, ModelError, WeightsError
 from graphflow.messages.media import Media
-from graphflow.model.seam import CallDelta, Finish, Finished, ModelEvent, Request, TextDelta, UsageDelta
+from graphflow.model.seam import (
+    CallDelta,
+    Finish,
+    Finished,
+    ModelEvent,
+    Request,
+    TextDelta,
+    UsageDelta,
+)
 from graphflow.model.turns import AssistantTurn, ToolResult, ToolTurn, Turn, UserTurn
 from graphflow.providers.embedded import engine, weights
-from graphflow.providers.prompted_tools import read_call_or_answer, render_call, render_tools, schema_of
+from graphflow.providers.prompted_tools import (
+    read_call_or_answer,
+    render_call,
+    render_tools,
+    schema_of,
+)
 from graphflow.providers.wires.demands import cannot
 from graphflow.providers.wires.json_object import present
 from graphflow.providers.wires.reply_fields import read_logprobs

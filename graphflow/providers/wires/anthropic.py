@@ -33,13 +33,23 @@ from graphflow.providers.wires.wire import Dialect, Wire
 VERSION = "2023-06-01"
 MAX_TOKENS = 32000
 """Tokens of an answer when the request does not say: the API wants a number, and every model since 4 allows this one."""
-_OLDER = ((re.compile(r"claude-3-(opus|sonnet|haiku)|claude-(2|instant)"), 4096), (re.compile(r"claude-3"), 8192))
+_OLDER = (
+    (re.compile(r"claude-3-(opus|sonnet|haiku)|claude-(2|instant)"), 4096),
+    (re.compile(r"claude-3"), 8192),
+)
 """What older models may write at most (platform.claude.com/docs/en/about-claude/models)."""
 THINKING = 4096
 """Tokens of reasoning when thinking is just switched on."""
 LEAST_BUDGET = 1024
 """Tokens of reasoning that the API takes as a budget at least."""
-BUDGETS = {"minimal": 1024, "low": 2048, "medium": 8192, "high": 16384, "xhigh": 24576, "max": 31999}
+BUDGETS = {
+    "minimal": 1024,
+    "low": 2048,
+    "medium": 8192,
+    "high": 16384,
+    "xhigh": 24576,
+    "max": 31999,
+}
 """Tokens of reasoning for an effort, for models that only know budgets; all stay below what these may write at most."""
 _ADAPTIVE = re.compile(r"opus-4-[7-9](?!\d)|(opus|sonnet|haiku|fable|mythos)-[5-9](?!\d)")
 _EFFORT = re.compile(r"(opus|sonnet)-4-6(?!\d)")
@@ -286,7 +296,11 @@ def _part(part: Part, is_own: bool) -> Json | None:
         case Thinking():
             if not keep:
                 return None
-            return {"type": "thinking", "thinking": part.text, "signature": keep.get("signature", "")}
+            return {
+                "type": "thinking",
+                "thinking": part.text,
+                "signature": keep.get("signature", ""),
+            }
         case Block():
             return dict(keep["item"]) if keep else None
 
@@ -323,7 +337,9 @@ def _source_of(media: Media) -> Json:
         return {"type": "text", "media_type": "text/plain", "data": text}
     known = MIME_TYPES[media.kind]
     if media.mime not in known:
-        raise cannot(NAME, f"{media.kind} bytes of {media.mime}", f"it takes {', '.join(sorted(known))}")
+        raise cannot(
+            NAME, f"{media.kind} bytes of {media.mime}", f"it takes {', '.join(sorted(known))}"
+        )
     return {"type": "base64", "media_type": media.mime, "data": media.base64}
 
 

@@ -32,7 +32,8 @@ FINISH: dict[str, Finish] = {
     "model_context_window_exceeded": "length",
     "refusal": "refusal",
     "pause_turn": "pause",
-    "compaction": "pause",  # a summary stands for the turns before it now, and the turn goes on from there
+    # A summary stands for the turns before it now, and the turn goes on from there.
+    "compaction": "pause",
 }
 
 
@@ -132,7 +133,8 @@ class MessagesParser:
                 self.blocks[index] = block
                 keep: Json = {"item": block}
                 name = str(block.get("name") or "")
-                if name and str(kind).endswith("_tool_use"):  # server_tool_use, mcp_tool_use: a hosted tool at work
+                # server_tool_use, mcp_tool_use: a hosted tool at work.
+                if name and str(kind).endswith("_tool_use"):
                     keep["name"] = name
                 return [Kept("block", index, keep)]
 
@@ -238,7 +240,9 @@ def parse_usage(usage: Json) -> UsageDelta:
     The totals leave out what was not the answer itself: summing up earlier turns, asking another model for advice.
     `iterations` lists these beside the passes that the totals do count ("message").
     """
-    others = [each for each in usage.get("iterations") or () if each.get("type") not in ("message", None)]
+    others = [
+        each for each in usage.get("iterations") or () if each.get("type") not in ("message", None)
+    ]
 
     def total(name: str) -> int | None:
         counts = [each.get(name) for each in (usage, *others)]

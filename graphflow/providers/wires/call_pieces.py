@@ -76,7 +76,8 @@ class CallPieces:
         if call is not None and name and arguments.strip() and call.is_whole:
             if _is_repeated(call, id, arguments):
                 return []
-            call = None  # nothing can follow a whole call: another one begins, under a number that was used before
+            # Nothing can follow a whole call: another one begins, under a number that was used before.
+            call = None
         if call is None:
             return self._begin(number, id, name, arguments)
         self.by_number[number] = call

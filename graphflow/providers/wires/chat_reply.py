@@ -50,7 +50,9 @@ FINISH: dict[str, Finish] = {
 """By the word in small letters. What is not here does not end a whole answer."""
 
 
-_CHUNK = frozenset({"id", "object", "created", "model", "system_fingerprint", "service_tier", "choices"})
+_CHUNK = frozenset(
+    {"id", "object", "created", "model", "system_fingerprint", "service_tier", "choices"}
+)
 """The keys of a chunk that only says what the model says, as nearly all do (platform.openai.com/docs/api-reference)."""
 _CHOICE = frozenset({"index", "delta", "message", "finish_reason"})
 """The same of a choice in it."""
@@ -114,7 +116,8 @@ class ChatParser:
 
     def _beside_delta(self, choice: Json, data: Json, events: list[ModelEvent]) -> None:
         """What stands in a choice beside the model's own words."""
-        if choice.get("error"):  # OpenRouter: the model's own provider failed, after these words or before any
+        # OpenRouter: the model's own provider failed, after these words or before any.
+        if choice.get("error"):
             self.failure = fault(self.dialect.name, None, data)
         logprobs = choice.get("logprobs")
         if logprobs:
@@ -155,7 +158,8 @@ class ChatParser:
             else:
                 self._typed_parts(content, events)
         details = delta.get("reasoning_details")
-        if isinstance(details, list) and details:  # OpenRouter: signed or encrypted reasoning, wanted back as it came
+        # OpenRouter: signed or encrypted reasoning, wanted back as it came.
+        if isinstance(details, list) and details:
             self.details += details
             events.append(Kept("thinking", self.part, {"details": list(self.details)}))
         thought = delta.get("reasoning") or delta.get("reasoning_content")
@@ -173,11 +177,13 @@ class ChatParser:
         if refusal:
             events.append(RefusalDelta(refusal))
         function = delta.get("function_call")
-        if function and not delta.get("tool_calls"):  # the old form of a call: one, and without an id
+        # The old form of a call: one, and without an id.
+        if function and not delta.get("tool_calls"):
             self._call({"function": function}, 0, events)
         for annotation in delta.get("annotations") or ():
             self.cited += parse_annotation(annotation)
-        for position, tool in enumerate(delta.get("executed_tools") or ()):  # Groq: tools that it has run itself
+        # Groq: tools that it has run itself.
+        for position, tool in enumerate(delta.get("executed_tools") or ()):
             name = tool.get("name") or tool.get("type") or "tool"
             keep = {"name": name, "item": tool}
             index = tool.get("index", position)

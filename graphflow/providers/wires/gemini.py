@@ -104,7 +104,9 @@ def can_choose(request: Request) -> bool:
     if request.tools:
         return True
     if hosted_tools(request) and request.settings.tool_choice != "auto":
-        raise cannot(NAME, f"tool_choice={request.settings.tool_choice!r} for its own tools", "leave it out")
+        raise cannot(
+            NAME, f"tool_choice={request.settings.tool_choice!r} for its own tools", "leave it out"
+        )
     return False
 
 
@@ -138,14 +140,20 @@ def _render_least_thinking(model: str, has_levels: bool) -> Json:
 
 def render_tool(tool: ToolSpec) -> Json:
     """One tool. `parametersJsonSchema` takes JSON Schema, `parameters` an OpenAPI subset only."""
-    return {"name": tool.name, "description": tool.description, "parametersJsonSchema": tool.parameters}
+    return {
+        "name": tool.name,
+        "description": tool.description,
+        "parametersJsonSchema": tool.parameters,
+    }
 
 
 def render_turn(turn: Turn, before: Turn | None, dialect: Dialect) -> list[Json]:
     """One turn as a content."""
     match turn:
         case UserTurn():
-            parts = [_render_content(part) for part in turn.parts if not isinstance(part, CacheMark)]
+            parts = [
+                _render_content(part) for part in turn.parts if not isinstance(part, CacheMark)
+            ]
             return [{"role": "user", "parts": parts}]
         case AssistantTurn():
             parts = _render_answer(turn)
@@ -234,13 +242,19 @@ def render_media(media: Media) -> Json:
 
 def path(model: str, stream: bool) -> str:
     """Without `alt=sse` a stream is one JSON array."""
-    return f"/models/{model}:streamGenerateContent?alt=sse" if stream else f"/models/{model}:generateContent"
+    return (
+        f"/models/{model}:streamGenerateContent?alt=sse"
+        if stream
+        else f"/models/{model}:generateContent"
+    )
 
 
 def limits(extra: Mapping[str, Any]) -> bool:
     """Whether an answer's length is bounded; the API takes both spellings of its names."""
     bounds = ("maxOutputTokens", "max_output_tokens")
-    return is_bounded(extra.get("generationConfig"), *bounds) or is_bounded(extra.get("generation_config"), *bounds)
+    return is_bounded(extra.get("generationConfig"), *bounds) or is_bounded(
+        extra.get("generation_config"), *bounds
+    )
 
 
 WIRE = Wire(

@@ -26,7 +26,16 @@ from graphflow.model.seam import (
     UsageDelta,
 )
 from graphflow.model.settings import Settings
-from graphflow.model.turns import AssistantTurn, CacheMark, Thinking, ToolCall, ToolResult, ToolTurn, Turn, UserTurn
+from graphflow.model.turns import (
+    AssistantTurn,
+    CacheMark,
+    Thinking,
+    ToolCall,
+    ToolResult,
+    ToolTurn,
+    Turn,
+    UserTurn,
+)
 from graphflow.providers.faults import fault
 from graphflow.providers.wires.demands import cannot, is_bounded, one_at_a_time
 from graphflow.providers.wires.json_object import Json, arguments_of, present
@@ -38,7 +47,7 @@ NAME = "ollama"
 FINISH: dict[str, Finish] = {"stop": "stop", "length": "length"}
 
 
-# -- rendering -------------------------------------------------------------------------------------------------------------
+# -- rendering -------------------------------------------------------------------------------------
 def render_head(request: Request, model: str, stream: bool, dialect: Dialect) -> Json:
     """A chat request without its messages."""
     settings = request.settings
@@ -46,7 +55,8 @@ def render_head(request: Request, model: str, stream: bool, dialect: Dialect) ->
         raise cannot(NAME, f"tool_choice={settings.tool_choice!r}")
     one_at_a_time(NAME, request)
     body: Json = {"model": model, "stream": stream}
-    if request.tools and settings.tool_choice != "none":  # it knows no choice: without tools it calls none
+    # It knows no choice: without tools it calls none.
+    if request.tools and settings.tool_choice != "none":
         body["tools"] = [render_tool(tool, dialect) for tool in request.tools]
     if request.output_schema is not None:
         body["format"] = request.output_schema
@@ -84,7 +94,11 @@ def render_thinking(thinking: bool | int | str) -> bool | str:
 
 def render_system(request: Request, dialect: Dialect) -> list[Json]:
     """Standing instructions as messages."""
-    return [{"role": "system", "content": text} for text in request.system_parts if isinstance(text, str)]
+    return [
+        {"role": "system", "content": text}
+        for text in request.system_parts
+        if isinstance(text, str)
+    ]
 
 
 def render_turn(turn: Turn, before: Turn | None, dialect: Dialect) -> list[Json]:
@@ -132,7 +146,7 @@ def _message(role: str, text: str, media: Sequence[Media]) -> Json:
     return message
 
 
-# -- parsing ---------------------------------------------------------------------------------------------------------------
+# -- parsing ---------------------------------------------------------------------------------------
 class OllamaParser:
     """Reads one reply."""
 

@@ -13,7 +13,15 @@ import re
 from graphflow.errors import BadRequest
 from graphflow.messages.media import Media
 from graphflow.model.seam import Request, ToolSpec
-from graphflow.model.turns import AssistantTurn, CacheMark, Thinking, ToolCall, ToolTurn, Turn, UserTurn
+from graphflow.model.turns import (
+    AssistantTurn,
+    CacheMark,
+    Thinking,
+    ToolCall,
+    ToolTurn,
+    Turn,
+    UserTurn,
+)
 from graphflow.providers.wires.chat_reply import NAME, ChatParser
 from graphflow.providers.wires.demands import cannot, effort_of, is_bounded, offers_tools, refuse
 from graphflow.providers.wires.json_object import Json, arguments_of, present
@@ -116,7 +124,11 @@ def _render_reasoning(thinking: bool | int | str) -> Json:
 
 def render_tool(tool: ToolSpec, dialect: Dialect) -> Json:
     """One tool."""
-    function: Json = {"name": tool.name, "description": tool.description, "parameters": tool.parameters}
+    function: Json = {
+        "name": tool.name,
+        "description": tool.description,
+        "parameters": tool.parameters,
+    }
     if tool.strict is not None:
         function["strict"] = tool.strict
     return {"type": "function", "function": function}
@@ -133,7 +145,11 @@ def render_tool_choice(choice: str, dialect: Dialect) -> str | Json:
 
 def render_system(request: Request, dialect: Dialect) -> list[Json]:
     """Standing instructions as messages."""
-    return [{"role": "system", "content": text} for text in request.system_parts if isinstance(text, str)]
+    return [
+        {"role": "system", "content": text}
+        for text in request.system_parts
+        if isinstance(text, str)
+    ]
 
 
 def render_turn(turn: Turn, before: Turn | None, dialect: Dialect) -> list[Json]:
@@ -201,7 +217,9 @@ def _results(turn: ToolTurn, dialect: Dialect) -> list[Json]:
         text = result.text
         if not text and result.media:
             text = "File attached"
-        messages.append({"role": "tool", "tool_call_id": call_id(result.id, dialect), "content": text})
+        messages.append(
+            {"role": "tool", "tool_call_id": call_id(result.id, dialect), "content": text}
+        )
         media += result.media
     if media:  # this wire format has no place for them in a tool's result: a user's message follows
         if dialect.bridge:
@@ -210,7 +228,9 @@ def _results(turn: ToolTurn, dialect: Dialect) -> list[Json]:
     return messages
 
 
-def render_content(content: str | tuple[str | Media | CacheMark, ...], dialect: Dialect) -> str | list[Json]:
+def render_content(
+    content: str | tuple[str | Media | CacheMark, ...], dialect: Dialect
+) -> str | list[Json]:
     """The content of a user's message: text, or parts."""
     if isinstance(content, str):
         return content
@@ -291,9 +311,16 @@ MISTRAL = Dialect(
     short_ids=True,
     documents="document_url",
 )
-DEEPSEEK = Dialect("deepseek", max_tokens="max_tokens", reasoning_back=True, effort="type", schema=False)
+DEEPSEEK = Dialect(
+    "deepseek", max_tokens="max_tokens", reasoning_back=True, effort="type", schema=False
+)
 OPENROUTER = Dialect(
-    "openrouter", video=True, max_tokens="max_tokens", reasoning="reasoning", reasoning_back=True, effort="reasoning"
+    "openrouter",
+    video=True,
+    max_tokens="max_tokens",
+    reasoning="reasoning",
+    reasoning_back=True,
+    effort="reasoning",
 )
 XAI = Dialect("xai", max_tokens="max_completion_tokens")
 TOGETHER = Dialect("together", max_tokens="max_tokens", reasoning="reasoning")

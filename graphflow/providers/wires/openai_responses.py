@@ -22,7 +22,14 @@ from graphflow.model.turns import (
     Turn,
     UserTurn,
 )
-from graphflow.providers.wires.demands import cannot, effort_of, hosted_tools, is_bounded, offers_tools, refuse
+from graphflow.providers.wires.demands import (
+    cannot,
+    effort_of,
+    hosted_tools,
+    is_bounded,
+    offers_tools,
+    refuse,
+)
 from graphflow.providers.wires.json_object import Json, arguments_of, present
 from graphflow.providers.wires.openai_chat import REASONS
 from graphflow.providers.wires.responses_reply import NAME, ResponsesParser
@@ -32,7 +39,7 @@ LEAST_TOKENS = 16
 """Tokens of an answer that the API takes as a bound at least (platform.openai.com/docs/api-reference/responses/create)."""
 
 
-# -- rendering -------------------------------------------------------------------------------------------------------------
+# -- rendering -------------------------------------------------------------------------------------
 def render_head(request: Request, model: str, stream: bool, dialect: Dialect) -> Json:
     """A Responses request without its input. Nothing is stored at the provider unless `extra` asks for it."""
     settings = request.settings
@@ -91,7 +98,11 @@ def _render_tool_fields(request: Request) -> Json:
 
 def _render_format(request: Request, dialect: Dialect) -> Json:
     if request.output_schema is not None:
-        shape: Json = {"type": "json_schema", "name": request.output_name, "schema": request.output_schema}
+        shape: Json = {
+            "type": "json_schema",
+            "name": request.output_name,
+            "schema": request.output_schema,
+        }
         if dialect.strict:
             shape["strict"] = True
         return {"text": {"format": shape}}
@@ -127,7 +138,9 @@ def render_system(request: Request, dialect: Dialect) -> list[Json]:
     """Standing instructions of several parts as messages; one text travels as `instructions`."""
     if isinstance(request.system, str):
         return []
-    return [{"role": "developer", "content": text} for text in request.system if isinstance(text, str)]
+    return [
+        {"role": "developer", "content": text} for text in request.system if isinstance(text, str)
+    ]
 
 
 def render_turn(turn: Turn, before: Turn | None, dialect: Dialect) -> list[Json]:
@@ -195,7 +208,13 @@ def _message(text: str, keep: Json) -> Json:
     if not keep.get("id"):
         return {"role": "assistant", "content": text}
     content = [{"type": "output_text", "text": text, "annotations": []}]
-    return {"type": "message", "role": "assistant", "status": "completed", **keep, "content": content}
+    return {
+        "type": "message",
+        "role": "assistant",
+        "status": "completed",
+        **keep,
+        "content": content,
+    }
 
 
 def render_content(content: str | tuple[str | Media | CacheMark, ...]) -> str | list[Json]:
@@ -226,7 +245,11 @@ def render_media(media: Media) -> Json:
         case "document" if media.file_id:
             return {"type": "input_file", "file_id": media.file_id}
         case "document":
-            return {"type": "input_file", "filename": media.name or "document", "file_data": media.data_url}
+            return {
+                "type": "input_file",
+                "filename": media.name or "document",
+                "file_data": media.data_url,
+            }
         case _:
             raise cannot(NAME, media.kind, "use openai: (chat completions)")
 

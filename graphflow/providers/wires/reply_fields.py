@@ -9,7 +9,9 @@ from graphflow.model.seam import Finish, Likely, LogprobsDelta, ModelEvent, Usag
 from graphflow.providers.faults import broken_answer
 
 
-def finish_of(table: Mapping[str, Finish], raw: str | None, provider: str, explanation: str = "") -> Finish:
+def finish_of(
+    table: Mapping[str, Finish], raw: str | None, provider: str, explanation: str = ""
+) -> Finish:
     """Why a reply ended, by the wire's table. One that never said why, and came to its terminal event, is whole.
 
     Raises:

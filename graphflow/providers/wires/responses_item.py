@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from graphflow.model.seam import CallDelta, Cited, Kept, ModelEvent, RefusalDelta, TextDelta, ThinkingDelta
+from graphflow.model.seam import (
+    CallDelta,
+    Cited,
+    Kept,
+    ModelEvent,
+    RefusalDelta,
+    TextDelta,
+    ThinkingDelta,
+)
 from graphflow.providers.wires.json_object import Json, present
 
 PARTS = {"message": "text", "function_call": "call", "reasoning": "thinking"}

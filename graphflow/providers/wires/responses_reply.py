@@ -14,7 +14,15 @@ from collections.abc import Callable
 from typing import Any
 
 from graphflow.errors import MalformedReply
-from graphflow.model.seam import Finish, Finished, ModelEvent, Opened, RefusalDelta, Restarted, UsageDelta
+from graphflow.model.seam import (
+    Finish,
+    Finished,
+    ModelEvent,
+    Opened,
+    RefusalDelta,
+    Restarted,
+    UsageDelta,
+)
 from graphflow.providers.faults import fault
 from graphflow.providers.wires.json_object import Json
 from graphflow.providers.wires.reply_fields import finish_of, read_logprobs
@@ -119,13 +127,14 @@ class ResponsesParser:
         if reason != "stop":
             return Finished(reason, raw)
         calls = [item for item in self.items.values() if item.part == "call"]
-        if any(call.is_cut for call in calls):  # the reply claims to be whole, and a call in it says that it is not
+        # The reply claims to be whole, and a call in it says that it is not.
+        if any(call.is_cut for call in calls):
             reason = "length"
         elif calls:
             reason = "tool_calls"
         return Finished(reason, raw)
 
-    # -- events --------------------------------------------------------------------------------------------------------
+    # -- events ------------------------------------------------------------------------------------
     def _response_began(self, data: Json) -> list[ModelEvent]:
         return self._open(data.get("response") or {})
 
@@ -208,7 +217,7 @@ class ResponsesParser:
             item = self.items[index] = Item(index, part, self.stored)
         return item
 
-    # -- the terminal event --------------------------------------------------------------------------------------------
+    # -- the terminal event ------------------------------------------------------------------------
     def _settle(self, output: list[Json]) -> list[ModelEvent]:
         """What the terminal output says beyond what was streamed."""
         streamed = self._matches(output)
@@ -255,7 +264,8 @@ class ResponsesParser:
         for position, full in enumerate(output):
             same = [item for item in free if item.has_id_of(full)]
             take(position, same)
-        for position, full in enumerate(output):  # without ids, or with ids that change from event to event
+        # Without ids, or with ids that change from event to event.
+        for position, full in enumerate(output):
             if position in matches:
                 continue
             alike = [item for item in free if item.may_be(full, position)]

@@ -116,7 +116,9 @@ class Wire:
     listing: str = "/models"
 
 
-def render_request(wire: Wire, request: Request, model: str, *, stream: bool = True, dialect: Dialect) -> Json:
+def render_request(
+    wire: Wire, request: Request, model: str, *, stream: bool = True, dialect: Dialect
+) -> Json:
     """The whole body of a request.
 
     Raises:

@@ -45,7 +45,9 @@ def diff(
         graph_names = names or _distinct(a.name, b.name)
         return compare_graphs(a, b, open, graph_names)
     if isinstance(a, ProvenGraph) or isinstance(b, ProvenGraph):
-        raise DeclarationError("diff(a, b) takes two graphs, or two runs (or their events); not one of each")
+        raise DeclarationError(
+            "diff(a, b) takes two graphs, or two runs (or their events); not one of each"
+        )
     # A run knows what it walked; where both do, the first is drawn.
     for walk in (a, b):
         if graph is None and isinstance(walk, RunRecord):

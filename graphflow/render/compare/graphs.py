@@ -10,7 +10,15 @@ from graphflow.messages.types import type_name
 from graphflow.proofs.proven import AnyGraph
 from graphflow.render.builder import picture
 from graphflow.render.compare.declared import facts_of, text_of
-from graphflow.render.compare.difference import ADDED, CHANGED, REMOVED, Change, Difference, NamePair, headline
+from graphflow.render.compare.difference import (
+    ADDED,
+    CHANGED,
+    REMOVED,
+    Change,
+    Difference,
+    NamePair,
+    headline,
+)
 from graphflow.render.compare.merge import DrawnKey, DrawnPlaces, Merge, places_of
 from graphflow.render.labels import printable
 from graphflow.render.members import graph_within, members_of

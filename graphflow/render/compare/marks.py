@@ -9,7 +9,9 @@ from graphflow.render.members import graph_at, way_to
 from graphflow.render.picture import Area, Drawn, Level, Line, Picture, Shape
 
 
-def lay_on(picture: Picture, figures: dict[Drawn, Tally], traffic: dict[Line, Traffic], *, over: bool) -> None:
+def lay_on(
+    picture: Picture, figures: dict[Drawn, Tally], traffic: dict[Line, Traffic], *, over: bool
+) -> None:
     """Marks shapes and areas with their figures, and lines with what went along them.
 
     `over` is whether the walk has ended: what has not ended then never will.

@@ -57,7 +57,7 @@ class Merge:
         find_back(self.new)
         return changes
 
-    # -- shapes and areas ----------------------------------------------------------------------------------------------
+    # -- shapes and areas --------------------------------------------------------------------------
     def _take_over(self, home: Picture | Area, path: Level) -> None:
         """Takes over what the second picture does not have of what stands here in the first, and within it."""
         for shape in home.shapes:
@@ -99,7 +99,7 @@ class Merge:
         number = FIRST_KEY + self.count
         return f"{letter}{number}"
 
-    # -- lines ---------------------------------------------------------------------------------------------------------
+    # -- lines -------------------------------------------------------------------------------------
     def _take_over_line(self, line: Line) -> None:
         source, target = line.names
         line.mark = "removed"

@@ -50,7 +50,9 @@ class Overlay:
         steps: activations and calls that have begun.
     """
 
-    def __init__(self, graph: AnyGraph | None, name: str = "", *, strict: bool = True, compares: bool = False) -> None:
+    def __init__(
+        self, graph: AnyGraph | None, name: str = "", *, strict: bool = True, compares: bool = False
+    ) -> None:
         """`strict`: refuse what this graph does not have. `compares`: keep what was answered, by digest."""
         self.name = name if graph is None else graph.name
         self.strict = strict
@@ -70,7 +72,7 @@ class Overlay:
         self._asking: dict[str, Tally] = {}
         """Who waits for each approval that is open, by its key."""
 
-    # -- reading -------------------------------------------------------------------------------------------------------
+    # -- reading -----------------------------------------------------------------------------------
     def take(self, event: AnyEvent) -> None:
         """Counts one event or one record of it."""
         kind = _text(event, "kind")
@@ -112,7 +114,7 @@ class Overlay:
         parent = _whole(event, "parent")
         self.places.enter(frame, parent, name)
 
-    # -- nodes ---------------------------------------------------------------------------------------------------------
+    # -- nodes -------------------------------------------------------------------------------------
     def _tally(self, place: FramePlace, node: str) -> Tally:
         """The figures of the node that an event belongs to.
 
@@ -160,7 +162,8 @@ class Overlay:
         tally.error = error_text(_field(event, "error"))
 
     def _count_interval(self, event: AnyEvent, tally: Tally) -> None:
-        tally.started = max(tally.started, tally.ended)  # a record of facts alone tells of no starts
+        # A record of facts alone tells of no starts.
+        tally.started = max(tally.started, tally.ended)
         started = _number(event, "started")
         at = _number(event, "at")
         tally.add_interval(started, at)
@@ -180,7 +183,7 @@ class Overlay:
         tally.tokens += _whole(event, "output_tokens")
         tally.usd += _number(event, "usd")
 
-    # -- calls and approvals -------------------------------------------------------------------------------------------
+    # -- calls and approvals -----------------------------------------------------------------------
     def _call_started(self, event: AnyEvent, place: FramePlace) -> None:
         caller = _text(event, "caller")
         node = _text(event, "node")
@@ -217,7 +220,7 @@ class Overlay:
         if tally is not None:
             tally.asking = max(0, tally.asking - 1)
 
-    # -- edges ---------------------------------------------------------------------------------------------------------
+    # -- edges -------------------------------------------------------------------------------------
     def _message_sent(self, event: AnyEvent, place: FramePlace) -> None:
         if place.alone is None:
             traffic = self._traffic(event, place)
@@ -249,7 +252,7 @@ class Overlay:
             raise _another_graph(f"an edge {words}", place)
         return self.edges.setdefault((place.level, str(words)), Traffic())
 
-    # -- what it adds up to --------------------------------------------------------------------------------------------
+    # -- what it adds up to ------------------------------------------------------------------------
     @property
     def standing(self) -> list[str]:
         """The nodes that are at work now."""
@@ -367,7 +370,7 @@ def overlay_of(source: EventSource, graph: AnyGraph | None) -> Overlay:
     return Overlay(graph).take_all(recorded_events(source))
 
 
-# -- fields ----------------------------------------------------------------------------------------------------------------
+# -- fields ----------------------------------------------------------------------------------------
 def error_text(error: object) -> str:
     """An error of an event or of its record, in a line."""
     if isinstance(error, BaseException):

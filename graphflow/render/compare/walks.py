@@ -34,7 +34,9 @@ MAX_MESSAGE = 60
 LineKey = EdgeKey | CallKey
 
 
-def compare_walks(a: EventSource, b: EventSource, graph: AnyGraph | None, open: Open, names: NamePair) -> Difference:
+def compare_walks(
+    a: EventSource, b: EventSource, graph: AnyGraph | None, open: Open, names: NamePair
+) -> Difference:
     """What differs between two walks; the picture is that of the graph, with what they did otherwise."""
     one = _read(a, graph)
     other = _read(b, graph)
@@ -166,7 +168,7 @@ class _Walks:
         edge = edges[index].edge
         return f"{edge!r} of {where}"
 
-    # -- the picture ---------------------------------------------------------------------------------------------------
+    # -- the picture -------------------------------------------------------------------------------
     def mark(self, drawn: Picture) -> None:
         """Marks what differs in a picture of the graph."""
         drawn.overlay = "difference"

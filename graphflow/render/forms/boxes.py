@@ -92,7 +92,7 @@ class _BoxDrawing:
         drawn = islice(rails.items(), MAX_RAILS)
         return dict(drawn)
 
-    # -- places --------------------------------------------------------------------------------------------------------
+    # -- places ------------------------------------------------------------------------------------
     def _width_with_rails(self) -> int:
         return self._rail_column(len(self.rails))
 
@@ -121,7 +121,7 @@ class _BoxDrawing:
             self.centres[key] = left + width // 2
             left += width + GAP
 
-    # -- rows ----------------------------------------------------------------------------------------------------------
+    # -- rows --------------------------------------------------------------------------------------
     def _rows(self) -> list[str]:
         ranks = self.layers.ranks
         leaving: set[int] = set()
@@ -195,7 +195,7 @@ class _BoxDrawing:
             row[column] = line
         return "".join(row)
 
-    # -- lines ---------------------------------------------------------------------------------------------------------
+    # -- lines -------------------------------------------------------------------------------------
     def _tracks(self, links: list[LayerLink]) -> list[str]:
         """The rows between two layers: each source has a track of its own if it has to go aside."""
         targets: dict[str, list[str]] = {}

@@ -6,7 +6,15 @@ import unicodedata
 
 from graphflow.render.xml import ELLIPSIS, clip
 
-ASCII_SIGNS = {"\u2713": "+", "\u2717": "x", "\u2205": "0", "\u25b8": ">", "\u2026": "~", "\u00d7": "x", "\u25cf": "*"}
+ASCII_SIGNS = {
+    "\u2713": "+",
+    "\u2717": "x",
+    "\u2205": "0",
+    "\u25b8": ">",
+    "\u2026": "~",
+    "\u00d7": "x",
+    "\u25cf": "*",
+}
 """Signs by what stands for them in text that has only ASCII."""
 
 

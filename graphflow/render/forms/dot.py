@@ -12,7 +12,15 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from graphflow.render.forms.dot_text import css_class, kind_name, label, label_over, put, quoted, title
+from graphflow.render.forms.dot_text import (
+    css_class,
+    kind_name,
+    label,
+    label_over,
+    put,
+    quoted,
+    title,
+)
 from graphflow.render.forms.looks import (
     LINE_COLOURS,
     LINE_STYLES,
@@ -70,7 +78,9 @@ START_FORM = TerminalForm("circle", "source", size="0.42", font_size="6.5", dot_
 END_FORM = TerminalForm("doublecircle", "sink", size="0.34", font_size="6", dot_size="0.1")
 
 
-def write_dot(picture: Picture, theme: Theme = "auto", *, tooltips: bool = False, ticks: bool = True) -> str:
+def write_dot(
+    picture: Picture, theme: Theme = "auto", *, tooltips: bool = False, ticks: bool = True
+) -> str:
     """The picture as DOT text; without ticks where fonts may lack them: what is done then just looks as ever."""
     return _DotWriter(picture, colours(theme), tooltips, ticks).text()
 
@@ -124,10 +134,12 @@ class _DotWriter:
             nodesep="0.18" if is_crowded else "0.28",
             ranksep="0.5" if direction == "LR" else "0.38",
         )
-        dot.attr("node", fontname=FONT, fontsize="11", fontcolor=ink, margin="0.16,0.07", height="0.4")
+        dot.attr(
+            "node", fontname=FONT, fontsize="11", fontcolor=ink, margin="0.16,0.07", height="0.4"
+        )
         dot.attr("edge", fontname=FONT, fontsize="8.5", arrowsize="0.65", penwidth="1.1")
 
-    # -- shapes --------------------------------------------------------------------------------------------------------
+    # -- shapes ------------------------------------------------------------------------------------
     def _fill(self, dot: Digraph, shapes: list[Shape], areas: list[Area], depth: int) -> None:
         """Writes what stands in a graph or an area: its start first and its end last, as the program is to rank them."""
         for shape in shapes:
@@ -263,7 +275,7 @@ class _DotWriter:
         aside = f"{area.kind}, depth {area.depth}"
         return title(lines, 10, ink, aside, area.under, self.look["faint"])
 
-    # -- lines ---------------------------------------------------------------------------------------------------------
+    # -- lines -------------------------------------------------------------------------------------
     def _silent_lines(self) -> set[Line]:
         """Lines that have no label because an equal one beside them has it: three or more equal ones from or to one shape."""
         silent: set[Line] = set()
@@ -302,7 +314,8 @@ class _DotWriter:
             attributes |= {"edgetooltip": tooltip, "labeltooltip": tooltip}
         tail = line.source.key
         head = line.target.key
-        if line.back:  # laid out the other way round, so that what begins a lap does not turn the picture over
+        # Laid out the other way round, so that what begins a lap does not turn the picture over.
+        if line.back:
             tail, head = head, tail
             attributes = turned(attributes)
         put(dot, f"{tail} -> {head}", attributes)
@@ -321,14 +334,16 @@ class _DotWriter:
             words.append(figures)
         return words
 
-    # -- legend --------------------------------------------------------------------------------------------------------
+    # -- legend ------------------------------------------------------------------------------------
     def _legend(self, dot: Digraph) -> None:
         """The kinds and lines that occur, in rows that invisible edges keep under each other."""
         kinds, styles = self._occurring()
         heading = label(["Legend"], 9, self.look["faint"])
         firsts: list[str] = []
         with dot.subgraph(name="cluster_legend") as box:
-            box.attr(label=heading, color=self.look["pale"], style="rounded", margin="8", id="legend")
+            box.attr(
+                label=heading, color=self.look["pale"], style="rounded", margin="8", id="legend"
+            )
             for begin in range(0, len(kinds), 3):
                 firsts.append(f"k{begin}")
                 in_row = kinds[begin : begin + 3]

@@ -16,7 +16,13 @@ LINE_STYLES: dict[str, Attributes] = {
     "trouble": {"style": "solid", "arrowhead": "normal", "dir": "both", "arrowtail": "odot"},
 }
 LINE_COLOURS = {"flow": "line", "call": "call", "hand": "hand", "trouble": "trouble"}
-MARK_COLOURS = {"failed": "trouble", "mixed": "trouble", "stopped": "trouble", "running": "running", "asking": "hand"}
+MARK_COLOURS = {
+    "failed": "trouble",
+    "mixed": "trouble",
+    "stopped": "trouble",
+    "running": "running",
+    "asking": "hand",
+}
 """Border colours of nodes with these marks."""
 DIFFERENCES = ("added", "removed", "changed")
 MAX_BROADER = 2.2
@@ -116,7 +122,8 @@ def line_look(line: Line, colours: Colours, *, compared: bool) -> Attributes:
             look["penwidth"] = _breadth(line)
             if line.style == "flow":
                 look["color"] = colours["done"]
-        case "skipped":  # it was closed: a bar where its head would be, and no dashes, which are calls
+        # It was closed: a bar where its head would be, and no dashes, which are calls.
+        case "skipped":
             look["color"] = colours["faint"]
             look["penwidth"] = "0.8"
             look["arrowhead"] = "tee"

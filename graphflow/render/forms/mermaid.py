@@ -68,7 +68,7 @@ class _MermaidWriter:
         lines += self._line_styles()
         return lines
 
-    # -- shapes and lines ----------------------------------------------------------------------------------------------
+    # -- shapes and lines --------------------------------------------------------------------------
     def _home(self, home: Picture | Area, indent: str) -> list[str]:
         """What stands in an area, or in none; the ends last, for Mermaid puts them where they are first named."""
         lines: list[str] = []
@@ -108,7 +108,7 @@ class _MermaidWriter:
             words.append(badge)
         return words
 
-    # -- styles --------------------------------------------------------------------------------------------------------
+    # -- styles ------------------------------------------------------------------------------------
     def _kind_styles(self) -> list[str]:
         """Each kind in its colours, as in the other forms: a class for its shapes."""
         keys: dict[str, list[str]] = {}
@@ -196,8 +196,12 @@ class _MermaidWriter:
             "skipped": _style(stroke=faint, stroke_dasharray="5 4", color=faint),
             "idle": _style(stroke=look["pale"], stroke_dasharray="1 4", color=faint),
             "added": _style(stroke=look["added"], fill=look["added-fill"], stroke_width="2px"),
-            "removed": _style(stroke=look["removed"], fill=look["removed-fill"], stroke_dasharray="5 4"),
-            "changed": _style(stroke=look["changed"], fill=look["changed-fill"], stroke_width="2px"),
+            "removed": _style(
+                stroke=look["removed"], fill=look["removed-fill"], stroke_dasharray="5 4"
+            ),
+            "changed": _style(
+                stroke=look["changed"], fill=look["changed-fill"], stroke_width="2px"
+            ),
         }
         keys: dict[str, list[str]] = defaultdict(list)
         for shape in self.picture.every_shape():

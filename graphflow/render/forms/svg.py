@@ -39,13 +39,17 @@ _GROUP = re.compile(r'<g id="([^"]+)" class="([^"]*)"([^>]*)>\s*<title>[^<]*</ti
 _HEAD = re.compile(r"<svg\b([^>]*)>", re.DOTALL)
 _COMMENT = re.compile(r"<!--.*?-->\s*", re.DOTALL)
 _FACE = re.compile(r' font-family="[^"]*"')
-_TEXT = re.compile(r'text-anchor="start" x="([-\d.]+)"([^>]*?) font-size="([\d.]+)"([^>]*)>([^<]*)<')
+_TEXT = re.compile(
+    r'text-anchor="start" x="([-\d.]+)"([^>]*?) font-size="([\d.]+)"([^>]*)>([^<]*)<'
+)
 _SPACER = re.compile(r'<text[^>]* font-size="2\.00"[^>]*>[^<]*</text>\n')
 _SIZE = re.compile(r'\b(width|height|viewBox)="([^"]*)"')
 _numbers = itertools.count(1)
 
 
-def write_svg(picture: Picture, theme: Theme = "auto", *, prefix: str | None = None, once: bool = False) -> str:
+def write_svg(
+    picture: Picture, theme: Theme = "auto", *, prefix: str | None = None, once: bool = False
+) -> str:
     """The picture as one `<svg>` element.
 
     Args:

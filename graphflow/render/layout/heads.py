@@ -81,7 +81,9 @@ def _is_near_one(end: _LineEnd, heads: list[_LineEnd]) -> bool:
     return any(distance(end.tip, head.tip) < APART for head in heads)
 
 
-def _ends_by_contact(edges: list[EdgeLine], outlines: list[Outline]) -> dict[_Contact, list[_LineEnd]]:
+def _ends_by_contact(
+    edges: list[EdgeLine], outlines: list[Outline]
+) -> dict[_Contact, list[_LineEnd]]:
     """The ends of all lines by the outline that they touch and the side of it."""
     found: dict[_Contact, list[_LineEnd]] = {}
     for edge in edges:
@@ -158,7 +160,7 @@ def _side(outline: Outline, point: Point) -> Side:
     return min(offsets, key=lambda side: abs(offsets[side]))
 
 
-# -- along a side ----------------------------------------------------------------------------------------------------------
+# -- along a side ----------------------------------------------------------------------------------
 def _spread_along(outline: Outline, side: Side, ends: list[_LineEnd]) -> None:
     box = outline.box
     along_x = side in ("low", "high")
@@ -227,7 +229,7 @@ def _set_apart(places: list[float], low: float, high: float, apart: float) -> li
     return [place + shift for place in spread]
 
 
-# -- around a circle -------------------------------------------------------------------------------------------------------
+# -- around a circle -------------------------------------------------------------------------------
 def _spread_around(outline: Outline, ends: list[_LineEnd]) -> None:
     """Around a circle it is angles that are set apart."""
     middle = outline.box.middle

@@ -23,7 +23,13 @@ MAX_LAYOUT_S = 120
 PURE = "graphviz-pure"
 """The layout program that is a Python package."""
 PLAIN_SIGNS = str.maketrans(
-    {"\u2713": "\u221a", "\u2717": "\u00d7", "\u2205": "\u2013", "\u25b8": "\u25ba", "\u2212": "\u2013"}
+    {
+        "\u2713": "\u221a",
+        "\u2717": "\u00d7",
+        "\u2205": "\u2013",
+        "\u25b8": "\u25ba",
+        "\u2212": "\u2013",
+    }
 )
 """Signs that the fonts behind PNG and PDF often lack, by what every font has."""
 
@@ -84,7 +90,11 @@ def rendered(source: str, kind: str) -> bytes:
     """
     program = dot_binary()
     if program is None:
-        raise MissingExtra(f"drawing {kind.upper()}", "dot", "or install graphviz; .mmd, .dot and .txt need neither")
+        raise MissingExtra(
+            f"drawing {kind.upper()}",
+            "dot",
+            "or install graphviz; .mmd, .dot and .txt need neither",
+        )
     options = [f"-T{kind}"]
     if kind != "svg":
         source = source.translate(PLAIN_SIGNS)
@@ -109,11 +119,15 @@ def _run(command: list[str], source: str, kind: str) -> CompletedProcess[bytes]:
     """What the program answers; its own errors are for the caller to read."""
     raw = source.encode()
     try:
-        return subprocess.run(command, input=raw, capture_output=True, check=False, timeout=MAX_LAYOUT_S)
+        return subprocess.run(
+            command, input=raw, capture_output=True, check=False, timeout=MAX_LAYOUT_S
+        )
     except (OSError, subprocess.TimeoutExpired) as error:
         program = command[0]
         form = kind.upper()
-        raise FileUnreadable(f"{program} could not draw {form}: {error}; use .mmd or .dot") from None
+        raise FileUnreadable(
+            f"{program} could not draw {form}: {error}; use .mmd or .dot"
+        ) from None
 
 
 def _has_succeeded(process: CompletedProcess[bytes]) -> bool:

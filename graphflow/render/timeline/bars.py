@@ -7,7 +7,11 @@ from graphflow.render.xml import clean, seconds_text
 
 MARKS: dict[How, str] = {"failed": "\u2717", "cancelled": "\u2298", "running": "\u2026", "done": ""}
 """Signs of how something ended, beside its bar."""
-REQUEST_WORDS: dict[What, str] = {"model": "model", "call": "calls", "background": "in the background"}
+REQUEST_WORDS: dict[What, str] = {
+    "model": "model",
+    "call": "calls",
+    "background": "in the background",
+}
 
 
 def span_words(span: Span) -> str:

@@ -145,7 +145,7 @@ class TimelineDrawing:
             f'<rect class="paper" width="{WIDTH}" height="{height:.0f}" rx="6"/>'
         )
 
-    # -- above the lanes -----------------------------------------------------------------------------------------------
+    # -- above the lanes ---------------------------------------------------------------------------
     def _heading(self) -> list[str]:
         story = self.story
         activations = len(story.activations)
@@ -216,7 +216,7 @@ class TimelineDrawing:
         lower = text("dim small", x, below, words, anchor)
         return [line, upper, lower]
 
-    # -- lanes ---------------------------------------------------------------------------------------------------------
+    # -- lanes -------------------------------------------------------------------------------------
     def _lane(self, lane: Lane) -> list[str]:
         above = lane.top - 1.5
         border = across("grid", 12, above, PLOT_RIGHT)
@@ -338,7 +338,7 @@ class TimelineDrawing:
             lines.append(text("mark small", x, y, f"{title}\u21bb"))
         return lines
 
-    # -- the critical path ---------------------------------------------------------------------------------------------
+    # -- the critical path -------------------------------------------------------------------------
     def _path(self) -> list[str]:
         """The critical path: heavy under the bars, with dotted lines from bar to bar."""
         rows: dict[float, list[_Stroke]] = {}
@@ -357,7 +357,9 @@ class TimelineDrawing:
             before = stroke
         if len(joins) > MAX_JOINS:
             count = len(joins)
-            self.notes.append(f"The critical path goes from bar to bar {count:,} times: more than can be drawn.")
+            self.notes.append(
+                f"The critical path goes from bar to bar {count:,} times: more than can be drawn."
+            )
             joins = []
         heavy = ""
         for row in rows.values():
@@ -389,7 +391,7 @@ class TimelineDrawing:
             span = span.parent
         return None
 
-    # -- below the lanes -----------------------------------------------------------------------------------------------
+    # -- below the lanes ---------------------------------------------------------------------------
     def _add_notes(self) -> None:
         """What the picture leaves out, in words."""
         hatched = [block for block in self._blocks(self.least) if len(block) > 1]
@@ -401,7 +403,9 @@ class TimelineDrawing:
             # First: it concerns the whole picture, and is not dropped when there are too many notes.
             self.notes.insert(0, f"{what} are drawn as {blocks:,} hatched blocks.")
         if self.requests_left:
-            self.notes.append(f"{self.requests_left:,} model requests and calls are not drawn inside their bars.")
+            self.notes.append(
+                f"{self.requests_left:,} model requests and calls are not drawn inside their bars."
+            )
         if self.lanes_left:
             self.notes.append(f"{self.lanes_left:,} more lanes are not drawn.")
         if len(self.notes) > MAX_NOTES:

@@ -50,7 +50,9 @@ def down(kind: str, x: float, y: float, to_y: float) -> str:
     return path(kind, f"M{start}V{end}")
 
 
-def bar(kind: str, x: float, y: float, width: float, height: float, title: str, radius: str = "") -> str:
+def bar(
+    kind: str, x: float, y: float, width: float, height: float, title: str, radius: str = ""
+) -> str:
     """A rectangle with its tooltip, the corners of it rounded or not."""
     return element(
         "rect",

@@ -132,7 +132,7 @@ class _SpanReader:
             words = clean(error_words(error), 400)
             span.detail = scrub(words)
 
-    # -- the run and its frames ----------------------------------------------------------------------------------------
+    # -- the run and its frames --------------------------------------------------------------------
     def run_start(self, event: AnyEvent) -> None:
         title = str(event.graph)
         self.story.title = title
@@ -172,7 +172,7 @@ class _SpanReader:
                 break
             owner = owner.parent
 
-    # -- activations and what makes them begin -------------------------------------------------------------------------
+    # -- activations and what makes them begin -----------------------------------------------------
     def node_start(self, event: AnyEvent) -> None:
         frame = event.frame
         name = str(event.node)
@@ -233,7 +233,7 @@ class _SpanReader:
                 return call
         return self.activations.get(activation)
 
-    # -- calls and requests --------------------------------------------------------------------------------------------
+    # -- calls and requests ------------------------------------------------------------------------
     def call_start(self, event: AnyEvent) -> None:
         caller = str(event.caller)
         callee = str(event.node)

@@ -14,7 +14,8 @@ DARK = (
 )
 STYLE = (
     f".gf-t{{color-scheme:light dark;{LIGHT}}}@media (prefers-color-scheme:dark){{.gf-t{{{DARK}}}}}@media print{{.gf-t{{{LIGHT}}}}}"
-    f'@media screen{{[data-jp-theme-light="true"] .gf-t{{{LIGHT}}}[data-jp-theme-light="false"] .gf-t{{{DARK}}}}}'  # JupyterLab
+    # JupyterLab.
+    f'@media screen{{[data-jp-theme-light="true"] .gf-t{{{LIGHT}}}[data-jp-theme-light="false"] .gf-t{{{DARK}}}}}'
     + """
 .gf-t text{font:11px system-ui,Helvetica,Arial,sans-serif;fill:var(--ink);unicode-bidi:isolate}
 .gf-t .dim{fill:var(--dim)}.gf-t .small{font-size:10px}.gf-t .head{font-weight:600;font-size:13px}.gf-t .frame{font-weight:600}

@@ -20,7 +20,9 @@ def same(one: Any, other: Any) -> bool:
         return False
     match one:
         case float():
-            return (math.isnan(one) and math.isnan(other)) or (one == other and str(one) == str(other))
+            return (math.isnan(one) and math.isnan(other)) or (
+                one == other and str(one) == str(other)
+            )
         case BaseModel():
             return (
                 same(vars(one), vars(other))
@@ -37,9 +39,16 @@ def same(one: Any, other: Any) -> bool:
             return len(one) == len(other) and all(any(same(a, b) for b in other) for a in one)
         case datetime() | time():
             zones = same_zone(one.tzinfo, other.tzinfo)
-            return one.replace(tzinfo=None) == other.replace(tzinfo=None) and one.fold == other.fold and zones
+            return (
+                one.replace(tzinfo=None) == other.replace(tzinfo=None)
+                and one.fold == other.fold
+                and zones
+            )
     if dataclasses.is_dataclass(one):
-        return all(same(getattr(one, each.name), getattr(other, each.name)) for each in dataclasses.fields(one))
+        return all(
+            same(getattr(one, each.name), getattr(other, each.name))
+            for each in dataclasses.fields(one)
+        )
     return bool(one == other)
 
 

@@ -37,7 +37,7 @@ def again(error: BaseException) -> BaseException:
     return back
 
 
-# -- errors of graphflow ---------------------------------------------------------------------------------------------------
+# -- errors of graphflow ---------------------------------------------------------------------------
 MADE: dict[str, GraphflowError] = {
     "GraphError": errors.GraphError("g", ["one", "two"], "a.py:1"),
     "Stuck": errors.Stuck("no", node="a", port="b", edges=["x", "y"], scope="0"),
@@ -81,7 +81,14 @@ def test_every_error_of_graphflow_comes_back(own: type[GraphflowError]) -> None:
 
 def test_what_machines_read_comes_back() -> None:
     error = errors.RateLimited(
-        "slow down", source="m", provider="p", status=429, code="c", type="t", request_id="r", retry_after=1.5
+        "slow down",
+        source="m",
+        provider="p",
+        status=429,
+        code="c",
+        type="t",
+        request_id="r",
+        retry_after=1.5,
     )
     error.hints = ("wait", "or pay")
     error.retryable = False
@@ -120,7 +127,7 @@ def test_the_retry_that_a_tool_asks_for_comes_back_by_its_numbers() -> None:
     assert back.retry == Retry(attempts=7, wait_s=0.1)
 
 
-# -- errors of Python ------------------------------------------------------------------------------------------------------
+# -- errors of Python ------------------------------------------------------------------------------
 def raised(text: str) -> BaseException:
     try:
         exec(text, {})
@@ -156,12 +163,26 @@ def test_errors_of_python_come_back(text: str) -> None:
     error = raised(text)
     back = again(error)
     assert isinstance(back, type(error))
-    for name in ("errno", "strerror", "filename", "name", "code", "value", "lineno", "start", "reason"):
+    for name in (
+        "errno",
+        "strerror",
+        "filename",
+        "name",
+        "code",
+        "value",
+        "lineno",
+        "start",
+        "reason",
+    ):
         assert getattr(back, name, None) == getattr(error, name, None)
 
 
 OF_PYTHON = sorted(
-    {own for own in vars(builtins).values() if isinstance(own, type) and issubclass(own, BaseException)},
+    {
+        own
+        for own in vars(builtins).values()
+        if isinstance(own, type) and issubclass(own, BaseException)
+    },
     key=lambda own: own.__name__,
 )
 
@@ -188,7 +209,7 @@ def test_groups_come_back_as_groups() -> None:
     assert type(mixed) is BaseExceptionGroup
 
 
-# -- errors of others ------------------------------------------------------------------------------------------------------
+# -- errors of others ------------------------------------------------------------------------------
 class Plain(Exception):
     pass
 
@@ -318,10 +339,14 @@ def test_a_class_that_was_defined_again_is_the_newest(monkeypatch: pytest.Monkey
     assert type(decode_error(record_of(old("a")))) is newest
 
 
-@pytest.mark.parametrize("kind", ["", "a\0b", "x" * 10_000, "os.system", "type", "RecordedError", "GraphflowError"])
+@pytest.mark.parametrize(
+    "kind", ["", "a\0b", "x" * 10_000, "os.system", "type", "RecordedError", "GraphflowError"]
+)
 def test_any_name_is_only_a_name(kind: str) -> None:
     for home in ("", "graphflow", "python", "os"):
-        back = decode_error({"kind": kind, "text": "t", "home": home, "bases": ["type", "SystemExit", "Retry"]})
+        back = decode_error(
+            {"kind": kind, "text": "t", "home": home, "bases": ["type", "SystemExit", "Retry"]}
+        )
         assert isinstance(back, GraphflowError)
         assert str(back) == "t"
 
@@ -332,7 +357,7 @@ def test_what_is_no_record_is_refused(record: Any) -> None:
         decode_error(record)
 
 
-# -- causes, notes, bounds -------------------------------------------------------------------------------------------------
+# -- causes, notes, bounds -------------------------------------------------------------------------
 def test_causes_and_notes_come_back() -> None:
     error = ValueError("a")
     error.__cause__ = errors.ServerError("b", status=500)
@@ -416,19 +441,30 @@ def test_secrets_stay_out(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5) | st.binary(max_size=3),
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=5)
+    | st.binary(max_size=3),
     lambda inner: (
-        st.lists(inner, max_size=2) | st.tuples(inner) | st.dictionaries(st.text(max_size=3), inner, max_size=2)
+        st.lists(inner, max_size=2)
+        | st.tuples(inner)
+        | st.dictionaries(st.text(max_size=3), inner, max_size=2)
     ),
 )
 
 
 @given(
-    st.sampled_from([ValueError, KeyError, OSError, Plain, ModelError, errors.ToolError, errors.WeightsError]),
+    st.sampled_from(
+        [ValueError, KeyError, OSError, Plain, ModelError, errors.ToolError, errors.WeightsError]
+    ),
     st.lists(values, max_size=3),
     st.dictionaries(st.text("abc_", min_size=1, max_size=5), values, max_size=3),
 )
-def test_any_error_comes_back(own: type[Exception], args: list[Any], fields: dict[str, Any]) -> None:
+def test_any_error_comes_back(
+    own: type[Exception], args: list[Any], fields: dict[str, Any]
+) -> None:
     error = own.__new__(own)
     error.args = tuple(args)
     vars(error).update(fields)

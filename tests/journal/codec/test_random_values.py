@@ -20,7 +20,9 @@ from graphflow.journal.codec import codec_of, unstorable
 from tests.journal.codec.sameness import same, there_and_back
 
 calm = settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+    max_examples=150,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 
 
@@ -58,10 +60,18 @@ numbers = st.floats() | st.integers()
 atoms = st.none() | st.booleans() | st.integers() | st.floats() | texts
 words = st.sampled_from(["float", "text", "dict", "arm", "value", "a"])
 plain = st.recursive(
-    atoms, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(words | texts, inner, max_size=3), max_leaves=6
+    atoms,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(words | texts, inner, max_size=3),
+    max_leaves=6,
 )
 zones = st.sampled_from(
-    [None, UTC, timezone(timedelta(hours=2)), timezone(timedelta(hours=2), "CEST"), ZoneInfo("Asia/Tokyo")]
+    [
+        None,
+        UTC,
+        timezone(timedelta(hours=2)),
+        timezone(timedelta(hours=2), "CEST"),
+        ZoneInfo("Asia/Tokyo"),
+    ]
 )
 LEAVES = [
     Kind(str, texts),
@@ -143,7 +153,9 @@ def _fields(draw: st.DrawFn, depth: int) -> dict[str, Kind]:
 def _model(draw: st.DrawFn, depth: int) -> Kind:
     fields = _fields(draw, depth)
     config = ConfigDict(frozen=draw(st.booleans()), arbitrary_types_allowed=True)
-    own = create_model("Own", __config__=config, **{name: (kind.type, None) for name, kind in fields.items()})
+    own = create_model(
+        "Own", __config__=config, **{name: (kind.type, None) for name, kind in fields.items()}
+    )
 
     @st.composite
     def values(draw: st.DrawFn) -> Any:
@@ -156,7 +168,9 @@ def _model(draw: st.DrawFn, depth: int) -> Kind:
 def _dataclass(draw: st.DrawFn, depth: int) -> Kind:
     fields = _fields(draw, depth)
     shape = [(name, kind.type) for name, kind in fields.items()]
-    own = dataclasses.make_dataclass("Own", shape, frozen=draw(st.booleans()), slots=draw(st.booleans()))
+    own = dataclasses.make_dataclass(
+        "Own", shape, frozen=draw(st.booleans()), slots=draw(st.booleans())
+    )
     return Kind(own, st.builds(own, **{name: kind.values for name, kind in fields.items()}))
 
 

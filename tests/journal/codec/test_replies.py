@@ -50,10 +50,12 @@ def turns_again(*turns: Turn) -> tuple[Turn, ...]:
     return decode_turns(through_text(encode_turns(turns)))
 
 
-# -- what providers have answered ------------------------------------------------------------------------------------------
+# -- what providers have answered ------------------------------------------------------------------
 def recorded_reply(exchange: Exchange) -> Reply:
     wire, dialect = WIRES[exchange.provider]
-    headers = {name.lower(): value for name, value in (exchange.response.get("headers") or {}).items()}
+    headers = {
+        name.lower(): value for name, value in (exchange.response.get("headers") or {}).items()
+    }
     reader = ReplyReader(wire, dialect, exchange.provider, exchange.response["status"], headers)
     builder = ReplyBuilder()
     try:
@@ -108,19 +110,30 @@ def test_turns_of_every_kind_are_sent_as_the_same_bytes(dialect: str) -> None:
     assert sent(back) == sent(turns)
 
 
-# -- what any model may answer ---------------------------------------------------------------------------------------------
+# -- what any model may answer ---------------------------------------------------------------------
 texts = st.text(max_size=12) | st.sampled_from(["", "a\ud800b", "\u2028", '"\\'])
 numbers = st.integers(-(2**70), 2**70) | st.floats(allow_nan=False)
 leaves = st.none() | st.booleans() | numbers | texts
-data = st.recursive(leaves, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3))
+data = st.recursive(
+    leaves, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3)
+)
 odd = st.recursive(
     leaves | st.binary(max_size=5),
-    lambda inner: st.lists(inner, max_size=3) | st.tuples(inner, inner) | st.dictionaries(numbers, inner, max_size=2),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.tuples(inner, inner)
+        | st.dictionaries(numbers, inner, max_size=2)
+    ),
 )
 keeps = st.dictionaries(texts, data, max_size=3) | st.dictionaries(texts, odd, max_size=3)
 marks = st.sampled_from([None, CACHE, CacheMark("5m"), CacheMark("1h")])
 calls = st.builds(ToolCall, texts, texts, texts, keeps, marks)
-parts = st.builds(TextPart, texts, keeps) | st.builds(Thinking, texts, keeps) | calls | st.builds(Block, keeps)
+parts = (
+    st.builds(TextPart, texts, keeps)
+    | st.builds(Thinking, texts, keeps)
+    | calls
+    | st.builds(Block, keeps)
+)
 media = st.sampled_from(
     [
         Media(mime="image/png", data=b"\x00\xff"),
@@ -151,13 +164,23 @@ FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "model": texts,
     "response_id": texts,
     "wire": texts,
-    "logprobs": st.lists(st.builds(Likely, texts, st.lists(rivals, max_size=2).map(tuple)), max_size=2).map(tuple),
-    "sources": st.lists(st.builds(Source, texts, texts, places, places, texts), max_size=2).map(tuple),
+    "logprobs": st.lists(
+        st.builds(Likely, texts, st.lists(rivals, max_size=2).map(tuple)), max_size=2
+    ).map(tuple),
+    "sources": st.lists(st.builds(Source, texts, texts, places, places, texts), max_size=2).map(
+        tuple
+    ),
 }
 contents = texts | st.lists(texts | media, max_size=3).map(tuple)
-user_turns = st.builds(UserTurn, texts | st.lists(texts | media | marks.filter(bool), max_size=3).map(tuple))
+user_turns = st.builds(
+    UserTurn, texts | st.lists(texts | media | marks.filter(bool), max_size=3).map(tuple)
+)
 answers = st.builds(
-    AssistantTurn, texts, st.lists(calls, max_size=2).map(tuple), st.lists(parts, max_size=3).map(tuple), texts
+    AssistantTurn,
+    texts,
+    st.lists(calls, max_size=2).map(tuple),
+    st.lists(parts, max_size=3).map(tuple),
+    texts,
 )
 results = st.builds(ToolResult, texts, texts, contents, st.booleans(), marks)
 tool_turns = st.builds(ToolTurn, st.lists(results, max_size=2).map(tuple))

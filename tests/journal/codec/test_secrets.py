@@ -23,7 +23,12 @@ SECRET = "Xq7-Zr2/Kp9+Wm4=Lt8"
 @contextmanager
 def only(*secrets: tuple[str, str]) -> Iterator[None]:
     """These are what was passed in, and nothing else."""
-    stores: list[Any] = [redaction._given, redaction._remembered, redaction._starts, redaction._words]
+    stores: list[Any] = [
+        redaction._given,
+        redaction._remembered,
+        redaction._starts,
+        redaction._words,
+    ]
     before = [dict(each) for each in stores]
     try:
         for store in stores:
@@ -47,7 +52,7 @@ def there_and_back(text: str) -> str:
     return hidden
 
 
-# -- what is hidden --------------------------------------------------------------------------------------------------------
+# -- what is hidden --------------------------------------------------------------------------------
 def test_a_secret_is_a_reference_to_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SHOP_API_KEY", SECRET)
     text = json.dumps({"url": f"https://x/?key={SECRET}", SECRET: [SECRET, 1]})
@@ -63,7 +68,10 @@ def test_words_and_what_only_looks_like_a_secret_stay(monkeypatch: pytest.Monkey
 
 
 HARD = 'pä"ss\\wörd/\n<&>\U0001f511 of mine'
-WRITERS: list[Callable[[object], str]] = [json.dumps, lambda value: json.dumps(value, ensure_ascii=False)]
+WRITERS: list[Callable[[object], str]] = [
+    json.dumps,
+    lambda value: json.dumps(value, ensure_ascii=False),
+]
 
 
 @pytest.mark.parametrize("write", WRITERS)
@@ -137,7 +145,7 @@ def test_an_escape_is_never_cut() -> None:
             assert "abc-" not in hidden
 
 
-# -- what nobody can write -------------------------------------------------------------------------------------------------
+# -- what nobody can write -------------------------------------------------------------------------
 def test_what_looks_like_a_reference_is_only_text() -> None:
     with only(("mine", SECRET)):
         hidden = hide(json.dumps(SECRET))
@@ -158,13 +166,14 @@ def test_what_looks_like_a_reference_is_only_text() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", [r'"⟦abc.a:\q⟧"', r'"⟦abc.a:\u00⟧"', '"⟦abc.a+99999999999:x⟧"', '"⟦#⟧"', '"⟦"', '"⟦abc⟧"']
+    "text",
+    [r'"⟦abc.a:\q⟧"', r'"⟦abc.a:\u00⟧"', '"⟦abc.a+99999999999:x⟧"', '"⟦#⟧"', '"⟦"', '"⟦abc⟧"'],
 )
 def test_what_is_no_reference_is_left_as_it_is(text: str) -> None:
     assert reveal(text) == text
 
 
-# -- other processes -------------------------------------------------------------------------------------------------------
+# -- other processes -------------------------------------------------------------------------------
 def test_a_secret_that_is_not_known_is_shown_by_its_label() -> None:
     with only(('my "own"', SECRET)):
         hidden = hide(json.dumps({"a": f"<{SECRET}>"}))
@@ -197,8 +206,10 @@ def test_one_secret_under_two_labels_is_known_by_both() -> None:
         assert json.loads(reveal(hidden)) == SECRET
 
 
-# -- any value, any secrets ------------------------------------------------------------------------------------------------
-letters = st.text('ab1"\\/né\n⟧:.+,', min_size=8, max_size=12).filter(lambda text: not redaction.is_word(text))
+# -- any value, any secrets ------------------------------------------------------------------------
+letters = st.text('ab1"\\/né\n⟧:.+,', min_size=8, max_size=12).filter(
+    lambda text: not redaction.is_word(text)
+)
 labels = st.text('aK"\\⟦⟧: ', min_size=1, max_size=4)
 known = st.lists(st.tuples(labels, letters), max_size=4)
 
@@ -210,7 +221,9 @@ def values(draw: st.DrawFn, secrets: list[tuple[str, str]]) -> Any:
     leaves = text | pieces.map(json.dumps) | st.integers() | st.none()
     return draw(
         st.recursive(
-            leaves, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(text, inner, max_size=2), max_leaves=6
+            leaves,
+            lambda inner: st.lists(inner, max_size=3) | st.dictionaries(text, inner, max_size=2),
+            max_leaves=6,
         )
     )
 

@@ -15,7 +15,17 @@ from enum import Enum, Flag, IntEnum, StrEnum, auto
 from fractions import Fraction
 from functools import cached_property
 from pathlib import Path, PurePosixPath
-from typing import Annotated, Any, Generic, Literal, NamedTuple, NewType, NotRequired, TypedDict, TypeVar
+from typing import (
+    Annotated,
+    Any,
+    Generic,
+    Literal,
+    NamedTuple,
+    NewType,
+    NotRequired,
+    TypedDict,
+    TypeVar,
+)
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -319,7 +329,14 @@ VALUES: list[tuple[Any, Any]] = [
     (Path, Path("half\udc80")),
     (PurePosixPath, PurePosixPath("/a")),
     (HttpUrl, HttpUrl("https://example.com/a?b=c#d")),
-    (Any, {"a": [1, 1.0, True, None, "x", math.nan], "float": {"float": "nan"}, "d": {"dict": {"text": "ff"}}}),
+    (
+        Any,
+        {
+            "a": [1, 1.0, True, None, "x", math.nan],
+            "float": {"float": "nan"},
+            "d": {"dict": {"text": "ff"}},
+        },
+    ),
     (Any, {"float": math.inf}),
     (Any, {"arm": 1, "value": {"arm": 0, "value": None}}),
     (Any, {"\ud800": "\ud800"}),
@@ -395,10 +412,17 @@ REFUSED: list[tuple[Any, Any, str, str]] = [
     (Approved | Rejected, Shouted(text="a"), "", "declare Approved | Rejected | Shouted"),
     (list[Approved], [Approved(text="a"), Shouted(text="a")], "[1]", "Shouted"),
     (dict[str, list[int]], {"a": [1, "b"]}, "['a'][1]", "str"),
-    (Holder, Holder.model_construct(when=Stamp(2026, 1, 1)), ".when", "Stamp, a subclass of datetime"),
     (
         Holder,
-        Holder.model_construct(items=[Draft(answer=Approved(text="a"), tags={"a": 1}), Draft.model_construct()]),
+        Holder.model_construct(when=Stamp(2026, 1, 1)),
+        ".when",
+        "Stamp, a subclass of datetime",
+    ),
+    (
+        Holder,
+        Holder.model_construct(
+            items=[Draft(answer=Approved(text="a"), tags={"a": 1}), Draft.model_construct()]
+        ),
         ".items[1].answer",
         "no value",
     ),
@@ -407,7 +431,12 @@ REFUSED: list[tuple[Any, Any, str, str]] = [
     (Any, {1: 2}, "", "int as key"),
     (Any, [Approved(text="a")], "[0]", "declare Approved instead of Any"),
     (Any, {"a": Size.L}, "['a']", "Size"),
-    (Failure, Failure(node="a", error="b", kind="c", input=Approved(text="a")), ".input", "Approved"),
+    (
+        Failure,
+        Failure(node="a", error="b", kind="c", input=Approved(text="a")),
+        ".input",
+        "Approved",
+    ),
     (Any, ring(), "[0]" * 100, "holds itself"),
     (list[Any] | list[list[Any]], ring(), "[0]" * 100, "holds itself"),
     (Any, tall(150), "[0]" * 100, "holds itself"),
@@ -426,8 +455,12 @@ REFUSED: list[tuple[Any, Any, str, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("kind", "value", "path", "says"), REFUSED, ids=map(str, range(len(REFUSED))))
-def test_a_value_that_would_not_come_back_is_refused(kind: Any, value: Any, path: str | None, says: str) -> None:
+@pytest.mark.parametrize(
+    ("kind", "value", "path", "says"), REFUSED, ids=map(str, range(len(REFUSED)))
+)
+def test_a_value_that_would_not_come_back_is_refused(
+    kind: Any, value: Any, path: str | None, says: str
+) -> None:
     codec = codec_of(kind)
     with pytest.raises(Unstorable) as caught:
         codec.encode(value)
@@ -492,7 +525,9 @@ def test_a_handle_in_the_background_is_its_names() -> None:
 
 
 def test_any_lets_in_the_types_that_are_given() -> None:
-    failure = Failure(node="a", error="b", kind="c", input={"x": Approved(text="a"), "y": [Point(1), {"arm": 0}]})
+    failure = Failure(
+        node="a", error="b", kind="c", input={"x": Approved(text="a"), "y": [Point(1), {"arm": 0}]}
+    )
     codec = codec_of(Failure, among=[Rejected, Approved, Point, Failure])
     data = json.loads(json_text(codec.encode(failure)))
     assert data["input"]["x"] == {"arm": 1, "value": {"text": "a"}}
@@ -537,14 +572,18 @@ def test_a_column_of_plain_models_is_not_written_value_by_value(kind: Any) -> No
     few, many = [value] * 2, [value] * 200
     texts = [codec.encode_column(few), codec.encode_column(many)]
     assert calls_of(lambda: codec.encode_column(few)) == calls_of(lambda: codec.encode_column(many))
-    assert calls_of(lambda: codec.decode_column(texts[0])) == calls_of(lambda: codec.decode_column(texts[1]))
+    assert calls_of(lambda: codec.decode_column(texts[0])) == calls_of(
+        lambda: codec.decode_column(texts[1])
+    )
     assert same(codec.decode_column(texts[1]), many)
 
 
-# -- classes that have changed ---------------------------------------------------------------------------------------------
+# -- classes that have changed ---------------------------------------------------------------------
 def test_a_new_field_gets_its_default() -> None:
     old = create_model("Note", text=(str, ...))
-    new = create_model("Note", text=(str, ...), tags=(list[str], Field(default_factory=lambda: ["new"])))
+    new = create_model(
+        "Note", text=(str, ...), tags=(list[str], Field(default_factory=lambda: ["new"]))
+    )
     data = codec_of(list[old]).encode([old(text="a")])
     [read] = codec_of(list[new]).decode(data)
     assert read == new.model_construct({"text"}, text="a", tags=["new"])
@@ -558,7 +597,12 @@ CHANGED: list[tuple[Any, Any, Any, str]] = [
     (create_model("Note", a=int), create_model("Note", b=(int, 1)), {"a": 1}, ".a"),
     (create_model("Note", a=int), create_model("Note", a=int, b=(int, ...)), {"a": 1}, ".b"),
     (create_model("Note", a=list[int]), create_model("Note", a=list[str]), {"a": [1]}, ".a[0]"),
-    (create_model("Note", a=dict[str, int]), create_model("Note", a=dict[str, bool]), {"a": {"x": 1}}, ".a['x']"),
+    (
+        create_model("Note", a=dict[str, int]),
+        create_model("Note", a=dict[str, bool]),
+        {"a": {"x": 1}},
+        ".a['x']",
+    ),
     (create_model("Note", a=int | str), create_model("Note", a=int), {"a": 1}, ".a"),
 ]
 
@@ -576,7 +620,9 @@ def test_a_class_that_has_changed_cannot_read(old: Any, new: Any, values: Any, p
     assert caught.value.path == f"[0]{path}"
 
 
-@pytest.mark.parametrize("text", ["", "{}", "[", '{"a": 1}', "nothing", "[1e999]", f"[{'9' * 5000}]", "[" * 100_000])
+@pytest.mark.parametrize(
+    "text", ["", "{}", "[", '{"a": 1}', "nothing", "[1e999]", f"[{'9' * 5000}]", "[" * 100_000]
+)
 def test_a_column_that_is_not_one_cannot_be_read(text: str) -> None:
     for kind in (Approved, Draft, int, str, Tree):
         with pytest.raises(Unreadable):
@@ -586,7 +632,21 @@ def test_a_column_that_is_not_one_cannot_be_read(text: str) -> None:
 @pytest.mark.parametrize(("kind", "value"), VALUES, ids=map(str, range(len(VALUES))))
 def test_what_does_not_fit_is_refused_with_an_error_of_ours(kind: Any, value: Any) -> None:
     codec = codec_of(kind)
-    for data in (None, True, 1, 1.5, "x", [], [[]], [1], {}, {"arm": 9, "value": 1}, {"arm": "a"}, {"at": 1}, {"x": 1}):
+    for data in (
+        None,
+        True,
+        1,
+        1.5,
+        "x",
+        [],
+        [[]],
+        [1],
+        {},
+        {"arm": 9, "value": 1},
+        {"arm": "a"},
+        {"at": 1},
+        {"x": 1},
+    ):
         try:
             codec.decode(data)
         except Unreadable:
@@ -596,7 +656,17 @@ def test_what_does_not_fit_is_refused_with_an_error_of_ours(kind: Any, value: An
 def test_no_class_stands_in_a_row() -> None:
     for kind, value in VALUES:
         text = json_text(codec_of(kind).encode(value))
-        for name in ("Approved", "Rejected", "Shouted", "Draft", "Tree", "Colour", "Place", "pydantic", "graphflow"):
+        for name in (
+            "Approved",
+            "Rejected",
+            "Shouted",
+            "Draft",
+            "Tree",
+            "Colour",
+            "Place",
+            "pydantic",
+            "graphflow",
+        ):
             assert name not in text
 
 
