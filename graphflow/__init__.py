@@ -12,7 +12,7 @@ _HOME = {
     "CACHE": "model.turns",
     "CacheMark": "model.turns",
     "Code": "kinds.code",
-    "Context": "declaration.node",
+    "Context": "declaration.context",
     "END": "declaration.arrows",
     "Failover": "providers.failover",
     "Failure": "messages.message",
@@ -92,8 +92,9 @@ __all__ = [
 
 if TYPE_CHECKING:
     from graphflow.declaration.arrows import END, START
+    from graphflow.declaration.context import Context
     from graphflow.declaration.handoffs import Handoff
-    from graphflow.declaration.node import Context, Node
+    from graphflow.declaration.node import Node
     from graphflow.declaration.options import Retry
     from graphflow.declaration.ports import Take
     from graphflow.errors import GraphError, GraphflowError, ToolError

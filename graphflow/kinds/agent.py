@@ -18,8 +18,9 @@ from typing import Any, ClassVar, Literal, Self, TypeAlias, TypeVar, Unpack, cas
 
 from graphflow._faces import former_name
 from graphflow.declaration.arrows import In, Out
+from graphflow.declaration.context import Context
 from graphflow.declaration.handoffs import Handoff, Handover, read_handoffs
-from graphflow.declaration.node import AnyNode, Callee, Context, Inputs, Node
+from graphflow.declaration.node import AnyNode, Callee, Inputs, Node
 from graphflow.declaration.options import NodeOptions
 from graphflow.declaration.ports import Port
 from graphflow.errors import DeclarationError, LimitExceeded, OutputInvalid, ToolUseFailed

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Unpack
 from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
 
 from graphflow._faces import former_name
-from graphflow.declaration.node import AnyNode, Callee, Context, Inputs, Node
+from graphflow.declaration.context import Context
+from graphflow.declaration.node import AnyNode, Callee, Inputs, Node
 from graphflow.declaration.options import NodeOptions
 from graphflow.declaration.ports import Port
 from graphflow.errors import (

@@ -14,7 +14,7 @@ from typing import Any, Protocol, TypeAlias
 from weakref import WeakKeyDictionary
 
 from graphflow.declaration.arrows import Test
-from graphflow.declaration.node import Context
+from graphflow.declaration.context import Context
 from graphflow.errors import OutputInvalid
 from graphflow.kinds.model_call import ask, refusal_in
 from graphflow.kinds.output import read_output

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from graphflow.declaration.background import Background
-from graphflow.declaration.node import Context
+from graphflow.declaration.context import Context
 from graphflow.errors import ToolError
 from graphflow.kinds.tool import tool
 from graphflow.messages.message import Message, error_text, to_json_value

@@ -6,8 +6,9 @@ from collections.abc import Awaitable, Callable
 from typing import Any, ClassVar, Unpack
 
 from graphflow.declaration.arrows import In, Out
+from graphflow.declaration.context import Context
 from graphflow.declaration.inquiry import Inquiry, check_timeout, due_after
-from graphflow.declaration.node import Context, Inputs, Node
+from graphflow.declaration.node import Inputs, Node
 from graphflow.declaration.options import NodeOptions
 from graphflow.declaration.ports import Port
 from graphflow.errors import DeclarationError

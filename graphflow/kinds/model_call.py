@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any, Literal
 
 from graphflow.concurrency import let_timers_stop
-from graphflow.declaration.node import Context
+from graphflow.declaration.context import Context
 from graphflow.errors import ContentFiltered, LimitExceeded, ModelError, Refused
 from graphflow.events import (
     CostUnknown,

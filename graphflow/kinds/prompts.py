@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 
-from graphflow.declaration.node import Context
+from graphflow.declaration.context import Context
 from graphflow.display import Displayed
 from graphflow.errors import PromptError
 from graphflow.messages.message import error_text, to_text

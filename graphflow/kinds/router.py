@@ -14,7 +14,8 @@ from types import UnionType
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, TypeVar, Unpack, overload
 
 from graphflow.declaration.arrows import Arm, In, Out
-from graphflow.declaration.node import AnyNode, Context, Inputs, Label, Node
+from graphflow.declaration.context import Context
+from graphflow.declaration.node import AnyNode, Inputs, Label, Node
 from graphflow.declaration.options import NodeOptions
 from graphflow.declaration.ports import Port, Signature, read_signature
 from graphflow.errors import DeclarationError, OutputInvalid

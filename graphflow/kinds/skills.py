@@ -26,7 +26,8 @@ from typing import Any, ClassVar, Unpack
 from pydantic import BaseModel, ConfigDict, Field
 
 from graphflow.concurrency import in_thread
-from graphflow.declaration.node import AnyNode, Callee, Context, Inputs, Node
+from graphflow.declaration.context import Context
+from graphflow.declaration.node import AnyNode, Callee, Inputs, Node
 from graphflow.declaration.options import NodeOptions
 from graphflow.declaration.ports import Port
 from graphflow.errors import DeclarationError, ToolError

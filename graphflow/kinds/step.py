@@ -20,7 +20,8 @@ from typing import Any, ClassVar, TypeAlias, TypeVar, Unpack, overload
 from graphflow._faces import renamed
 from graphflow.concurrency import in_thread, iterated_in_thread
 from graphflow.declaration.arrows import In, Out
-from graphflow.declaration.node import Callee, Context, Inputs, Node
+from graphflow.declaration.context import Context
+from graphflow.declaration.node import Callee, Inputs, Node
 from graphflow.declaration.options import NodeOptions
 from graphflow.declaration.ports import Signature, name_of, read_signature
 from graphflow.errors import DeclarationError

@@ -6,7 +6,8 @@ from inspect import isfunction
 from typing import Any, ClassVar, Literal, Unpack, get_args
 
 from graphflow.declaration.arrows import In, Out
-from graphflow.declaration.node import AnyNode, Context, Inputs, Isolation, Node
+from graphflow.declaration.context import Context
+from graphflow.declaration.node import AnyNode, Inputs, Isolation, Node
 from graphflow.declaration.options import NodeOptions
 from graphflow.errors import DeclarationError
 from graphflow.limits import Limits

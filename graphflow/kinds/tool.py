@@ -33,7 +33,8 @@ from pydantic.json_schema import GenerateJsonSchema
 from pydantic_core import ErrorDetails, PydanticSerializationError, from_json, to_json
 
 from graphflow.declaration.arrows import In, Out
-from graphflow.declaration.node import AnyNode, Callee, Context, Inputs, Node
+from graphflow.declaration.context import Context
+from graphflow.declaration.node import AnyNode, Callee, Inputs, Node
 from graphflow.declaration.options import NodeOptions
 from graphflow.declaration.ports import (
     MISSING,

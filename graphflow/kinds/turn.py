@@ -18,8 +18,9 @@ from typing import Any, TypeAlias
 from pydantic_core import from_json
 
 from graphflow.declaration.background import Background
+from graphflow.declaration.context import Context
 from graphflow.declaration.handoffs import Handoff, Handover
-from graphflow.declaration.node import AnyNode, Context
+from graphflow.declaration.node import AnyNode
 from graphflow.errors import LimitExceeded, NotReachable
 from graphflow.events import HandedOver
 from graphflow.kinds.tool import OUTPUT_LIMIT, read_for, result_text, spec_of, truncate

@@ -10,8 +10,9 @@ from typing import Any, ClassVar, TypeAlias, TypeVar, Unpack
 
 from graphflow import clock
 from graphflow.declaration.arrows import In, Out
+from graphflow.declaration.context import Context
 from graphflow.declaration.inquiry import Inquiry, check_timeout, due_after
-from graphflow.declaration.node import Context, Inputs, Node
+from graphflow.declaration.node import Inputs, Node
 from graphflow.declaration.options import NodeOptions
 from graphflow.declaration.ports import Port
 from graphflow.errors import DeclarationError, OutputInvalid

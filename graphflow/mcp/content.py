@@ -17,7 +17,7 @@ from base64 import b64decode
 from binascii import Error as NotBase64
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from graphflow.declaration.node import Context
+from graphflow.declaration.context import Context
 from graphflow.errors import ResultInvalid, ToolError
 from graphflow.messages.media import Media
 from graphflow.redaction import scrub

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
+from graphflow.declaration.context import Context
 from graphflow.declaration.inquiry import Inquiry
-from graphflow.declaration.node import Context
 from graphflow.mcp.schema import problems_of
 from graphflow.messages.message import Message, error_text
 from graphflow.redaction import scrub

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Unpack
 
 from pydantic_core import from_json
 
-from graphflow.declaration.node import Context, Node
+from graphflow.declaration.context import Context
+from graphflow.declaration.node import Node
 from graphflow.declaration.options import NodeOptions
 from graphflow.declaration.ports import Port
 from graphflow.errors import ArgumentsInvalid, ServerFailed

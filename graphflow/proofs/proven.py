@@ -17,7 +17,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, NamedTuple, TypeAlias, Unpack
 
 from graphflow.declaration.arrows import END, START, AnyEntry, Edge, Entry, In, Out, edges_of
-from graphflow.declaration.node import AnyNode, Context, Inputs, Node
+from graphflow.declaration.context import Context
+from graphflow.declaration.node import AnyNode, Inputs, Node
 from graphflow.declaration.options import NodeOptions
 from graphflow.declaration.ports import Port
 from graphflow.errors import DeclarationError, GraphError

@@ -20,7 +20,8 @@ from random import random
 from typing import Any
 
 from graphflow.contexts import adopt, within
-from graphflow.declaration.node import AnyNode, Context
+from graphflow.declaration.context import Context
+from graphflow.declaration.node import AnyNode
 from graphflow.declaration.options import Retry
 from graphflow.errors import LimitExceeded, PolicyRefused, ToolError, Unstorable
 from graphflow.events import AnswerCached, CacheHit, NodeRetried

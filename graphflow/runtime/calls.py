@@ -15,7 +15,8 @@ from typing import Any
 
 from graphflow.concurrency import let_timers_stop
 from graphflow.contexts import within
-from graphflow.declaration.node import AnyNode, Context, find_callee
+from graphflow.declaration.context import Context
+from graphflow.declaration.node import AnyNode, find_callee
 from graphflow.events import CallFailed, CallFinished, CallStarted, FrameEntered, FrameExited
 from graphflow.journal.detail import NO_DETAIL, Detail, FrameForm
 from graphflow.journal.rows import node_named

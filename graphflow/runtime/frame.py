@@ -7,7 +7,7 @@
 Rules:
 1. A frame decides nothing and does nothing by itself. What carries out its calls stands above it (`Shell`); a frame is
    handed down what its parent has.
-2. It is what contexts look into. What they may ask is in `declaration/node.py`.
+2. It is what contexts look into. What they may ask is in `declaration/context.py`.
 """
 
 from __future__ import annotations
@@ -18,9 +18,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from graphflow.declaration.background import Background
+from graphflow.declaration.context import Context
 from graphflow.declaration.handoffs import Handoff
 from graphflow.declaration.inquiry import Inquiry
-from graphflow.declaration.node import AnyNode, Context, read_message
+from graphflow.declaration.node import AnyNode, read_message
 from graphflow.errors import LimitExceeded, ModelUnset, PolicyRefused
 from graphflow.events import ArtifactKept, Event, LimitWarning, Scope, TurnsAdded, ValueKept
 from graphflow.journal.detail import NO_DETAIL, Detail, FrameForm

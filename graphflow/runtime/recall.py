@@ -6,7 +6,8 @@ import asyncio
 from dataclasses import dataclass
 from typing import Any
 
-from graphflow.declaration.node import AnyNode, Context
+from graphflow.declaration.context import Context
+from graphflow.declaration.node import AnyNode
 from graphflow.events import CallFailed
 from graphflow.journal.detail import NO_DETAIL, Detail
 from graphflow.places import Place

@@ -60,7 +60,7 @@ MADE: dict[str, GraphflowError] = {
 
 
 def classes(top: type[GraphflowError] = GraphflowError) -> Iterator[type[GraphflowError]]:
-    if top.__module__ == errors.__name__ and vars(errors).get(top.__name__) is top:
+    if vars(errors).get(top.__name__) is top:
         yield top
     for own in top.__subclasses__():
         yield from classes(own)

@@ -1,0 +1,33 @@
+"""What is wrong with a declaration, a graph or a prompt: found before anything runs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from graphflow.errors.root import GraphflowError
+
+
+class DeclarationError(GraphflowError, TypeError):
+    """A node or an arrow was declared in a way that cannot mean anything."""
+
+
+class GraphError(GraphflowError, ValueError):
+    """A graph is unsound. All problems found are in `problems`, one text each."""
+
+    def __init__(self, graph: str, problems: Sequence[str], where: str = "") -> None:
+        self.graph = graph
+        self.problems = tuple(problems)
+        count = len(self.problems)
+        word = "problem" if count == 1 else "problems"
+        head = f"graph {graph!r} has {count} {word}"
+        if where:
+            head += f" ({where})"
+        lines = [f"{head}:"]
+        for number, problem in enumerate(self.problems, 1):
+            lines.append(f"  {number}. {problem}")
+        text = "\n".join(lines)
+        super().__init__(text)
+
+
+class PromptError(GraphflowError, ValueError):
+    """A prompt template does not parse, or names a field that its message does not have."""
