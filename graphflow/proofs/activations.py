@@ -50,9 +50,13 @@ class LapCounts(dict[Laps, Count]):
 
 def count_activations(proof: Proof) -> list[Count]:
     """For each node, how often at most; START and END behind them."""
-    counter = _Counter(proof, proof.wiring.start)
-    numbers = range(proof.wiring.size)
-    return [counter.whole(number) for number in numbers]
+    wiring = proof.wiring
+    counter = _Counter(proof, wiring.start)
+    counts: list[Count] = []
+    for number in range(wiring.size):
+        count = counter.whole(number)
+        counts.append(count)
+    return counts
 
 
 def _first_laps(depth: int) -> Laps:
@@ -92,15 +96,16 @@ class _Counter:
         if loop is not None:
             inside = self.top.loops[loop].members
             self.depth = chain.index(loop) + 1
-        in_order = sorted(inside, key=self.top.order.__getitem__)
-        for number in in_order:
+        rank = self.top.order.__getitem__
+        for number in sorted(inside, key=rank):
             self.counts[number] = self._counted(number)
 
     def whole(self, number: int) -> Count:
         """Activations of a node in one walk."""
         loops = self.top.loops_around(number)
+        by_laps = self.counts[number]
         counts: list[Count] = []
-        for laps, count in self.counts[number].items():
+        for laps, count in by_laps.items():
             whole = self._times_laps(laps, count, loops)
             counts.append(whole)
         return add(*counts)
@@ -113,9 +118,11 @@ class _Counter:
             outer = around[:depth]
             self.entries[loop] = self._entering(loop, outer)
         join = self.top.joins.get(number)
-        if join is not None:  # one message for each run of its fork, whatever the branches do
-            counts = self.counts[join.fork]
-            return self._moved(join.fork, counts, around, join.branches)
+        if join is not None:
+            # It gets one message for each run of its fork, whatever the branches do.
+            fork = join.fork
+            counts = self.counts[fork]
+            return self._moved(fork, counts, around, join.branches)
         arriving = self.wiring.by_target[number]
         starts_here = number == self.start
         return self._arriving(arriving, around, here=starts_here)
@@ -124,7 +131,8 @@ class _Counter:
         members = self.top.loops[loop].members
         edges: list[TypedEdge] = []
         for number in members:
-            for edge in self.wiring.by_target[number]:
+            arriving = self.wiring.by_target[number]
+            for edge in arriving:
                 if edge.source not in members:
                     edges.append(edge)
         # The counted message enters the loops around its own place, but for those that it is counted within.
@@ -147,9 +155,10 @@ class _Counter:
             first = _first_laps(depth)
             counts.plus(first, ONE)
         for loop in begun:
+            entered = self.entries[loop]
             place = around.index(loop) + 1
             inner = _first_laps(depth - place)
-            for outer, count in self.entries[loop].items():
+            for outer, count in entered.items():
                 laps = (*outer, True, *inner)
                 counts.at_least(laps, count)  # a token begins a lap in one place only
         return self._folded(counts, around)
@@ -163,30 +172,38 @@ class _Counter:
         without = _first_laps(depth)
         folded = LapCounts()
         for laps, count in counts.items():
-            whole = self._times_laps(laps[:depth], count, outer)
-            inner = laps[depth:]
-            folded.plus(without + inner, whole)
+            outer_laps = laps[:depth]
+            inner_laps = laps[depth:]
+            whole = self._times_laps(outer_laps, count, outer)
+            folded.plus(without + inner_laps, whole)
         return folded
 
     def _sum(self, edges: list[TypedEdge], around: Loops) -> LapCounts:
         """What arrives on these edges together; of edges that exclude each other, only the larger count."""
         by_source: dict[int, list[TypedEdge]] = defaultdict(list)
         for edge in edges:
-            by_source[edge.source].append(edge)
+            group = by_source[edge.source]
+            group.append(edge)
+        exclusive = self.proof.exclusive
         total = LapCounts()
         for group in by_source.values():
-            apart = self.proof.exclusive.all_apart(group)
-            together = most if apart else add
-            sent: dict[Laps, list[Count]] = defaultdict(list)
-            for edge in group:
-                counts = self._sent(edge)
-                moved = self._moved(edge.source, counts, around, [edge])
-                for laps, count in moved.items():
-                    sent[laps].append(count)
-            for laps, several in sent.items():
-                count = together(*several)
+            together = most if exclusive.all_apart(group) else add
+            arriving = self._counts_of_each(group, around)
+            for laps, counts in arriving.items():
+                count = together(*counts)
                 total.plus(laps, count)
         return total
+
+    def _counts_of_each(self, edges: list[TypedEdge], around: Loops) -> dict[Laps, list[Count]]:
+        """What arrives on each of these edges, by the kind of lap that it arrives in."""
+        arriving: dict[Laps, list[Count]] = defaultdict(list)
+        for edge in edges:
+            counts = self._sent(edge)
+            moved = self._moved(edge.source, counts, around, [edge])
+            for laps, count in moved.items():
+                alike = arriving[laps]
+                alike.append(count)
+        return arriving
 
     def _sent(self, edge: TypedEdge) -> LapCounts:
         counts = self.counts[edge.source]
@@ -223,17 +240,21 @@ class _Counter:
 
     def _sends_once(self, source: int, edges: Sequence[GraphEdge], left: Loops) -> bool:
         """Whether these edges leave loops, with one message for each that entered: who leaves does not go round again."""
-        if not left or not self._leaves_for_good(source, edges):
+        if not left:
             return False
-        return all(self._is_single(loop) for loop in left)
+        if not self._leaves_for_good(source, edges):
+            return False
+        return all(map(self._is_single, left))
 
     def _leaves_for_good(self, source: int, edges: Sequence[GraphEdge]) -> bool:
         """Whether what is sent on these edges is sent on no other."""
-        for staying in self.wiring.by_source[source]:
+        exclusive = self.proof.exclusive
+        leaving = self.wiring.by_source[source]
+        for staying in leaving:
             if staying in edges:
                 continue
             for edge in edges:
-                if not self.proof.exclusive(edge, staying):
+                if not exclusive(edge, staying):
                     return False
         return True
 
@@ -248,21 +269,24 @@ class _Counter:
         known = self.laps.get(loop)
         if known is not None:
             return known
+        limits = self.proof.limits
         longest = 0
         for edge in self.top.loops[loop].laps:
-            longest += lap_limit(edge, self.proof.limits)
-        single = self._is_single(loop)
-        laps = Count(longest) if single else self._branching(loop, longest)
+            longest += lap_limit(edge, limits)
+        laps = Count(longest)
+        if not self._is_single(loop):
+            laps = self._branching(loop, longest)
         self.laps[loop] = laps
         return laps
 
     def _is_single(self, loop: int) -> bool:
         known = self.singles.get(loop)
-        if known is None:
-            exclusive = self.proof.exclusive
-            known = is_single(self.top, self.top.loops[loop], exclusive)
-            self.singles[loop] = known
-        return known
+        if known is not None:
+            return known
+        exclusive = self.proof.exclusive
+        single = is_single(self.top, self.top.loops[loop], exclusive)
+        self.singles[loop] = single
+        return single
 
     def _branching(self, loop: int, longest: int) -> Count:
         """All laps that follow from one message, where each lap may send several round again."""
@@ -279,18 +303,22 @@ class _Counter:
             return Count(1, (f"laps of {header}",))
         # n for one in each of three laps: n + n^2 + n^3.
         times = 0
-        for lap in range(longest):
-            times += again.times ** (lap + 1)
+        in_lap = 1
+        for _ in range(longest):
+            in_lap *= again.times
+            times += in_lap
         return Count(times, again.lists * longest)
 
     def _sent_again(self, loop: int, target: int) -> Count:
         """How many messages one that begins a lap at this node sends round again."""
         within = _Counter(self.proof, target, loop, self)
+        edges = self.wiring.edges
         laps: list[TypedEdge] = []
         for edge in self.top.loops[loop].laps:
-            typed = self.wiring.edges[edge.index]
+            typed = edges[edge.index]
             laps.append(typed)
         around = self.top.loops_around(target)
         depth = around.index(loop) + 1
-        counts = within._sum(laps, around[:depth])
+        up_to_it = around[:depth]
+        counts = within._sum(laps, up_to_it)
         return add(*counts.values())

@@ -28,13 +28,16 @@ def is_label(arm: object) -> TypeGuard[Label]:
 def are_apart(one: Type, other: Type) -> bool:
     """Whether no output takes both of two labels or arms."""
     if is_label(one) and is_label(other):
-        return bool(one != other)
+        differ = one != other
+        return bool(differ)
     return disjoint(one, other)
 
 
 def is_enum(kind: Type) -> bool:
     """Whether a type is an enum, whose members are labels."""
-    return isinstance(kind, type) and issubclass(kind, Enum)
+    if not isinstance(kind, type):
+        return False
+    return issubclass(kind, Enum)
 
 
 def labels_of(kinds: Iterable[Type]) -> list[Label]:
@@ -96,7 +99,8 @@ def no_such_arm(arm: Type, kinds: Sequence[Type]) -> Problem:
     """What is wrong with a type in square brackets that is not an arm."""
     apart = Namesakes(arm, *kinds)
     missing = apart.name(arm)
-    have = ", ".join(apart.name(kind) for kind in kinds)
+    names = map(apart.name, kinds)
+    have = ", ".join(names)
     return Problem(f"it has no arm {missing}; its arms are {have}{apart.hint}")
 
 
@@ -104,22 +108,24 @@ def no_such_label(label: Label, have: Sequence[Label]) -> Problem:
     """What is wrong with a label in square brackets that there is not."""
     if not have:
         return Problem(f"it has no label {label!r}; it has no labels at all")
-    shown = ", ".join(repr(each) for each in have)
-    names = [str(each) for each in have]
-    near = nearest(str(label), names)
+    shown = ", ".join(map(repr, have))
+    wanted = str(label)
+    names = map(str, have)
+    near = nearest(wanted, names)
     return Problem(f"it has no label {label!r}; its labels are {shown}{near}")
 
 
 def kinds_text(kinds: Iterable[Type]) -> str:
     """Arms as people write a union."""
-    return " | ".join(type_name(kind) for kind in kinds)
+    names = map(type_name, kinds)
+    return " | ".join(names)
 
 
 def nearest(name: str, names: Iterable[str]) -> str:
     """A hint at names that are near to one that does not exist."""
-    candidates = list(dict.fromkeys(names))
-    near = difflib.get_close_matches(name, candidates, n=2)
+    once = dict.fromkeys(names)
+    near = difflib.get_close_matches(name, list(once), n=2)
     if not near:
         return ""
-    shown = " or ".join(repr(each) for each in near)
+    shown = " or ".join(map(repr, near))
     return f"; did you mean {shown}?"

@@ -60,7 +60,8 @@ class Bounds:
 
 def _table(counts: Counts) -> list[str]:
     """A line for each name, the counts in a column."""
-    width = max(map(len, counts), default=0)
+    widths = map(len, counts)
+    width = max(widths, default=0)
     lines: list[str] = []
     for name, count in counts.items():
         column = name.ljust(width)
@@ -70,14 +71,7 @@ def _table(counts: Counts) -> list[str]:
 
 def bound(graph: AnyGraph) -> Bounds:
     """What `bounds()` returns."""
-    counts = count_activations(graph.proof)
-    order = graph.proof.topology.order
-    numbers = range(len(graph.nodes))
-    activations: dict[str, Count] = {}
-    in_order = sorted(numbers, key=order.__getitem__)
-    for number in in_order:
-        name = graph.nodes[number].name
-        activations[name] = counts[number]
+    activations = _activations(graph)
     limit = graph.proof.limits.depth
     ceiling = DEFAULT_DEPTH if limit is None else limit
     depth = 0
@@ -89,9 +83,21 @@ def bound(graph: AnyGraph) -> Bounds:
         asked = _model_calls(node, graph, ())
         for name, count in asked.items():
             calls[name] = times * count
-    steps = _steps(graph, counts[: len(graph.nodes)])
+    steps = _steps(graph, activations.values())
     usd = _usd(graph, calls)
     return Bounds(activations, steps, depth, calls, usd)
+
+
+def _activations(graph: AnyGraph) -> Counts:
+    """How often each node is activated at most, in the order in which messages reach them."""
+    counts = count_activations(graph.proof)
+    rank = graph.proof.topology.order.__getitem__
+    numbers = range(len(graph.nodes))
+    activations: dict[str, Count] = {}
+    for number in sorted(numbers, key=rank):
+        node = graph.nodes[number]
+        activations[node.name] = counts[number]
+    return activations
 
 
 def _steps(graph: AnyGraph, activations: Iterable[Count]) -> int | None:
@@ -125,7 +131,8 @@ def _model_calls(node: AnyNode, graph: AnyGraph, seen: CallChain) -> dict[str, C
             calls[way] = count
     # How often a model calls something is its own choice, so that stands as a length of its own.
     times = Count(1, (f"calls of {target.name}",))
-    for callee in graph.program.callees.get(target.name, ()):
+    callees = graph.program.callees.get(target.name, ())
+    for callee in callees:
         if callee.name in seen:
             continue
         path = (*seen, target.name, callee.name)
@@ -142,8 +149,10 @@ def _graph_behind(node: AnyNode) -> AnyGraph | None:
     target, _ = node.entry()
     if isinstance(target, ProvenGraph):
         return target
-    is_wrapped = target is not node and target.enters == "always"
-    return solo(target) if is_wrapped else None
+    is_wrapped = target is not node
+    if is_wrapped and target.enters == "always":
+        return solo(target)
+    return None
 
 
 def _depth_of(node: AnyNode, graph: AnyGraph, seen: CallChain, ceiling: int) -> int:
@@ -152,7 +161,8 @@ def _depth_of(node: AnyNode, graph: AnyGraph, seen: CallChain, ceiling: int) -> 
         return ceiling
     target, _ = node.entry()
     called = 0
-    for callee in graph.program.callees.get(target.name, ()):
+    callees = graph.program.callees.get(target.name, ())
+    for callee in callees:
         enters = callee.enters != "never"
         if callee.name not in seen:
             path = (*seen, callee.name)
@@ -203,4 +213,6 @@ def _dearest_call(model: object) -> float | None:
 
 def _is_local(model: object) -> bool:
     """Whether a model runs on this machine, and costs nothing."""
-    return isinstance(model, str) and model.startswith("local:")
+    if not isinstance(model, str):
+        return False
+    return model.startswith("local:")

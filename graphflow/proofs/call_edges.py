@@ -17,13 +17,14 @@ from graphflow.limits import DEFAULT_DEPTH, Limits
 from graphflow.proofs.arms import nearest
 from graphflow.proofs.problems import Problems
 
+Nodes: TypeAlias = Sequence[AnyNode]
 NodesByName: TypeAlias = dict[str, AnyNode]
 """Nodes by their names."""
 Callees: TypeAlias = dict[str, tuple[AnyNode, ...]]
 """What each node may call, by its name."""
 
 
-def resolve_calls(nodes: Sequence[AnyNode], problems: Problems) -> Callees:
+def resolve_calls(nodes: Nodes, problems: Problems) -> Callees:
     """The callees of every node that is on an arrow, called, handed over to, or within another one."""
     names, reached = _reach(nodes, problems)
     callees: Callees = {}
@@ -35,7 +36,7 @@ def resolve_calls(nodes: Sequence[AnyNode], problems: Problems) -> Callees:
     return callees
 
 
-def _reach(nodes: Sequence[AnyNode], problems: Problems) -> tuple[NodesByName, list[AnyNode]]:
+def _reach(nodes: Nodes, problems: Problems) -> tuple[NodesByName, list[AnyNode]]:
     """All nodes in reach, by name, and in the order in which they were found."""
     names = {node.name: node for node in nodes}
     todo = deque(nodes)
@@ -44,22 +45,24 @@ def _reach(nodes: Sequence[AnyNode], problems: Problems) -> tuple[NodesByName, l
         node = todo.popleft()
         reached.append(node)
         for other in _neighbours(node):
-            known = names.get(other.name)
+            name = other.name
+            known = names.get(name)
             if known is None:
-                names[other.name] = other
+                names[name] = other
                 todo.append(other)
-            elif other.name == node.name and other in node.within():
+            elif name == node.name and other in node.within():
                 # A sub-agent and its target share a name: the target is followed for what it calls itself.
                 if other not in reached and other not in todo:
                     todo.append(other)
             elif known != other and not _is_wrapped(known, other):
-                _add_namesake(other, known, node, problems)
+                text = _namesake_text(other, known, node)
+                problems.add(text)
     return names, reached
 
 
-def _add_namesake(node: AnyNode, known: AnyNode, caller: AnyNode, problems: Problems) -> None:
+def _namesake_text(node: AnyNode, known: AnyNode, caller: AnyNode) -> str:
     both = f"{known!r} and {node!r}"
-    problems.add(
+    return (
         f"two different nodes are named {node.name!r}: {both} (called by {caller.name!r}); "
         f"rename one with .named('{node.name}_2')"
     )
@@ -87,15 +90,18 @@ def _callees_of(node: AnyNode, names: NodesByName, problems: Problems) -> list[A
     caller = f"node {node.name!r}"
     found: list[AnyNode] = []
     for callee in node.calls:
-        target = names.get(callee) if isinstance(callee, str) else callee
-        if target is None:
-            wanted = str(callee)
-            near = nearest(wanted, names)
-            problems.add(f"{caller} calls {wanted!r}, and no node in the graph has that name{near}")
+        if isinstance(callee, Node):
+            target = callee
+        elif callee in names:
+            target = names[callee]
+        else:
+            near = nearest(callee, names)
+            problems.add(f"{caller} calls {callee!r}, and no node in the graph has that name{near}")
             continue
         for problem in problems_of(target):
             problems.add(f"node {target.name!r}: {problem}")
-        if len(required_ports(target.ports)) > 1:
+        required = required_ports(target.ports)
+        if len(required) > 1:
             problems.add(
                 f"{caller} calls {target.name!r}, which has several ports; what is called takes one "
                 "message (a tool takes several arguments)"
@@ -132,19 +138,27 @@ def _check_clashes(node: AnyNode, callees: Iterable[AnyNode], problems: Problems
 def call_cycles(callees: Callees, limits: Limits) -> list[str]:
     """One fact for each cycle of calls, with what bounds it."""
     bound = DEFAULT_DEPTH if limits.depth is None else limits.depth
+    entering = _entering(callees)
+    facts: list[str] = []
+    for names in _cycles(callees):
+        first = names[0]
+        cycle = " > ".join([*names, first])
+        # The depth limit counts frames, so it stops only a cycle that enters one.
+        bounded_by = f"depth {bound}"
+        if entering.isdisjoint(names):
+            bounded_by = "steps alone: no frame is entered"
+        facts.append(f"call cycle {cycle}: bounded by {bounded_by}")
+    return facts
+
+
+def _entering(callees: Callees) -> set[str]:
+    """The names of those that enter a frame when they are called."""
     entering: set[str] = set()
     for own in callees.values():
         for node in own:
             if node.enters != "never":
                 entering.add(node.name)
-    facts: list[str] = []
-    for around in _cycles(callees):
-        cycle = " > ".join([*around, around[0]])
-        if entering.isdisjoint(around):
-            facts.append(f"call cycle {cycle}: bounded by steps alone: no frame is entered")
-        else:
-            facts.append(f"call cycle {cycle}: bounded by depth {bound}")
-    return facts
+    return entering
 
 
 def _cycles(callees: Callees) -> Iterator[list[str]]:
@@ -161,7 +175,8 @@ def _cycles(callees: Callees) -> Iterator[list[str]]:
                 stack.pop()
                 seen.add(path.pop())
             elif callee.name in path:
-                yield path[path.index(callee.name) :]
+                begin = path.index(callee.name)
+                yield path[begin:]
             elif callee.name not in seen:
                 path.append(callee.name)
                 behind = callees.get(callee.name, ())

@@ -29,7 +29,7 @@ from graphflow.proofs.edge_types import Arms, TypedEdge
 from graphflow.proofs.program import JoinSpec, Link, Matcher, Program, Slot
 from graphflow.proofs.proof import Proof
 from graphflow.proofs.tokens import is_single
-from graphflow.proofs.topology import Join, Loop
+from graphflow.proofs.topology import Join, Loop, NodeSet
 
 ArmTest: TypeAlias = tuple[int, Matcher]
 ONLY_PORT = ((0,), (1,), (2,), (3,))
@@ -55,7 +55,7 @@ class _Compiler:
                 self._lap_index[edge.index] = len(self._lap_index)
         joins = self._top.joins.values()
         self._forks = {join.fork for join in joins}
-        self._single: set[int] = set()
+        self._single: NodeSet = set()
         for loop in self._top.loops:
             if is_single(self._top, loop, proof.exclusive):
                 self._single.add(loop.index)
@@ -96,8 +96,10 @@ class _Compiler:
         """The loops around each node that lies in one, outermost first."""
         loops_of: dict[int, tuple[int, ...]] = {}
         for number, loop in enumerate(self._top.loop_of):
-            if loop is not None:
-                loops_of[number] = tuple(self._top.loops_around(number))
+            if loop is None:
+                continue
+            around = self._top.loops_around(number)
+            loops_of[number] = tuple(around)
         return loops_of
 
     # -- links -------------------------------------------------------------------------------------
@@ -142,7 +144,7 @@ class _Compiler:
                 whole.add(number)
         if whole:
             link.units = frozenset(whole)
-        else:  # less than an arm: `animal[Dog]` of a node that sends Animal
+        else:
             link.matches = _type_test(wanted)
 
     def _cross_loops(self, edge: TypedEdge, link: Link) -> None:
@@ -156,21 +158,32 @@ class _Compiler:
         after = self._top.loops_around(edge.target)
         entered = [loop for loop in after if loop not in before]
         left = [loop for loop in before if loop not in after]
-        if edge.lap_of is not None:
-            lap_edges = self._loop(edge.lap_of).laps
-            link.lap = (edge.lap_of, lap_edges.index(edge))
+        counted = edge.lap_of
+        if counted is not None:
+            laps = self._loop(counted).laps
+            link.lap = (counted, laps.index(edge))
             link.lap_index = self._lap_index[edge.index]
-            link.single = edge.lap_of in self._single
-            depth = before.index(edge.lap_of)
-            within = before[depth + 1 :]
+            link.single = counted in self._single
+            depth = before.index(counted) + 1
+            within = before[depth:]
             anew = [loop for loop in within if loop in after]
             left = left + anew
             entered = anew + entered
         link.leaves = tuple(left)
+        self._enter_loops(entered, link)
+
+    def _enter_loops(self, entered: Sequence[int], link: Link) -> None:
+        """Says which loops a link enters, with how many counts of laps, and which counts it sets back to 0."""
+        enters: list[tuple[int, int]] = []
+        resets: list[int] = []
         for loop in entered:
             laps = self._loop(loop).laps
-            link.enters += ((loop, len(laps)),)
-            link.resets += tuple(self._lap_index[lap.index] for lap in laps)
+            enters.append((loop, len(laps)))
+            for lap in laps:
+                index = self._lap_index[lap.index]
+                resets.append(index)
+        link.enters = tuple(enters)
+        link.resets = tuple(resets)
 
     def _loop(self, number: int) -> Loop:
         return self._top.loops[number]
@@ -178,8 +191,10 @@ class _Compiler:
     # -- slots -------------------------------------------------------------------------------------
     def _slot(self, number: int, name: str, node: AnyNode | None) -> Slot:
         slot = Slot(number, name, node)
-        self._attach_links(slot, self._wiring.by_source[number])
-        slot.wired = _wired_ports(self._wiring.by_target[number])
+        leaving = self._wiring.by_source[number]
+        self._attach_links(slot, leaving)
+        arriving = self._wiring.by_target[number]
+        slot.wired = _wired_ports(arriving)
         join = self._top.joins.get(number)
         if join is not None:
             slot.join = self._join_spec(join)
@@ -191,7 +206,8 @@ class _Compiler:
         slot.forks = slot.index in self._forks
         if len(leaving) == 1:
             only = leaving[0]
-            slot.links = (self._links[only.index],)
+            link = self._links[only.index]
+            slot.links = (link,)
             slot.policy = only.edge.origin.fork or "cancel"
             slot.forks = only.each or slot.forks
         elif leaving:
@@ -247,49 +263,45 @@ class _Compiler:
 
     def _tell_apart(self, slot: Slot) -> None:
         """Says whether an output takes every link, and if not, how its arm is found."""
-        slot.plain = all(link.plain for link in slot.links)
-        if any(link.units is not None for link in slot.links):
+        links = slot.links
+        slot.plain = all(link.plain for link in links)
+        # An output is tested arm by arm only where a link goes by the number of the arm.
+        if any(link.units is not None for link in links):
             sent = self._wiring.sent(slot.index)
-            slot.arms = _arm_tests(arms(sent))
+            kinds = arms(sent)
+            slot.arms = _arm_tests(kinds)
 
     def _describe_node(self, slot: Slot, node: AnyNode) -> None:
         """Writes into a slot what its node's class and types say."""
         slot.passes_input = node.passes_input
         slot.enters = node.enters == "always"
         if slot.wired:
-            slot.port = node.ports[slot.wired[0]].name
+            first = slot.wired[0]
+            slot.port = node.ports[first].name
         # Ten thousand nodes have few types: what these say is read once for all nodes that share them.
         signature = self._wiring.signatures[slot.index]
         types = self._node_types.get(signature)
         if types is None:
-            types = self._node_types[signature] = _read_types(node)
+            types = _read_types(node)
+            self._node_types[signature] = types
         slot.expected = types.expected
         slot.fits = types.fits
-        collects = slot.join is not None and slot.join.collects
-        if types.firm_collected if collects else types.firm:
+        firm = types.firm
+        join = slot.join
+        if join is not None and join.collects:
+            firm = types.firm_collected
+        if firm:
             slot.direct = node.direct
 
     # -- joins -------------------------------------------------------------------------------------
     def _join_spec(self, join: Join) -> JoinSpec:
-        node = self._wiring.nodes[join.node]
         arriving = self._wiring.by_target[join.node]
+        ports = {edge.port for edge in arriving}
+        in_order = tuple(sorted(ports))
         collects = frozenset(edge.port for edge in arriving if edge.collects)
-        ports = sorted({edge.port for edge in arriving})
-        takes: list[int] = []
-        for port in ports:
-            take = node.ports[port].take
-            if port in collects and take is not None:
-                takes.append(take)
+        take = self._take_of(join, collects)
         branches = {edge.index for edge in join.branches}
-        spec = JoinSpec(
-            join.node,
-            collects,
-            tuple(ports),
-            takes[0] if takes else None,
-            join.fork,
-            join.region,
-            branches,
-        )
+        spec = JoinSpec(join.node, collects, in_order, take, join.fork, join.region, branches)
         # A token that comes to the join from its fork has the fork's scope and more. What loops around the fork have added
         # to it is dropped where the join lies outside of them, so that all messages of one fork find the same join.
         around_fork = self._top.loops_around(join.fork)
@@ -304,6 +316,16 @@ class _Compiler:
             spec.element = (behind_nodes, (first_branch, rank))
         return spec
 
+    def _take_of(self, join: Join, collects: frozenset[int]) -> int | None:
+        """How many of a fork's messages a join takes, before it leaves the rest; None if it waits for all."""
+        # A port that takes the first few stands alone (`join_proofs.py`), so the first such port is the only one.
+        node = self._wiring.nodes[join.node]
+        for number in sorted(collects):
+            take = node.ports[number].take
+            if take is not None:
+                return take
+        return None
+
     def _open_joins(self) -> None:
         """Tells each fork which joins wait for it, and whether its runs need a gate."""
         for number, join in self._top.joins.items():
@@ -311,7 +333,8 @@ class _Compiler:
             assert spec is not None
             fork = self._slots[join.fork]
             fork.joins = (*fork.joins, spec)
-        if any(slot.policy != "cancel" for slot in self._forking):
+        policies = {slot.policy for slot in self._forking}
+        if policies - {"cancel"}:
             for slot in self._forking:
                 slot.gated = True
 
@@ -323,15 +346,17 @@ class _Compiler:
         #     START >> fork >> (router, a)      b gets what a gets as well, and is given a copy;
         #     router["x"] >> b >> c             c gets what b has made, which is nobody else's
         sharing = [slot.index for slot in self._forking]
-        shared_at: set[int] = set()
+        shared_at: NodeSet = set()
         for number in sharing:  # grows while it is read
-            for edge in self._wiring.by_source[number]:
-                if edge.target in shared_at:
+            leaving = self._wiring.by_source[number]
+            for edge in leaving:
+                target = edge.target
+                if target in shared_at:
                     continue
-                shared_at.add(edge.target)
-                slot = self._slots[edge.target]
+                shared_at.add(target)
+                slot = self._slots[target]
                 if slot.passes_input and not slot.forks:
-                    sharing.append(edge.target)
+                    sharing.append(target)
         for number in shared_at.union(self._top.joins):
             slot = self._slots[number]
             if slot.direct is not None:
@@ -357,13 +382,18 @@ class _NodeTypes:
 
 def _read_types(node: AnyNode) -> _NodeTypes:
     expected, fits = output_check(node.output)
-    firm = firm_collected = False
-    if len(node.ports) == 1 and mutability_of(node.output) != "loose":
-        taken = node.ports[0].type
-        item = item_type(taken)
-        firm = mutability_of(taken) != "loose"
-        firm_collected = mutability_of(item) != "loose"
+    if len(node.ports) != 1 or not _is_firm(node.output):
+        return _NodeTypes(expected, fits, firm=False, firm_collected=False)
+    taken = node.ports[0].type
+    item = item_type(taken)
+    firm = _is_firm(taken)
+    firm_collected = _is_firm(item)
     return _NodeTypes(expected, fits, firm, firm_collected)
+
+
+def _is_firm(kind: Type) -> bool:
+    # Of a loose type only a look at the value tells whether it can be changed.
+    return mutability_of(kind) != "loose"
 
 
 def _wired_ports(arriving: Sequence[TypedEdge]) -> tuple[int, ...]:
@@ -373,24 +403,30 @@ def _wired_ports(arriving: Sequence[TypedEdge]) -> tuple[int, ...]:
         if only < len(ONLY_PORT):
             return ONLY_PORT[only]
     ports = {edge.port for edge in arriving}
-    return tuple(sorted(ports))
+    in_order = sorted(ports)
+    return tuple(in_order)
 
 
 def _arm_tests(kinds: Arms) -> tuple[ArmTest, ...]:
     """The test of each arm, by its number, the more specific first."""
     tests: list[ArmTest] = []
     for number in by_specificity(kinds):
-        test = matcher(kinds[number])
+        kind = kinds[number]
+        test = matcher(kind)
         tests.append((number, test))
     return tuple(tests)
 
 
 def _entry_of(slot: Slot) -> Callable[[Any], Any] | None:
     """What makes a message the own one of a node that is called directly."""
-    if slot.join is not None:
-        return list if slot.join.collects else None
-    assert slot.node is not None
-    return copier_of(slot.node.ports[0].type)
+    join = slot.join
+    if join is None:
+        assert slot.node is not None
+        only_port = slot.node.ports[0]
+        return copier_of(only_port.type)
+    if join.collects:
+        return list
+    return None
 
 
 def _label_test(label: Label) -> Matcher:

@@ -129,35 +129,44 @@ def _check_ports(node: AnyNode, arriving: Iterable[TypedEdge], problems: Problem
         same_port.append(edge)
     name = node.name
     if not writers:
-        problems.add(f"no edge leads to {name!r}; write ... >> {name}, or leave it out", node.where)
+        text = f"no edge leads to {name!r}; write ... >> {name}, or leave it out"
+        problems.add(text, node.where)
         return
     for number, port in enumerate(node.ports):
-        edges = writers.get(number, [])
-        if not edges and not port.optional:
+        edges = writers.get(number)
+        if edges is not None:
+            _check_writers(node, port, edges, problems)
+        elif not port.optional:
             _add_unfed(node, port, writers, problems)
-        collecting = {edge.collects for edge in edges}
-        if len(collecting) > 1:
-            shown = _edges_text(edges)
-            which = f"port {port.name!r} of {name!r}"
-            problems.add(f"{which} gets whole lists and single items ({shown}); use two ports")
+
+
+def _check_writers(
+    node: AnyNode, port: Port, writers: Iterable[TypedEdge], problems: Problems
+) -> None:
+    """A port collects either all that it gets, or nothing."""
+    collecting = {edge.collects for edge in writers}
+    if len(collecting) > 1:
+        shown = _edges_text(writers)
+        which = f"port {port.name!r} of {node.name!r}"
+        problems.add(f"{which} gets whole lists and single items ({shown}); use two ports")
 
 
 def _add_unfed(node: AnyNode, port: Port, writers: Writers, problems: Problems) -> None:
     """A port without a writer; if another of its type has two, one of these was probably meant for it."""
     kind = type_name(port.type)
-    which = f"port {port.name!r} ({kind})"
-    have = f"{which} of {node.name!r} has no edge"
+    have = f"port {port.name!r} ({kind}) of {node.name!r} has no edge"
     aim = f"{node.name}.into({port.name!r})"
     crowded = _crowded_port(node, port.type, writers)
     if crowded is not None:
         edges = writers[crowded]
+        last_edge = edges[-1]
         both = _edges_text(edges)
         other = node.ports[crowded].name
         text = f"{have}, and {other!r} has several: {both}; lead one of them to {aim}"
-        problems.add(text, edges[-1].where)
+        problems.add(text, last_edge.where)
         return
-    first_port = next(iter(writers))
-    first_edge = writers[first_port][0]
+    fed = iter(writers.values())
+    first_edge = next(fed)[0]
     text = f"{have}; send it one with ... >> {aim}, or give the parameter a default"
     problems.add(text, first_edge.where)
 
@@ -165,21 +174,24 @@ def _add_unfed(node: AnyNode, port: Port, writers: Writers, problems: Problems) 
 def _crowded_port(node: AnyNode, kind: Type, writers: Writers) -> int | None:
     """The number of a port of that type with several writers."""
     for number, edges in writers.items():
-        is_alike = node.ports[number].type == kind
-        if is_alike and len(edges) > 1:
+        if len(edges) < 2:
+            continue
+        other = node.ports[number].type
+        if other == kind:
             return number
     return None
 
 
 def _edges_text(edges: Iterable[TypedEdge]) -> str:
-    return " and ".join(map(repr, edges))
+    texts = map(repr, edges)
+    return " and ".join(texts)
 
 
 # -- reach -----------------------------------------------------------------------------------------
 def _check_reach(wiring: Wiring, problems: Problems) -> None:
     unreached = _missed(wiring.start, wiring.by_source, forward=True)
     for number in unreached:
-        if number >= wiring.start:
+        if number >= wiring.start:  # START and END
             continue
         name = wiring.name(number)
         problems.add(

@@ -35,6 +35,8 @@ Arms: TypeAlias = tuple[Type, ...]
 """The arms of a type, in the order in which they were written."""
 PortNumbers: TypeAlias = dict[int, Port]
 """Some ports of a node, by their numbers."""
+ArmNumbers: TypeAlias = frozenset[int]
+"""Some arms of a type, by their places among all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +76,7 @@ class TypedEdge(GraphEdge):
         self.edge = edge
         self.carries = types.carries
         """Arms of the source that go this way."""
-        self.arms: frozenset[int] | None = None
+        self.arms: ArmNumbers | None = None
         """Their numbers among the arms of the source; None where labels, or less than a whole arm, tell what goes."""
         self.collects = types.collects
         self.whole = types.whole
@@ -120,7 +122,8 @@ class EdgeTyper:
         origin = edge.origin
         if origin.arm is not None or origin.each:
             # By identity: two classes may look alike, and 1 equals True. The arm lives as long as its edge.
-            key = (*key, id(origin.arm), origin.each)
+            arm = id(origin.arm)
+            key = (*key, arm, origin.each)
         known = self._known.get(key)
         if known is not None:
             return known
@@ -149,11 +152,13 @@ class EdgeTyper:
         part = _carry_part(edge.origin, picked, candidates)
         if part is not None:
             return part
-        return _mismatch(edge, picked.carries, list(candidates.values()))
+        ports_meant = list(candidates.values())
+        return _mismatch(edge, picked.carries, ports_meant)
 
     def _pick(self, origin: Origin, sent: Type) -> EdgeTypes | Problem:
         """What an origin stands for, at no port yet."""
-        node, arm = origin.node, origin.arm
+        node = origin.node
+        arm = origin.arm
         # These two are among the arms of no output: any node may fail, and any loop may use up its laps.
         if arm is Failure or arm is LimitReached:
             if node is START:
@@ -163,7 +168,8 @@ class EdgeTyper:
         if arm is not None:
             picked = self._pick_arm(arm, kinds, sent)
             if isinstance(picked, Problem):
-                shown = Namesakes(sent, arm).name(sent)
+                apart = Namesakes(sent, arm)
+                shown = apart.name(sent)
                 return Problem(f"{node.name!r} sends {shown}; {picked.text}")
             kinds = picked
         if isinstance(node, Node) and node.passes_input:
@@ -183,21 +189,30 @@ class EdgeTyper:
         """The arms that stand in square brackets."""
         if not is_label(arm):
             return pick_arms(arm, kinds) or no_such_arm(arm, kinds)
-        have = self._labels.get(id(sent))
-        # A router may have thousands, and an edge for each: they are not listed for every edge.
-        if have is None:
-            have = frozenset(labels_of(kinds))
-            self._labels[id(sent)] = have
+        have = self._labels_of(sent, kinds)
         if arm in have:
             return (Literal[arm],)
         if Any in kinds:
             return (Any,)
-        return no_such_label(arm, labels_of(kinds))
+        in_order = labels_of(kinds)
+        return no_such_label(arm, in_order)
+
+    def _labels_of(self, sent: Type, kinds: Arms) -> frozenset[Label]:
+        # A router may have thousands, and an edge for each: they are not listed for every edge.
+        key = id(sent)
+        known = self._labels.get(key)
+        if known is not None:
+            return known
+        labels = frozenset(labels_of(kinds))
+        self._labels[key] = labels
+        return labels
 
 
 def input_of(node: AnyNode) -> Type:
     """What goes on from a router by labels: the type of its own input."""
-    return node.ports[0].type if node.ports else Any
+    if not node.ports:
+        return Any
+    return node.ports[0].type
 
 
 def _items_of(kinds: Arms) -> Arms | None:
@@ -231,8 +246,9 @@ def _at_port(edge: Edge, picked: EdgeTypes, fitting: PortNumbers) -> EdgeTypes |
     kinds = picked.carries
     meant = _most_exact(kinds, fitting)
     if len(meant) > 1:
-        return _which_port(edge, kinds, list(meant.values()))
-    number, port = next(iter(meant.items()))
+        ports = list(meant.values())
+        return _which_port(edge, kinds, ports)
+    [(number, port)] = meant.items()
     # Of `T | list[T]` a list port would take the one as an item, and the other as the list itself.
     collects = {port.collects(kind) for kind in kinds}
     if len(collects) > 1:
@@ -280,9 +296,11 @@ def _carry_part(origin: Origin, picked: EdgeTypes, candidates: PortNumbers) -> E
         return None
     for number, port in candidates.items():
         part = tuple(kind for kind in picked.carries if port.takes(kind))
-        collects = {port.collects(kind) for kind in part}
-        if len(collects) == 1:
-            return replace(picked, carries=part, port=number, collects=collects.pop(), whole=False)
+        ways = {port.collects(kind) for kind in part}
+        # As in `_at_port`: either all of it is collected, or all of it is taken as it is.
+        if len(ways) == 1:
+            collects = ways.pop()
+            return replace(picked, carries=part, port=number, collects=collects, whole=False)
     return None
 
 
@@ -341,7 +359,8 @@ def share_arms(leaving: Sequence[TypedEdge], kinds: Sequence[Type], passes_input
 
 def _leave_out(elsewhere: Sequence[Type], edge: TypedEdge) -> None:
     """Takes the arms that go elsewhere out of what an edge carries."""
-    edge.carries = tuple(kind for kind in edge.carries if kind not in elsewhere)
+    rest = [kind for kind in edge.carries if kind not in elsewhere]
+    edge.carries = tuple(rest)
 
 
 def _named_arms(edge: TypedEdge, kinds: Sequence[Type]) -> list[Type]:
@@ -354,7 +373,7 @@ def _named_arms(edge: TypedEdge, kinds: Sequence[Type]) -> list[Type]:
 
 def _arm_numbers(
     edge: TypedEdge, kinds: Sequence[Type], named: Sequence[Type]
-) -> frozenset[int] | None:
+) -> ArmNumbers | None:
     """Which of a source's arms go along an edge whole; None where that is not what tells."""
     arm = edge.arm
     if edge.exceptional or is_label(arm) or Any in kinds:
@@ -383,6 +402,7 @@ def covers(edge: TypedEdge, unit: Type, passes_input: bool) -> bool:
         return False
     if edge.each or passes_input:  # then what it carries is not what its source puts out
         return True
+    # `animal[Dog]` of a node that sends Animal carries less than an arm, and a look at the value tells what.
     if arm is not None and edge.arms is None:
         return True
     return any(accepts(kind, unit) for kind in edge.carries)

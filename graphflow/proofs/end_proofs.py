@@ -12,19 +12,23 @@ from graphflow.proofs.tokens import double_end
 from graphflow.proofs.topology import GraphEdge, Join, Topology
 from graphflow.proofs.wiring import Wiring
 
+JOIN_HINT = "; join them before END"
+"""What to do where nothing more is known of what was meant."""
+
 
 def check_end(wiring: Wiring, top: Topology, exclusive: Exclusion, problems: Problems) -> None:
     """Adds the edges by which two messages may reach END, and what was probably meant."""
     pair = double_end(top, exclusive)
     if pair is None:
         return
-    first = wiring.edges[pair[0].index].edge
-    second = wiring.edges[pair[1].index].edge
+    one, other = pair
+    first = wiring.edges[one.index].edge
+    second = wiring.edges[other.index].edge
     if first is second:
         shown = f"{first!r} may bring several messages"
     else:
         shown = f"{first!r} and {second!r} may both bring a message"
-    hint = _hint(wiring, top, *pair)
+    hint = _hint(wiring, top, one, other)
     problems.add(
         f"{shown} to END in one run{hint}; or say what is meant: Graph(..., ends='first') or ends='all'",
         first.where,
@@ -40,22 +44,24 @@ def _hint(wiring: Wiring, top: Topology, one: GraphEdge, other: GraphEdge) -> st
     if untyped is not None:
         return _untyped_hint(wiring, untyped)
     if one is other:
+        # One edge that brings several is a map, so a join behind it may run once per item.
         forks = {one.source, *ways}
         last = _last_join(top, forks, ways)
         if last is None:
-            return "; join them before END"
+            return JOIN_HINT
         mapped = wiring.name(one.source)
         return _collect_hint(wiring, last, mapped)
-    meeting = both - {wiring.end, *top.joins}
-    in_order = sorted(meeting, key=top.order.__getitem__)
     either = ways | others
-    for number in in_order:
-        arriving = [edge for edge in wiring.by_target[number] if edge.source in either]
-        if len(arriving) > 1:
+    meeting = both - {wiring.end, *top.joins}
+    rank = top.order.__getitem__
+    for number in sorted(meeting, key=rank):
+        arriving = wiring.by_target[number]
+        coming = [edge for edge in arriving if edge.source in either]
+        if len(coming) > 1:
             name = wiring.name(number)
-            edges = " and ".join(map(repr, arriving))
+            edges = " and ".join(map(repr, coming))
             return f": {name!r} runs once for each of {edges}; join them before it, with a port for each or a list"
-    return "; join them before END"
+    return JOIN_HINT
 
 
 def _untyped_edge(wiring: Wiring, nodes: set[int]) -> TypedEdge | None:
@@ -77,7 +83,8 @@ def _untyped_hint(wiring: Wiring, edge: TypedEdge) -> str:
     source = wiring.name(edge.source)
     node = wiring.nodes[edge.target]
     port = node.ports[edge.port]
-    item = type_name(item_type(port.type))
+    kind = item_type(port.type)
+    item = type_name(kind)
     return (
         f": {source!r} sends Any, so {node.name!r} takes each message as it is and collects nothing; "
         f"declare that {source!r} sends {item}"
@@ -86,11 +93,13 @@ def _untyped_hint(wiring: Wiring, edge: TypedEdge) -> str:
 
 def _last_join(top: Topology, forks: set[int], nodes: set[int]) -> Join | None:
     """The last join among the nodes whose fork is one of these."""
-    joins: list[Join] = []
-    for number, join in top.joins.items():
-        if number in nodes and join.fork in forks:
-            joins.append(join)
-    return max(joins, key=lambda join: top.order[join.node], default=None)
+    found = [number for number in top.joins if number in nodes]
+    inner = [number for number in found if top.joins[number].fork in forks]
+    if not inner:
+        return None
+    rank = top.order.__getitem__
+    last = max(inner, key=rank)
+    return top.joins[last]
 
 
 def _collect_hint(wiring: Wiring, join: Join, mapped: str) -> str:
@@ -101,9 +110,11 @@ def _collect_hint(wiring: Wiring, join: Join, mapped: str) -> str:
     if join.collect:
         verb = "collects"
         pairing = "; to pair what comes of one item, give it a port for each instead of a list"
+    fork = wiring.name(join.fork)
+    answer = type_name(node.output)
     return (
-        f": {node.name!r} {verb} the fork at {wiring.name(join.fork)!r}, so it runs once per item of {mapped}.each; "
-        f"collect its answers behind it, {node.name} >> a node with list[{type_name(node.output)}] >> END{pairing}"
+        f": {node.name!r} {verb} the fork at {fork!r}, so it runs once per item of {mapped}.each; "
+        f"collect its answers behind it, {node.name} >> a node with list[{answer}] >> END{pairing}"
     )
 
 

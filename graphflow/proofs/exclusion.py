@@ -23,13 +23,16 @@ class Exclusion:
 
     def __call__(self, one: GraphEdge, other: GraphEdge) -> bool:
         edges = self._wiring.edges
-        return self._typed(edges[one.index], edges[other.index])
+        first = edges[one.index]
+        second = edges[other.index]
+        return self._typed(first, second)
 
     def all_apart(self, edges: Sequence[GraphEdge]) -> bool:
         """Whether at most one of all these edges of a node is taken."""
         if self._have_labels_of_their_own(edges):
             return True
-        return all(self(one, other) for one, other in combinations(edges, 2))
+        pairs = combinations(edges, 2)
+        return all(self(one, other) for one, other in pairs)
 
     def _have_labels_of_their_own(self, edges: Sequence[GraphEdge]) -> bool:
         # The same answer as that of all pairs, told in one pass: a router may have thousands of labels.
@@ -60,15 +63,20 @@ class Exclusion:
                 return False
             return are_apart(one.arm, other.arm)
         if is_label(one.arm) and is_label(other.arm):
-            return bool(one.arm != other.arm)
+            differ = one.arm != other.arm
+            return bool(differ)
         if one.each or other.each:
+            # They carry items, but the list as a whole decides which of them is taken.
             sent = self._wiring.sent(one.source)
-            return disjoint(one.arm or sent, other.arm or sent)
+            first = one.arm or sent
+            second = other.arm or sent
+            return disjoint(first, second)
         return _carry_apart(one, other)
 
     def _exceptional(self, one: TypedEdge, other: TypedEdge) -> bool:
         """The same where one of the two is for a failure, for used-up laps, or a hand-over."""
-        arm, other_arm = one.arm, other.arm
+        arm = one.arm
+        other_arm = other.arm
         if isinstance(arm, HandTo) or isinstance(other_arm, HandTo):
             return True
         if arm is other_arm:
@@ -84,8 +92,12 @@ class Exclusion:
 
     def counted_laps(self, source: int) -> list[TypedEdge]:
         """The edges of a node for whose used-up laps `LimitReached` is sent."""
-        laps = [edge for edge in self._wiring.by_source[source] if edge.lap_of is not None]
-        return [lap for lap in laps if lap.arm is not LimitReached]
+        counted: list[TypedEdge] = []
+        leaving = self._wiring.by_source[source]
+        for edge in leaving:
+            if edge.lap_of is not None and edge.arm is not LimitReached:
+                counted.append(edge)
+        return counted
 
 
 def _are_guards_of_one_arm(one: Origin, other: Origin) -> bool:
@@ -99,11 +111,13 @@ def _are_guards_of_one_arm(one: Origin, other: Origin) -> bool:
 def _are_apart_by_arms(one: TypedEdge, other: TypedEdge) -> bool | None:
     """Whether no arm goes along both edges; None if that is not what tells."""
     # A value is of one arm only: the most specific that it fits.
-    if one.arms is None or other.arms is None:
+    arms = one.arms
+    other_arms = other.arms
+    if arms is None or other_arms is None:
         return None
-    if one.arms == other.arms and one.arm is None:
+    if arms == other_arms and one.arm is None:
         return None
-    return one.arms.isdisjoint(other.arms)
+    return arms.isdisjoint(other_arms)
 
 
 def _carry_apart(one: TypedEdge, other: TypedEdge) -> bool:

@@ -11,7 +11,7 @@ from hashlib import sha256
 from typing import Any, TypeAlias
 
 from graphflow.declaration.node import AnyNode
-from graphflow.messages.types import schema_of, type_name
+from graphflow.messages.types import Type, schema_of, type_name
 from graphflow.proofs.proven import AnyGraph, ProvenGraph
 
 DIGEST_LENGTH = 16
@@ -38,13 +38,20 @@ def _types(graph: AnyGraph) -> dict[str, str]:
     for node in graph.reach():
         kinds.append(node.output)
         kinds += [port.type for port in node.ports]
-    found: dict[str, str] = {}
+    digests: dict[str, str] = {}
     for kind in kinds:
         name = type_name(kind)
-        if name not in found:
-            text = json.dumps(schema_of(kind), sort_keys=True, default=repr)
-            found[name] = sha256(text.encode(errors="surrogatepass")).hexdigest()[:DIGEST_LENGTH]
-    return found
+        if name not in digests:
+            digests[name] = _type_digest(kind)
+    return digests
+
+
+def _type_digest(kind: Type) -> str:
+    schema = schema_of(kind)
+    text = json.dumps(schema, sort_keys=True, default=repr)
+    data = text.encode(errors="surrogatepass")
+    digest = sha256(data).hexdigest()
+    return digest[:DIGEST_LENGTH]
 
 
 def _node_form(node: AnyNode) -> Form:
@@ -63,25 +70,35 @@ def _node_form(node: AnyNode) -> Form:
 def _calls(graph: AnyGraph) -> dict[str, list[str]]:
     calls: dict[str, list[str]] = {}
     for caller, callees in graph.program.callees.items():
-        if callees:
-            calls[caller] = [f"{node.name}: {type_name(node.output)}" for node in callees]
+        if not callees:
+            continue
+        signatures: list[str] = []
+        for node in callees:
+            answer = type_name(node.output)
+            signatures.append(f"{node.name}: {answer}")
+        calls[caller] = signatures
     return calls
 
 
 def form_bytes(graph: AnyGraph) -> bytes:
     """The canonical form of a graph as JSON in UTF-8, made once and kept with the graph."""
     known: bytes | None = graph.__dict__.get("_form")
-    if known is None:
-        text = json.dumps(form_of(graph), sort_keys=True, separators=(",", ":"))
-        known = text.encode(errors="surrogatepass")
-        graph.__dict__["_form"] = known
-    return known
+    if known is not None:
+        return known
+    form = form_of(graph)
+    text = json.dumps(form, sort_keys=True, separators=(",", ":"))
+    # A name may hold a lone surrogate, which plain UTF-8 has no bytes for.
+    data = text.encode(errors="surrogatepass")
+    graph.__dict__["_form"] = data
+    return data
 
 
 def form_digest(graph: AnyGraph) -> str:
     """SHA-256 of a graph's form, hexadecimal."""
     known: str | None = graph.__dict__.get("_form_digest")
-    if known is None:
-        known = sha256(form_bytes(graph)).hexdigest()
-        graph.__dict__["_form_digest"] = known
-    return known
+    if known is not None:
+        return known
+    data = form_bytes(graph)
+    digest = sha256(data).hexdigest()
+    graph.__dict__["_form_digest"] = digest
+    return digest

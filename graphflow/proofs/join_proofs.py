@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from graphflow.declaration.arrows import Edge
 from graphflow.proofs.edge_types import TypedEdge
 from graphflow.proofs.exclusion import Exclusion
 from graphflow.proofs.joins import place_joins
@@ -18,17 +17,16 @@ from graphflow.proofs.wiring import Wiring
 def check_doubles(wiring: Wiring, exclusive: Exclusion, problems: Problems) -> None:
     """Two edges that bring one message to one port: its node would run twice."""
     for number in wiring.branching:
-        alike: dict[tuple[int, int, bool], list[TypedEdge]] = {}
-        for edge in wiring.by_source[number]:
-            aim = (edge.target, edge.port, edge.each)
-            alike.setdefault(aim, []).append(edge)
         doubles: list[_Double] = []
-        for edges in alike.values():
+        leaving = wiring.by_source[number]
+        for edges in _by_aim(leaving):
             if len(edges) > 1 and not exclusive.all_apart(edges):
                 doubles += _doubles(edges, exclusive)
-        for double in sorted(doubles, key=lambda double: double.second.index):
+        # As they were written, whatever they lead to.
+        doubles.sort(key=_place_of_second)
+        for double in doubles:
             target = wiring.name(double.second.target)
-            _add_double(target, double.first.edge, double.second.edge, problems)
+            _add_double(target, double, problems)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +35,20 @@ class _Double:
 
     first: TypedEdge
     second: TypedEdge
+
+
+def _place_of_second(double: _Double) -> int:
+    return double.second.index
+
+
+def _by_aim(leaving: Sequence[TypedEdge]) -> Iterable[Sequence[TypedEdge]]:
+    """The edges that bring the same thing to the same port, together."""
+    alike: dict[tuple[int, int, bool], list[TypedEdge]] = {}
+    for edge in leaving:
+        aim = (edge.target, edge.port, edge.each)
+        edges = alike.setdefault(aim, [])
+        edges.append(edge)
+    return alike.values()
 
 
 def _doubles(edges: Sequence[TypedEdge], exclusive: Exclusion) -> Iterator[_Double]:
@@ -48,13 +60,16 @@ def _doubles(edges: Sequence[TypedEdge], exclusive: Exclusion) -> Iterator[_Doub
                 break
 
 
-def _add_double(target: str, first: Edge, second: Edge, problems: Problems) -> None:
+def _add_double(target: str, double: _Double, problems: Problems) -> None:
+    first = double.first.edge
+    second = double.second.edge
     if repr(first) == repr(second):
         text = f"{first!r} is written twice"
     else:
         text = f"{first!r} and {second!r} may bring the same message to {target!r}"
     if first.where != second.where:
-        text += f" (first at {place_text(first.where)})"
+        place = place_text(first.where)
+        text += f" (first at {place})"
     problems.add(f"{text}, so {target!r} would get it twice; leave one out", second.where)
 
 
@@ -89,11 +104,12 @@ class JoinProofs:
         for number in range(wiring.start):
             arriving = wiring.by_target[number]
             if len(arriving) == 1 and not arriving[0].collects:
-                continue
+                continue  # by far the most common case
             collects = any(edge.collects for edge in arriving)
             ports = {edge.port for edge in arriving}
             if collects or len(ports) > 1:
-                joins.append(Join(number, collects))
+                join = Join(number, collects)
+                joins.append(join)
         return joins
 
     # -- joins without a fork ----------------------------------------------------------------------
@@ -140,8 +156,7 @@ class JoinProofs:
         if len(numbers) < 2:
             return
         node = self._wiring.nodes[join.node]
-        ports = [node.ports[number] for number in numbers]
-        if any(port.take is not None for port in ports):
+        if any(node.ports[number].take is not None for number in numbers):
             arriving = self._wiring.by_target[join.node]
             self._problems.add(
                 f"{node.name!r} takes the first few of a fork beside other ports, so it cannot tell when it has them; "
@@ -156,16 +171,13 @@ class JoinProofs:
 
     def _check_crowds(self, join: Join) -> None:
         """A port for one message gets no more than one for each message on the other ports."""
-        for port in self._single_ports(join):
-            crowd = crowding_node(self._top, join, port, self._exclusive)
+        node = self._wiring.nodes[join.node]
+        for number in self._plain_ports(join):
+            if node.ports[number].take is not None:
+                continue
+            crowd = crowding_node(self._top, join, number, self._exclusive)
             if crowd is not None:
-                self._add_crowd(join, port, crowd)
-
-    def _single_ports(self, join: Join) -> list[int]:
-        """The ports that take one message, and no list."""
-        ports = self._wiring.nodes[join.node].ports
-        plain = self._plain_ports(join)
-        return [number for number in plain if ports[number].take is None]
+                self._add_crowd(join, number, crowd)
 
     def _plain_ports(self, join: Join) -> list[int]:
         """The ports that get messages as they are sent: no list is made of several."""
@@ -176,10 +188,8 @@ class JoinProofs:
 
     def _add_crowd(self, join: Join, port: int, crowd: int) -> None:
         node = self._wiring.nodes[join.node]
-        writers: list[TypedEdge] = []
-        for edge in self._wiring.by_target[join.node]:
-            if edge.port == port:
-                writers.append(edge)
+        arriving = self._wiring.by_target[join.node]
+        writers = [edge for edge in arriving if edge.port == port]
         by = ""
         if len(writers) > 1:
             shown = " and ".join(map(repr, writers))
@@ -195,30 +205,37 @@ class JoinProofs:
 
     def _pairing(self, join: Join) -> str:
         """How to pair what two maps of one list send, item by item."""
-        maps = sorted(edge.index for edge in join.branches if edge.each)
-        if len(maps) < 2 or len(self._wired_ports(join)) < 2:
+        if len(self._wired_ports(join)) < 2:
             return ""
-        edges = self._wiring.edges
-        origin = edges[maps[0]].edge.origin.text()
+        indexes = sorted(edge.index for edge in join.branches if edge.each)
+        maps = [self._wiring.edges[index] for index in indexes]
+        if len(maps) < 2:
+            return ""
+        origin = maps[0].edge.origin.text()
         names: dict[str, None] = {}
-        for index in maps:
-            name = self._wiring.name(edges[index].target)
+        for edge in maps:
+            name = self._wiring.name(edge.target)
             names[name] = None
         targets = ", ".join(names)
         return f"; to pair them item by item, map to one node and fan out from it: {origin} >> item >> ({targets})"
 
     def _check_dead_ports(self, join: Join) -> None:
-        node = self._wiring.nodes[join.node]
-        plain = self._plain_ports(join)
-        required = [number for number in plain if not node.ports[number].optional]
+        ports = self._wiring.nodes[join.node].ports
+        required: list[int] = []
+        for number in self._plain_ports(join):
+            if not ports[number].optional:
+                required.append(number)
         pair = dead_ports(self._top, join, required, self._exclusive)
         if pair is None:
             return
-        one, other = (node.ports[port].name for port in pair)
+        first, second = pair
+        one = ports[first].name
+        other = ports[second].name
+        name = self._wiring.name(join.node)
         fork = self._wiring.name(join.fork)
         arriving = self._wiring.by_target[join.node]
         self._problems.add(
-            f"{node.name!r} waits for both {one!r} and {other!r}, but {fork!r} sends only "
+            f"{name!r} waits for both {one!r} and {other!r}, but {fork!r} sends only "
             "one of their ways; make the ports optional (T | None) or collect them in one list[...] port",
             arriving[0].where,
         )

@@ -54,8 +54,8 @@ def place_joins(top: Topology, joins: Iterable[Join], exclusive: Exclusive) -> d
         _mark_exits(top, join)
     forks = Counter(join.fork for join in placed)
     for join in placed:
-        alone = forks[join.fork] == 1
-        join.shares_fork = not alone or _loses_tokens(top, join)
+        is_shared = forks[join.fork] > 1
+        join.shares_fork = is_shared or _loses_tokens(top, join)
     return unplaced
 
 
@@ -104,7 +104,8 @@ def _mark_exits(top: Topology, join: Join) -> None:
     # The next lap of a loop around the join is outside as well: it has another scope, so another join waits there.
     marked = {join.node}
     inside = join.region | marked
-    around = set(top.loops_around(join.node))
+    loops = top.loops_around(join.node)
+    around = set(loops)
     for node in join.region:
         for edge in top.out[node]:
             leaves = edge.target not in inside
@@ -147,9 +148,10 @@ class BackwardSearch:
         """Nodes by which inner loops are left on the way to the join."""
         self.level = top.loop_of[join]
         self._top = top
-        self._around: set[int | None] = set(top.loops_around(join))
+        loops = top.loops_around(join)
+        self._around: set[int | None] = set(loops)
         self._heap: list[tuple[int, int]] = []
-        self._queued: set[int] = set()
+        self._queued: NodeSet = set()
         for edge in top.into[join]:
             if port is None or edge.port == port:
                 self._step_back(edge)
@@ -157,7 +159,9 @@ class BackwardSearch:
     @property
     def converged(self) -> bool:
         """Whether every way comes through the node that was yielded last."""
-        return not self._heap and self.crossing is None
+        if self.crossing is not None:
+            return False
+        return not self._heap
 
     def __iter__(self) -> Iterator[int]:
         while self._heap:
@@ -181,7 +185,8 @@ class BackwardSearch:
             yield gates[0]
         self.seen |= members
         for member in sorted(members):
-            for edge in self._top.into[member]:
+            arriving = self._top.into[member]
+            for edge in arriving:
                 if edge.source not in members:
                     self._step_back(edge)
 
@@ -194,12 +199,15 @@ class BackwardSearch:
         if crossing is not None:
             self.crossing = self.crossing or crossing
             return
-        self.used.setdefault(source, []).append(group)
+        ways = self.used.setdefault(source, [])
+        ways.append(group)
         unit = self._top.unit_of(source, self.level)
-        if unit not in self._queued:
-            self._queued.add(unit)
-            rank = self._top.order[source]
-            heapq.heappush(self._heap, (-rank, unit))
+        if unit in self._queued:
+            return
+        self._queued.add(unit)
+        rank = self._top.order[source]
+        latest_first = (-rank, unit)
+        heapq.heappush(self._heap, latest_first)
 
     def _crossing_in(self, source: int, group: Group) -> GraphEdge | None:
         """An edge of the group that comes into the join's loop, or into its lap, from outside."""

@@ -62,25 +62,30 @@ class _Knot:
 
 def _find_loops(top: Topology) -> None:
     found_at = _discovery(top)
-    todo: deque[_Knot] = deque()
-    everywhere = range(top.size)
-    for knot in _knots(top, everywhere, set()):
-        todo.append(_Knot(knot, None))
+    everywhere = set(range(top.size))
+    todo = deque(_knots_in(top, None, everywhere, set()))
     while todo:  # breadth first, so a loop has a lower number than every loop within it
-        part = todo.popleft()
-        header = _header(top, part.members, found_at)
-        laps = _lap_edges(top, part.members, header)
-        outermost = _outermost(top, part.members, laps)
-        number = _add_loop(top, part, header, outermost)
-        for knot in _knots(top, part.members, outermost):
-            todo.append(_Knot(knot, number))
+        knot = todo.popleft()
+        members = knot.members
+        header = _header(top, members, found_at)
+        laps = _lap_edges(top, members, header)
+        outermost = _outermost(top, members, laps)
+        number = _add_loop(top, knot, header, outermost)
+        todo += _knots_in(top, number, members, outermost)
+
+
+def _knots_in(top: Topology, loop: int | None, members: NodeSet, laps: EdgeSet) -> list[_Knot]:
+    """What still goes round among a loop's members without its lap edges."""
+    inner = _knots(top, members, laps)
+    return [_Knot(nodes, loop) for nodes in inner]
 
 
 def _header(top: Topology, members: NodeSet, found_at: list[int]) -> int:
     """Where a message that comes from START is first."""
     # A part that is entered at several nodes (an irreducible one, as compilers call it) has the first found of them.
     entries = _entries(top, members) or members
-    return min(entries, key=found_at.__getitem__)
+    time_found = found_at.__getitem__
+    return min(entries, key=time_found)
 
 
 def _entries(top: Topology, members: NodeSet) -> NodeSet:
@@ -93,11 +98,11 @@ def _entries(top: Topology, members: NodeSet) -> NodeSet:
     return entries
 
 
-def _add_loop(top: Topology, part: _Knot, header: int, laps: EdgeSet) -> int:
+def _add_loop(top: Topology, knot: _Knot, header: int, laps: EdgeSet) -> int:
     """Writes a loop and its lap edges into the topology; returns its number."""
     number = len(top.loops)
-    members = frozenset(part.members)
-    loop = Loop(number, part.parent, members, header)
+    members = frozenset(knot.members)
+    loop = Loop(number, knot.parent, members, header)
     top.loops.append(loop)
     for index in sorted(laps):
         lap = top.edges[index]
@@ -112,10 +117,11 @@ def _lap_edges(top: Topology, members: NodeSet, header: int) -> EdgeSet:
     """The edges that begin a lap: those the user limited, and those that still lead back into the header."""
     # What begins a lap of a loop around this one is cut already, and counts for none in here.
     laps = _limited_edges(top, members, header)
+    back = top.into[header]
     for knot in _knots(top, members, laps):
         if header not in knot:
             continue
-        for edge in top.into[header]:
+        for edge in back:
             if edge.source in knot and edge.lap_of is None:
                 laps.add(edge.index)
     return laps
@@ -162,8 +168,8 @@ def _outermost(top: Topology, members: NodeSet, laps: EdgeSet) -> EdgeSet:
     every_round = list(rounds.values())
     outermost: EdgeSet = set()
     for index, nodes in rounds.items():
-        within = any(nodes < other for other in every_round)
-        if not nodes or not within:
+        is_within = any(nodes < other for other in every_round)
+        if not nodes or not is_within:
             outermost.add(index)
     return outermost
 
@@ -196,7 +202,9 @@ def _in_one_lap(
 
 def _stays_in_lap(edge: GraphEdge, laps: EdgeSet) -> bool:
     """Whether an edge begins no lap: neither one of `laps` nor one of a loop around."""
-    return edge.index not in laps and edge.lap_of is None
+    if edge.lap_of is not None:
+        return False
+    return edge.index not in laps
 
 
 def _discovery(top: Topology) -> list[int]:
@@ -217,27 +225,28 @@ def _discovery(top: Topology) -> list[int]:
     return found
 
 
-def _knots(top: Topology, members: Iterable[int], laps: EdgeSet) -> list[NodeSet]:
+def _knots(top: Topology, members: NodeSet, laps: EdgeSet) -> list[NodeSet]:
     """Strongly connected parts that hold a cycle, within `members`, without the edges in `laps`."""
     import networkx  # 0.1 s to load, so only for a graph that goes round
 
-    inside = set(members)
+    in_order = sorted(members)
     graph: networkx.DiGraph[int] = networkx.DiGraph()
-    graph.add_nodes_from(sorted(inside))
+    graph.add_nodes_from(in_order)
     # A node alone is strongly connected, too, and goes round only by an edge to itself.
     own_rounds: NodeSet = set()
-    for node in sorted(inside):
+    for node in in_order:
         for edge in top.out[node]:
             target = edge.target
-            if target not in inside or not _stays_in_lap(edge, laps):
+            if target not in members or not _stays_in_lap(edge, laps):
                 continue
             graph.add_edge(node, target)
             if node == target:
                 own_rounds.add(node)
     knots: list[NodeSet] = []
-    for part in networkx.strongly_connected_components(graph):
-        if len(part) > 1 or part & own_rounds:
-            knots.append(set(part))
+    for component in networkx.strongly_connected_components(graph):
+        knot = set(component)
+        if len(knot) > 1 or knot & own_rounds:
+            knots.append(knot)
     return sorted(knots, key=min)
 
 
@@ -246,8 +255,8 @@ def _nested_ranks(top: Topology) -> list[int]:
     """Topological positions without lap edges, the members of a loop side by side."""
     listed: UnitLists = {}
     for loop in reversed(top.loops):  # innermost first: children were found after their parents
-        members = _sorted_members(top, loop.members, loop.index, listed)
-        listed[loop.index] = members
+        number = loop.index
+        listed[number] = _sorted_members(top, loop.members, number, listed)
     everywhere = range(top.size)
     nodes = _sorted_members(top, everywhere, None, listed)
     ranks = [0] * top.size
@@ -304,9 +313,10 @@ def _unit_edges(top: Topology, unit_of: dict[int, int]) -> UnitLists:
     after: UnitLists = {}
     for node, unit in unit_of.items():
         for edge in top.out[node]:
-            target = unit_of.get(edge.target, unit)
-            if target == unit or edge.lap_of is not None:
+            if edge.lap_of is not None:
                 continue
-            targets = after.setdefault(unit, [])
-            targets.append(target)
+            target = unit_of.get(edge.target, unit)
+            if target != unit:
+                targets = after.setdefault(unit, [])
+                targets.append(target)
     return after

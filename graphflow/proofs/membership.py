@@ -50,8 +50,10 @@ class Membership:
             number = self.index.get(end.name)
             if number is None:
                 self._append(end)
-            elif self.nodes[number] != end:  # two that share a name have to be the same by value
-                self._add_namesake(end, self.nodes[number])
+                continue
+            known = self.nodes[number]
+            if known != end:  # two that share a name have to be the same by value
+                self._add_namesake(end, known)
 
     def _add_namesake(self, node: AnyNode, known: AnyNode) -> None:
         text = (
@@ -63,7 +65,8 @@ class Membership:
                 self._problems.add(text, edge.where)
 
     def _append(self, node: AnyNode) -> None:
-        self.index[node.name] = len(self.nodes)
+        number = len(self.nodes)
+        self.index[node.name] = number
         self.nodes.append(node)
 
     def _check_ends(self) -> None:
@@ -89,9 +92,12 @@ class Membership:
                     self._append(target)
                     todo.append(target)
                 self._imply_handoff(node, handoff, target)
-                if target not in leaving:
-                    leaving.add(target)
-                    self._imply(Edge(Origin(target), END, None, node.where or NOWHERE))
+                if target in leaving:
+                    continue
+                # Nothing leads on from it, so what it answers is the answer.
+                leaving.add(target)
+                origin = Origin(target)
+                self._imply(origin, END, node)
 
     def _targets_of(self, node: AnyNode) -> Iterator[tuple[Handoff, AnyNode]]:
         """Whom an agent hands over to; those with which something is wrong are left out."""
@@ -101,11 +107,16 @@ class Membership:
                 yield handoff, target
 
     def _imply_handoff(self, node: AnyNode, handoff: Handoff, target: AnyNode) -> None:
-        origin = Origin(node, arm=HandTo(handoff), laps=handoff.laps)
-        self._imply(Edge(origin, target, None, node.where or NOWHERE))
-        self.handoffs.setdefault(node.name, []).append((handoff, target))
+        arm = HandTo(handoff)
+        origin = Origin(node, arm=arm, laps=handoff.laps)
+        self._imply(origin, target, node)
+        own = self.handoffs.setdefault(node.name, [])
+        own.append((handoff, target))
 
-    def _imply(self, edge: Edge) -> None:
+    def _imply(self, origin: Origin, target: AnyNode | Terminal, declared_by: AnyNode) -> None:
+        """Adds an edge that stands where the node that brings it was declared."""
+        where = declared_by.where or NOWHERE
+        edge = Edge(origin, target, None, where)
         self.edges.append(edge)
         self.implied.add(edge)
 
@@ -114,7 +125,8 @@ class Membership:
         target = self._named_target(node, handoff)
         if target is None:
             return None
-        if len(required_ports(target.ports)) != 1:
+        required = required_ports(target.ports)
+        if len(required) != 1:
             self._problems.add(
                 f"{node.name!r} hands over to {target.name!r}, which takes several messages; give it one port",
                 node.where,

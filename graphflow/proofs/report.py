@@ -43,7 +43,8 @@ class Report:
         lines = [f"graph {self.graph!r}: {outcome}"]
         sections = {"error": self.errors, "warning": self.warnings, "fact": self.facts}
         for mark, texts in sections.items():
-            lines += [f"  {mark}: {text}" for text in texts]
+            for text in texts:
+                lines.append(f"  {mark}: {text}")
         return "\n".join(lines)
 
 
@@ -77,7 +78,8 @@ def report(graph: AnyGraph, more: Sequence[str] = ()) -> Report:
 def _join_facts(proof: Proof) -> list[str]:
     top = proof.topology
     facts: list[str] = []
-    for number in sorted(top.joins, key=top.order.__getitem__):
+    rank = top.order.__getitem__
+    for number in sorted(top.joins, key=rank):
         join = top.joins[number]
         verb = "collects" if join.collect else "one message a port"
         node = proof.wiring.name(join.node)
@@ -146,4 +148,6 @@ def _mutable_messages(graph: AnyGraph) -> list[str]:
 
 def counted(number: int, what: str) -> str:
     """A number of things: "1 node", "2 nodes"."""
-    return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"
+    if number != 1:
+        what += "s"
+    return f"{number:,} {what}"

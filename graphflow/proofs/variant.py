@@ -26,9 +26,16 @@ from graphflow.proofs.proven import AnyGraph, ProvenGraph
 
 G = TypeVar("G", bound=AnyGraph)
 FramePath: TypeAlias = tuple[str, ...]
+"""The names of the graphs around a node, but for the outermost."""
+NodeKey: TypeAlias = AnyNode | str
+"""What says which node is replaced: the node, or its name, behind those of graphs around it if need be (`inner > draft`)."""
+Changes: TypeAlias = Mapping[NodeKey, AnyNode]
+"""What takes whose place."""
+Callees: TypeAlias = Sequence[AnyNode | str]
+Handoffs: TypeAlias = Sequence[Handoff]
 
 
-def variant(graph: G, changes: Mapping[AnyNode | str, AnyNode]) -> G:
+def variant(graph: G, changes: Changes) -> G:
     """The graph with other nodes in the places of some.
 
     Raises:
@@ -38,7 +45,8 @@ def variant(graph: G, changes: Mapping[AnyNode | str, AnyNode]) -> G:
     twin = swap.graph(graph, ())
     swap.check_all_met()
     if twin is not graph:
-        twin.__dict__[_CHANGED] = changed_nodes(graph) | swap.changed
+        before = changed_nodes(graph)
+        twin.__dict__[_CHANGED] = before | swap.changed
     return twin
 
 
@@ -54,10 +62,10 @@ def changed_nodes(graph: AnyGraph) -> frozenset[str]:
 class _Swap:
     """Replaces nodes, all over a graph."""
 
-    def __init__(self, graph: AnyGraph, changes: Mapping[AnyNode | str, AnyNode]) -> None:
+    def __init__(self, graph: AnyGraph, changes: Changes) -> None:
         self._whose = f"a variant of {graph.name!r}"
         self._changes = changes
-        self._met: dict[AnyNode | str, AnyNode] = {}
+        self._met: dict[NodeKey, AnyNode] = {}
         """What each key has stood for."""
         self._names: dict[str, None] = {}
         """What stands in the graph, for errors."""
@@ -66,7 +74,8 @@ class _Swap:
     @property
     def changed(self) -> frozenset[str]:
         """The names of the nodes that were replaced."""
-        return frozenset(node.name for node in self._met.values())
+        replaced = self._met.values()
+        return frozenset(node.name for node in replaced)
 
     def check_all_met(self) -> None:
         """Refuses names that nothing has."""
@@ -75,7 +84,8 @@ class _Swap:
                 continue
             name = key if isinstance(key, str) else key.name
             near = get_close_matches(name, self._names, n=3)
-            listed = ", ".join(map(repr, near or self._names))
+            candidates = near or self._names
+            listed = ", ".join(map(repr, candidates))
             raise DeclarationError(
                 f"{self._whose}: {name!r} does not stand in it; there are {listed}"
             )
@@ -110,11 +120,13 @@ class _Swap:
         return twin
 
     def _edge(self, edge: Edge, path: FramePath) -> Edge:
-        origin, target = edge.origin, edge.target
-        if isinstance(origin.node, Node):
-            source = self._node(origin.node, path)
-            if source is not origin.node:
-                origin = origin.but(node=source)
+        origin = edge.origin
+        source = origin.node
+        if isinstance(source, Node):
+            twin = self._node(source, path)
+            if twin is not source:
+                origin = origin.but(node=twin)
+        target = edge.target
         if isinstance(target, Node):
             target = self._node(target, path)
         if origin is edge.origin and target is edge.target:
@@ -124,21 +136,24 @@ class _Swap:
     def _node(self, node: AnyNode, path: FramePath) -> AnyNode:
         """What stands in a node's place."""
         # A node that stands in several places of a graph has one twin, so that it is one node there, too.
-        known = self._twins.get((id(node), path))
-        if known is None:
-            other = self._other(node, path)
-            known = self._with_parts(node, path) if other is None else other
-            self._twins[id(node), path] = known
-        return known
+        place = (id(node), path)
+        known = self._twins.get(place)
+        if known is not None:
+            return known
+        twin = self._other(node, path)
+        if twin is None:
+            twin = self._with_parts(node, path)
+        self._twins[place] = twin
+        return twin
 
     def _other(self, node: AnyNode, path: FramePath) -> AnyNode | None:
         """What somebody wants in its place; None if nothing is said of it."""
         way = (*path, node.name)
-        self._names[" > ".join(way)] = None
+        full_name = " > ".join(way)
+        self._names[full_name] = None
         for key, other in self._changes.items():
             if isinstance(key, str):
-                parts = tuple(key.split(" > "))
-                is_meant = way[-len(parts) :] == parts
+                is_meant = _ends_with(way, key)
             else:
                 is_meant = key is node
             if not is_meant:
@@ -158,14 +173,17 @@ class _Swap:
             raise DeclarationError(
                 f"{self._whose}: {other!r} in the place of {node.name!r} is no node"
             )
-        wanted, found = _signature(node), _signature(other)
+        wanted = _signature(node)
+        found = _signature(other)
         if wanted != found:
             raise DeclarationError(
                 f"{self._whose}: {other.name!r} is {found}, and {node.name!r} is {wanted}; "
                 "what takes a node's place takes and answers the same"
             )
+        if other.name == node.name:
+            return other
         # Calls by name, and records, go by the old one.
-        return other if other.name == node.name else other.named(node.name)
+        return other.named(node.name)
 
     def _with_parts(self, node: AnyNode, path: FramePath) -> AnyNode:
         """The node with what it calls, hands over to or stands for replaced; itself, if none of that is."""
@@ -188,15 +206,17 @@ class _Swap:
             return node
         return node.twin(**changed)
 
-    def _all(self, nodes: Sequence[AnyNode | str], path: FramePath) -> Sequence[AnyNode | str]:
+    def _all(self, callees: Callees, path: FramePath) -> Callees:
         found: list[AnyNode | str] = []
-        for each in nodes:
-            found.append(each if isinstance(each, str) else self._node(each, path))
-        if all(one is other for one, other in zip(found, nodes, strict=True)):
-            return nodes
+        for callee in callees:
+            if not isinstance(callee, str):
+                callee = self._node(callee, path)
+            found.append(callee)
+        if _are_same(found, callees):
+            return callees
         return tuple(found)
 
-    def _handoffs(self, handoffs: Sequence[Handoff], path: FramePath) -> Sequence[Handoff]:
+    def _handoffs(self, handoffs: Handoffs, path: FramePath) -> Handoffs:
         found: list[Handoff] = []
         for handoff in handoffs:
             target = handoff.target
@@ -205,12 +225,30 @@ class _Swap:
                 if other is not target:
                     handoff = replace(handoff, target=other)
             found.append(handoff)
-        if all(one is other for one, other in zip(found, handoffs, strict=True)):
+        if _are_same(found, handoffs):
             return handoffs
         return tuple(found)
 
 
+def _are_same(found: Sequence[object], known: Sequence[object]) -> bool:
+    """Whether nothing in a row was replaced."""
+    pairs = zip(found, known, strict=True)
+    return all(one is other for one, other in pairs)
+
+
+def _ends_with(way: FramePath, name: str) -> bool:
+    """Whether a name such as 'inner > draft' stands at the end of a way."""
+    parts = tuple(name.split(" > "))
+    end = way[-len(parts) :]
+    return end == parts
+
+
 def _signature(node: AnyNode) -> str:
     """What a node takes and answers, in words."""
-    ports = ", ".join(f"{port.name}: {type_name(port.type)}" for port in node.ports)
-    return f"({ports}) -> {type_name(node.output)}"
+    ports: list[str] = []
+    for port in node.ports:
+        kind = type_name(port.type)
+        ports.append(f"{port.name}: {kind}")
+    taken = ", ".join(ports)
+    answer = type_name(node.output)
+    return f"({taken}) -> {answer}"

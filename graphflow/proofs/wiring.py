@@ -6,11 +6,11 @@ from collections.abc import Iterable, Sequence
 from functools import reduce
 from itertools import combinations
 from operator import or_
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 from graphflow.declaration.arrows import START, Edge, Where
 from graphflow.declaration.node import AnyNode, Node
-from graphflow.declaration.ports import required_ports
+from graphflow.declaration.ports import Port, required_ports
 from graphflow.messages.namesakes import Namesakes
 from graphflow.messages.types import Type, accepts, arms, is_wider, origin_of, type_name
 from graphflow.proofs.arms import kinds_text
@@ -21,6 +21,8 @@ from graphflow.proofs.signatures import number_signatures
 
 START_SIGNATURE = -1
 END_SIGNATURE = -2
+EdgeLists: TypeAlias = list[list[TypedEdge]]
+"""Edges by the number of a node that they leave, or lead to."""
 
 
 class Wiring:
@@ -36,9 +38,10 @@ class Wiring:
         self.input: Type = declared_input
         """What START sends."""
         self.edges: list[TypedEdge] = []
-        self.by_source: list[list[TypedEdge]] = [[] for _ in range(self.size)]
-        self.by_target: list[list[TypedEdge]] = [[] for _ in range(self.size)]
-        self.signatures = [*number_signatures(self.nodes), START_SIGNATURE, END_SIGNATURE]
+        self.by_source: EdgeLists = [[] for _ in range(self.size)]
+        self.by_target: EdgeLists = [[] for _ in range(self.size)]
+        signatures = number_signatures(self.nodes)
+        self.signatures = [*signatures, START_SIGNATURE, END_SIGNATURE]
         """What tells nodes of other types apart, by number."""
         self.warnings: list[str] = []
         self._problems = problems
@@ -55,7 +58,9 @@ class Wiring:
     # -- what is asked of it -----------------------------------------------------------------------
     def node(self, number: int) -> AnyNode | None:
         """The node of that number; None for START and END."""
-        return self.nodes[number] if number < self.start else None
+        if number >= self.start:
+            return None
+        return self.nodes[number]
 
     def name(self, number: int) -> str:
         """What stands in a text for the node of that number."""
@@ -73,7 +78,9 @@ class Wiring:
 
     def passes_input(self, number: int) -> bool:
         """Whether what a node puts out only says where, and its input goes on (a router by labels)."""
-        return number < self.start and self.nodes[number].passes_input
+        if number >= self.start:
+            return False
+        return self.nodes[number].passes_input
 
     # -- the input ---------------------------------------------------------------------------------
     def _inferred_input(self, edges: Iterable[Edge]) -> Type:
@@ -103,7 +110,8 @@ class Wiring:
                 return kind
         apart = Namesakes(*kinds)
         names = map(apart.name, kinds)
-        shown = ", ".join(dict.fromkeys(names))
+        once = dict.fromkeys(names)
+        shown = ", ".join(once)
         hint = apart.hint or "; say what the graph takes: Graph(..., input=Type)"
         self._problems.add(f"START feeds ports of different types ({shown}){hint}")
         return Any
@@ -114,15 +122,21 @@ class Wiring:
         signatures = self.signatures
         index = members.index
         for edge in members.edges:
-            node, aim = edge.origin.node, edge.target
+            node = edge.origin.node
             if isinstance(node, Node):
-                source, sent = index[node.name], node.output
+                source = index[node.name]
+                sent = node.output
             else:
-                source, sent = self.start, self.input
+                source = self.start
+                sent = self.input
+            aim = edge.target
             if isinstance(aim, Node):
-                target, ports = index[aim.name], aim.ports
+                target = index[aim.name]
+                ports = aim.ports
             else:
-                target, ports = self.end, ()
+                target = self.end
+                ports = ()
+            # Ends of the same types make edges of the same types, so these are found once for thousands of edges.
             key = (signatures[source], signatures[target], edge.port)
             types = types_of(edge, sent, ports, key)
             if isinstance(types, Problem):
@@ -136,12 +150,15 @@ class Wiring:
 
     def _share_arms(self, number: int) -> None:
         leaving = self.by_source[number]
-        kinds = arms(self.sent(number))
-        share_arms(leaving, kinds, self.passes_input(number))
+        sent = self.sent(number)
+        kinds = arms(sent)
+        passes_input = self.passes_input(number)
+        share_arms(leaving, kinds, passes_input)
         named = any(edge.arm is not None for edge in leaving)
         if named and len(kinds) > 1:
             name = self.name(number)
-            self._check_overlaps(name, kinds, leaving[0].where)
+            first = leaving[0]
+            self._check_overlaps(name, kinds, first.where)
 
     def _check_overlaps(self, name: str, kinds: Sequence[Type], where: Where) -> None:
         """Arms that a value may fit both of: one of them may never be taken, which nobody would see."""
@@ -185,10 +202,11 @@ def _wanted_types(edge: Edge) -> list[Type]:
 
 def _likely_types(node: AnyNode, name: str | None) -> list[Type]:
     """What the ports take that an edge may mean, if it names none; those that can stay empty, if there are no others."""
-    ports = list(node.ports)
-    if name is not None:
-        ports = [port for port in ports if port.name == name]
-    likely = required_ports(ports) or ports
+    meant: list[Port] = []
+    for port in node.ports:
+        if name is None or port.name == name:
+            meant.append(port)
+    likely = required_ports(meant) or meant
     return [port.type for port in likely]
 
 
