@@ -18,7 +18,7 @@ from typing import Any
 from graphflow.cli.run_list import iso_time
 from graphflow.cli.stored_runs import header_of
 from graphflow.errors import FileUnreadable
-from graphflow.journal.rows import digests_in
+from graphflow.journal.row_reader import digests_in
 from graphflow.journal.store import Store
 from graphflow.journal.stored import RunHeader, StoredRow
 

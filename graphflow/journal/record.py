@@ -11,7 +11,7 @@ from graphflow.declaration.node import AnyNode
 from graphflow.errors import RunDamaged, Unreadable
 from graphflow.events import Event
 from graphflow.journal.detail import FrameForm
-from graphflow.journal.rows import RecordEntry, RowReader, digests_in, node_named
+from graphflow.journal.row_reader import RecordEntry, RowReader, digests_in
 from graphflow.journal.store import Store
 from graphflow.journal.stored import RunHeader, StoredRow
 from graphflow.journal.weight import HEAVY
@@ -124,7 +124,7 @@ def entered_form(
     """What has to be known of a frame, by what was entered; None if the graph has no such node."""
     if parent is None:
         return None
-    node = called if call is not None else node_named(parent.program, name)
+    node = called if call is not None else parent.program.nodes_by_name.get(name)
     if node is None:
         return None
     target, edge_limits = node.entry()

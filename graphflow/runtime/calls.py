@@ -19,7 +19,6 @@ from graphflow.declaration.context import Context
 from graphflow.declaration.node import AnyNode, find_callee
 from graphflow.events import CallFailed, CallFinished, CallStarted, FrameEntered, FrameExited
 from graphflow.journal.detail import NO_DETAIL, Detail, FrameForm
-from graphflow.journal.rows import node_named
 from graphflow.limits import Limits, tightest
 from graphflow.messages.copies import copy_of
 from graphflow.model.conversation import Conversation
@@ -156,7 +155,7 @@ def _go_on_with(frame: Frame, record: BackgroundRecord) -> None:
 
 def _policies_for(frame: Frame, caller: str) -> tuple[Policy, ...]:
     """What the calls of the node of that name need the consent of."""
-    named = node_named(frame.program, caller)
+    named = frame.program.nodes_by_name.get(caller)
     if named is not None:
         return frame.policies_of(named)
     for callees in frame.callees.values():
@@ -183,7 +182,7 @@ def _left_frame(outermost: Frame, number: int) -> Frame | None:
 def _entered_node(outer: Frame, form: FrameForm) -> AnyNode | None:
     """The node that was entered as a frame."""
     if form.call is None:
-        return node_named(outer.program, form.node)
+        return outer.program.nodes_by_name.get(form.node)
     for callees in outer.callees.values():
         for node in callees:
             if node.name == form.node:

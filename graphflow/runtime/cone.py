@@ -33,7 +33,7 @@ from graphflow.events import (
     Stopped,
 )
 from graphflow.journal.detail import NO_DETAIL, Detail, FrameForm
-from graphflow.journal.rows import RecordEntry
+from graphflow.journal.row_reader import RecordEntry
 from graphflow.runtime.durability import OVER
 from graphflow.runtime.fresh_walk import FreshWalk, Position, RecordedEnd
 from graphflow.runtime.spans import ActivationKey, Moving, RecordSpan, SpanIndex

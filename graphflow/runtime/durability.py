@@ -32,7 +32,7 @@ from graphflow.journal.record import (
     read_as,
     read_record,
 )
-from graphflow.journal.rows import RowReader
+from graphflow.journal.row_reader import RowReader
 from graphflow.journal.storable import check_storable
 from graphflow.journal.store import LEASE_S, Ownership, Store
 from graphflow.journal.stored import Json, RunHeader

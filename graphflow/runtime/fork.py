@@ -37,7 +37,8 @@ from graphflow.events import (
 from graphflow.journal.detail import NO_DETAIL, Detail
 from graphflow.journal.fork_report import ForkReport
 from graphflow.journal.record import read_record
-from graphflow.journal.rows import RecordEntry, RowDraft, RowWriter, node_named
+from graphflow.journal.row_reader import RecordEntry
+from graphflow.journal.row_writer import RowDraft, RowWriter
 from graphflow.journal.store import Store
 from graphflow.journal.stored import Json, RunHeader
 from graphflow.limits import Ledger
@@ -327,7 +328,7 @@ class _Editor:
         frame, activation = span.activation
         form = self._index.record.forms[frame]
         assert form is not None
-        node = node_named(form.program, span.node)
+        node = form.program.nodes_by_name.get(span.node)
         assert node is not None
         ended = self._ended(span)
         at, started = self._now(), self._now()

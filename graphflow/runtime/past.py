@@ -65,7 +65,7 @@ from graphflow.walk.commands import Activation
 from graphflow.walk.machine import Walk
 
 if TYPE_CHECKING:
-    from graphflow.journal.rows import RecordEntry
+    from graphflow.journal.row_reader import RecordEntry
 
 _FACTS = (NodeFinished, NodeFailed, NodeCancelled, NodeRefused)
 

@@ -28,7 +28,7 @@ from graphflow.declaration.handoffs import Handover
 from graphflow.errors import LeaseLost, StoreError, StoreUnreachable, Unstorable
 from graphflow.events import Event, FrameExited, NodeFinished, RunEnded, RunStarted
 from graphflow.journal.detail import NO_DETAIL, Detail, FrameForm
-from graphflow.journal.rows import RowDraft, RowWriter
+from graphflow.journal.row_writer import RowDraft, RowWriter
 from graphflow.journal.store import Ownership, Store
 from graphflow.journal.stored import RunHeader, StoredRow
 from graphflow.journal.stretch import VALUES_A_HOP, Stretch

@@ -15,7 +15,9 @@ from graphflow.errors import RowDiffers
 from graphflow.events import NodeFinished
 from graphflow.journal.codec.known_migrations import migrations_used
 from graphflow.journal.record import StoredRecord, entered_form, large_of, outermost_form
-from graphflow.journal.rows import HOPS, RecordEntry, RowReader, RowWriter
+from graphflow.journal.row_format import HOPS
+from graphflow.journal.row_reader import RecordEntry, RowReader
+from graphflow.journal.row_writer import RowWriter
 from graphflow.journal.store import Store
 from graphflow.journal.stored import RunHeader, StoredRow
 from graphflow.limits import Ledger

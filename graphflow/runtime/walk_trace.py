@@ -34,7 +34,8 @@ from graphflow.events import (
 )
 from graphflow.journal.detail import FrameForm
 from graphflow.journal.record import StoredRecord
-from graphflow.journal.rows import RecordEntry, RowWriter
+from graphflow.journal.row_reader import RecordEntry
+from graphflow.journal.row_writer import RowWriter
 from graphflow.runtime.past import check_fits
 from graphflow.runtime.records import Fact
 from graphflow.walk.machine import Walk

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-from graphflow.journal.rows import HOPS
+from graphflow.journal.row_format import HOPS
 from graphflow.journal.stored import StoredRow
 
 CensusLine: TypeAlias = tuple[str, str, str]

@@ -21,7 +21,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from graphflow.errors import StoreError, Unstorable
-from graphflow.journal.rows import HOPS
+from graphflow.journal.row_format import HOPS
 from graphflow.journal.store import Store
 from graphflow.journal.stored import StoredRow
 from graphflow.journal.stores.memory import MemoryStore
