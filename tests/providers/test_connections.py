@@ -82,3 +82,51 @@ def test_idle_connections_are_counted_by_address_and_expire() -> None:
     idle.give("a", 110)
     assert not idle.take("a", 170)
     assert not idle.take("a", 111)
+
+
+def names_and_values(request: bytes) -> list[tuple[str, str]]:
+    head_lines = request.split(b"\r\n\r\n")[0].decode().split("\r\n")[1:]
+    pairs = [line.split(": ", 1) for line in head_lines]
+    return [(name.lower(), value) for name, value in pairs]
+
+
+def test_a_header_of_the_users_stands_in_place_of_the_default_one() -> None:
+    headers = {"User-Agent": "shop/1", "Accept": "application/json", "X-Team": "a"}
+    with RawServer(ANSWER) as server:
+        model = connect("openai:m", base_url=server.url, headers=headers)
+        graph: Graph[Any, Any] = Graph("g", START >> Agent("a", input=str) >> END, model=model)
+        graph.run_sync("x")
+    sent = names_and_values(server.requests[0])
+    assert len(sent) == len(dict(sent))
+    assert {"user-agent": "shop/1", "accept": "application/json", "x-team": "a"}.items() <= dict(
+        sent
+    ).items()
+    assert {"host", "accept-encoding", "connection", "content-length", "content-type"} <= {
+        name for name, _ in sent
+    }
+
+
+def test_a_cookie_that_a_server_sets_comes_back_to_it_and_goes_to_no_other() -> None:
+    """Gateways keep a client at one of their machines by a cookie."""
+    first: list[Step] = [
+        head(200, "application/json", len(CHAT), set_cookie="lane=7; Path=/") + CHAT
+    ]
+
+    async def ask(graph: Graph[Any, Any]) -> None:
+        await graph.run("x")
+
+    def graph_for(url: str) -> Graph[Any, Any]:
+        model = connect("openai:m", base_url=url)
+        return Graph("g", START >> Agent("a", input=str) >> END, model=model)
+
+    with RawServer(first, ANSWER) as server, RawServer(ANSWER) as other:
+
+        async def main() -> None:
+            await ask(graph_for(server.url))
+            await ask(graph_for(server.url))
+            await ask(graph_for(other.url.replace("127.0.0.1", "localhost")))
+
+        asyncio.run(main())
+        cookies = [dict(names_and_values(request)).get("cookie") for request in server.requests]
+        assert cookies == [None, "lane=7"]
+        assert "cookie" not in dict(names_and_values(other.requests[0]))
