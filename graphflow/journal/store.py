@@ -14,7 +14,6 @@ Rules:
 
 from __future__ import annotations
 
-import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -33,6 +32,7 @@ from graphflow.errors import (
     StoreUnreadable,
 )
 from graphflow.journal.codec.secrets import hide
+from graphflow.journal.commit import Commit
 from graphflow.journal.stored import Json, Lease, RunHeader, StoredAnswer, StoredRow
 from graphflow.redaction import scrub
 
@@ -208,21 +208,17 @@ class Store(ABC):
             StoreUnreachable: nobody knows whether anything was added; the same call again is safe.
         """
         first = ownership.rows
-        adding = self._append(ownership, first, rows, large or {})
+        commit = self._append(ownership, first, rows, large or {})
         try:
-            # Whoever is cancelled while it waits does not take back what is under way, and has to know whether it was done.
-            await asyncio.shield(adding)
-        except asyncio.CancelledError:
-            await asyncio.wait([adding])
-            if not adding.cancelled() and adding.exception() is None:
+            await commit
+        finally:  # whoever was cancelled meanwhile has to know, too
+            if commit.done() and commit.exception() is None:
                 ownership.rows = first + len(rows)
-            raise
-        ownership.rows = first + len(rows)
 
     @abstractmethod
     def _append(
         self, ownership: Ownership, first: int, rows: Sequence[StoredRow], large: Large
-    ) -> asyncio.Future[None]:
+    ) -> Commit:
         """Begins to add rows, of which the first has this number, if the run has as many already and nobody else owns it now.
 
         It gives a future and is no coroutine, because a task for each step of each run would cost more than the step.

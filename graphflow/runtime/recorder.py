@@ -172,10 +172,12 @@ class RunRecorder:
         self._kept = 0
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread = get_ident()
+        self._soon: asyncio.Handle | None = None
+        """Begins a flush in the next turn of the loop, if nobody has by then."""
         self._flushing: asyncio.Task[None] | None = None
         """A flush that nobody waits for."""
-        self._flushed: asyncio.Future[None] | None = None
-        """Done when the flush under way has ended; None if none is."""
+        self._waiting: list[asyncio.Future[None]] | None = None
+        """Those who wait for the end of the flush under way; None if none is."""
         self._renewing: asyncio.Task[None] | None = None
         self._removing: asyncio.Task[None] | None = None
         """Removes the record of a run that goes on without one."""
@@ -278,10 +280,12 @@ class RunRecorder:
                 raise self.error
             if self._removing is not None:
                 return
-            if self._flushed is not None:
-                await asyncio.wait([self._flushed])
-            else:  # whoever waits for it does it: a task would cost turns of the event loop
+            if self._waiting is None:  # whoever waits for it does it: a task would cost turns of the event loop
                 await self._flush()
+                continue
+            flushed = asyncio.get_running_loop().create_future()
+            self._waiting.append(flushed)
+            await flushed
 
     async def before_effect(self) -> None:
         """Waits until what has led to something that may change the world is kept; for ever, if it cannot be kept.
@@ -352,16 +356,21 @@ class RunRecorder:
                 await self.store.release(self.ownership)
 
     def _flush_soon(self) -> None:
-        if self.ownership is None or self._flushed is not None:
-            return
-        if self._flushing is None or self._flushing.done():
+        if self._soon is None and self._waiting is None and self.ownership is not None:
+            self._soon = asyncio.get_running_loop().call_soon(self._begin_flush)
+
+    def _begin_flush(self) -> None:
+        self._soon = None
+        # Mostly somebody has waited for these rows, and so has written them.
+        if self._pending and self._waiting is None and not self.muted:
             self._flushing = asyncio.get_running_loop().create_task(self._flush())
 
     async def _flush(self) -> None:
         """Writes all that is pending. One flush at a time."""
-        if self._flushed is not None:
+        if self._waiting is not None:
             return
-        flushed = self._flushed = asyncio.get_running_loop().create_future()
+        waiting: list[asyncio.Future[None]] = []
+        self._waiting = waiting
         try:
             while self._pending and self.error is None:
                 if not self._group:
@@ -371,8 +380,10 @@ class RunRecorder:
         except Exception as error:
             self._give_up(error)
         finally:
-            self._flushed = None
-            flushed.set_result(None)
+            self._waiting = None
+            for flushed in waiting:
+                if not flushed.done():  # whoever waited may have been cancelled
+                    flushed.set_result(None)
             if self._pending and self.error is None:  # whoever did it was stopped
                 self._flush_soon()
 

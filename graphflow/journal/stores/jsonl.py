@@ -31,6 +31,7 @@ from typing import TypeVar
 from urllib.parse import quote
 
 from graphflow.errors import StoreError, StoreUnreachable, StoreUnreadable
+from graphflow.journal.commit import Commit
 from graphflow.journal.store import (
     LEASE_S,
     Large,
@@ -110,7 +111,7 @@ class JsonlStore(Store):
 
     def _append(
         self, ownership: Ownership, first: int, rows: Sequence[StoredRow], large: Large
-    ) -> asyncio.Future[None]:
+    ) -> Commit:
         def work() -> None:
             file, _ = self._owned(ownership)
             if file.problem is not None:  # rows behind a damaged one are read by nobody
@@ -120,8 +121,12 @@ class JsonlStore(Store):
             self._keep(large)
             write_lines(self._path(ownership.run), _lines_of(rows, large), file.sound)
 
-        # A task could be cancelled, with its loop; what the thread does cannot, and has to be told of when it is done.
-        return asyncio.get_running_loop().run_in_executor(None, self._working(work, locked=True))
+        commit = Commit()
+        loop = asyncio.get_running_loop()
+        loop.run_in_executor(None, self._working(work, locked=True)).add_done_callback(
+            commit.follow
+        )
+        return commit
 
     async def note(
         self,

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
 
 from graphflow.errors import LeaseLost
+from graphflow.journal.commit import Commit
 from graphflow.journal.store import (
     LEASE_S,
     Large,
@@ -71,8 +71,8 @@ class MemoryStore(Store):
 
     def _append(
         self, ownership: Ownership, first: int, rows: Sequence[StoredRow], large: Large
-    ) -> asyncio.Future[None]:
-        done = asyncio.get_running_loop().create_future()
+    ) -> Commit:
+        done = Commit()
         try:
             self._add(ownership, first, rows, large)
         except LeaseLost as lost:

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from graphflow.errors import MissingExtra, StoreError, StoreUnreachable, StoreUnreadable
+from graphflow.journal.commit import Commit
 from graphflow.journal.store import (
     LEASE_S,
     PAGE,
@@ -80,13 +81,13 @@ NOW = "extract(epoch FROM clock_timestamp())"
 
 @dataclass(slots=True, eq=False)
 class _Addition:
-    """Rows that wait to be written, and the future of whoever waits for them."""
+    """Rows that wait to be written, and what says when they are."""
 
     ownership: Ownership
     first: int
     rows: Sequence[StoredRow]
     large: Large
-    future: asyncio.Future[None] | None = None
+    commit: Commit | None = None
 
     def records(self, key: int) -> list[tuple[int, int, str, str, str, int]]:
         """The rows as the table has them."""
@@ -94,14 +95,14 @@ class _Addition:
 
     def end(self, error: Exception | None = None) -> None:
         """Ends the waiting."""
-        if self.future is None or self.future.done():
+        if self.commit is None or self.commit.done():
             return
         if error is None:
-            self.future.set_result(None)
+            self.commit.set_result(None)
         else:
-            self.future.set_exception(error)
+            self.commit.set_exception(error)
             # Whoever waited may be gone with its loop; asyncio need not complain.
-            self.future.exception()
+            self.commit.exception()
 
 
 class _LoopConnections:
@@ -167,12 +168,12 @@ class PostgresStore(Store):
 
     def _append(
         self, ownership: Ownership, first: int, rows: Sequence[StoredRow], large: Large
-    ) -> asyncio.Future[None]:
+    ) -> Commit:
         session = self._session()
-        future: asyncio.Future[None] = session.loop.create_future()
-        session.waiting.append(_Addition(ownership, first, rows, large, future))
+        commit = Commit()
+        session.waiting.append(_Addition(ownership, first, rows, large, commit))
         self._write_soon(session)
-        return future
+        return commit
 
     async def note(
         self,

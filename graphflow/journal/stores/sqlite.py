@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from graphflow.errors import RunDamaged, StoreError, StoreUnreachable, StoreUnreadable
+from graphflow.journal.commit import Commit
 from graphflow.journal.store import (
     LEASE_S,
     PAGE,
@@ -140,8 +141,10 @@ class SqliteStore(Store):
 
     def _append(
         self, ownership: Ownership, first: int, rows: Sequence[StoredRow], large: Large
-    ) -> asyncio.Future[None]:
-        return self._writer.submit(lambda db: _add(db, ownership, first, rows, large))
+    ) -> Commit:
+        commit = Commit()
+        self._writer.submit(lambda db: _add(db, ownership, first, rows, large), commit)
+        return commit
 
     async def note(
         self,

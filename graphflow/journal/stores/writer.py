@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from queue import SimpleQueue
-from typing import TypeAlias, TypeVar, cast
+from typing import Any, TypeAlias, TypeVar
 
 from graphflow.errors import StoreError
 
@@ -31,10 +31,10 @@ class _Transaction:
 
     __slots__ = ("answer", "error", "future", "loop", "work")
 
-    def __init__(self, work: TransactionWork[object]) -> None:
+    def __init__(self, work: TransactionWork[object], future: asyncio.Future[Any]) -> None:
         self.work = work
-        self.loop = asyncio.get_running_loop()
-        self.future: asyncio.Future[object] = self.loop.create_future()
+        self.future = future
+        self.loop = future.get_loop()
         self.answer: object = None
         self.error: BaseException | None = None
 
@@ -68,11 +68,13 @@ class SqliteWriter:
 
     async def write(self, work: TransactionWork[T]) -> T:
         """Does something in a transaction; when this returns, it is on the disk."""
-        return await self.submit(work)
+        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self.submit(work, future)
+        return await future
 
-    def submit(self, work: TransactionWork[T]) -> asyncio.Future[T]:
+    def submit(self, work: TransactionWork[T], future: asyncio.Future[T]) -> None:
         """Begins to do something in a transaction. Cancelling the future does not take it back."""
-        request = _Transaction(work)
+        request = _Transaction(work, future)
         with self._lock:
             if self._thread is None:
                 # Each thread has a queue of its own: what says to the last one that it is over must not reach the next.
@@ -83,7 +85,6 @@ class SqliteWriter:
                 )
                 self._thread.start()
             self._requests.put(request)
-        return cast("asyncio.Future[T]", request.future)
 
     async def aclose(self) -> None:
         """Waits for what is being written, and closes its connection."""
