@@ -67,12 +67,14 @@ class Ownership:
         epoch: the number of the lease.
         rows: how many rows the run has, and so the number of the next one.
         lease_s: how long it lasts from each renewal, in seconds.
+        key: what the store itself knows the run by, if that is not its id.
     """
 
     run: str
     epoch: int
     rows: int
     lease_s: float
+    key: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ import os
 import socket
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from math import inf
 from threading import get_ident
 from time import monotonic
@@ -53,9 +54,13 @@ def _is_heavy(note: _Note) -> bool:
     """Whether writing a fact down is nothing for the event loop."""
     if len(note) == 3:
         stretch, start, end = note
-        return end - start > HOPS_HERE or any(
-            map(is_heavy, stretch.hops[start * VALUES_A_HOP + 3 : end * VALUES_A_HOP : 4])
-        )
+        if end - start > HOPS_HERE:
+            return True
+        hops = stretch.hops
+        for place in range(start * VALUES_A_HOP + 3, end * VALUES_A_HOP, VALUES_A_HOP):
+            if is_heavy(hops[place]):
+                return True
+        return False
     event, detail = note
     if detail.reply is not None:
         return is_heavy(detail.reply.text)
@@ -192,7 +197,11 @@ class RunRecorder:
         """
         rows: list[StoredRow] = []
         large: Mapping[str, bytes] = {}
-        drafts, refusal = await self._written([(started, detail)])
+        first: list[_Note] = [(started, detail)]
+        if any(map(_is_heavy, first)):
+            drafts, refusal = await self._written_apart(first)
+        else:
+            drafts, refusal = self._drafts(first)
         if refusal is None:
             rows, large = [drafts[0].numbered(0)], drafts[0].large
             self.started = started
@@ -280,7 +289,9 @@ class RunRecorder:
                 raise self.error
             if self._removing is not None:
                 return
-            if self._waiting is None:  # whoever waits for it does it: a task would cost turns of the event loop
+            if (
+                self._waiting is None
+            ):  # whoever waits for it does it: a task would cost turns of the event loop
                 await self._flush()
                 continue
             flushed = asyncio.get_running_loop().create_future()
@@ -390,17 +401,24 @@ class RunRecorder:
     async def _write(self, batch: Sequence[_Note]) -> None:
         ownership = self.ownership
         assert ownership is not None
-        drafts, refusal = await self._written(batch)
+        if any(map(_is_heavy, batch)):
+            drafts, refusal = await self._written_apart(batch)
+        else:
+            drafts, refusal = self._drafts(batch)
         large: dict[str, bytes] = {}
-        for draft in drafts:
-            large.update(draft.large)
+        rows: list[StoredRow] = []
         first = ownership.rows
-        rows = [draft.numbered(number) for number, draft in enumerate(drafts, first)]
+        for number, draft in enumerate(drafts, first):
+            rows.append(draft.numbered(number))
+            if draft.large:
+                large.update(draft.large)
         try:
             if rows:
-                await patiently(
-                    lambda: self.store.append(ownership, rows, large), ownership.lease_s
-                )
+                try:
+                    await self.store.append(ownership, rows, large)
+                except StoreUnreachable:
+                    again = partial(self.store.append, ownership, rows, large)
+                    await patiently(again, ownership.lease_s)
         finally:
             # They are kept, even if whoever waited for it was stopped meanwhile.
             if ownership.rows > first:
@@ -410,11 +428,11 @@ class RunRecorder:
         if refusal is not None:
             raise refusal
 
-    async def _written(self, batch: Sequence[_Note]) -> tuple[list[RowDraft], StoreError | None]:
-        """The rows of these facts; what takes long is written off the event loop."""
-        if any(map(_is_heavy, batch)):
-            return await asyncio.to_thread(self._drafts, batch, heavy=True)
-        return self._drafts(batch)
+    async def _written_apart(
+        self, batch: Sequence[_Note]
+    ) -> tuple[list[RowDraft], StoreError | None]:
+        """The rows of facts that take long to write, written off the event loop."""
+        return await asyncio.to_thread(self._drafts, batch, heavy=True)
 
     def _drafts(
         self, batch: Sequence[_Note], *, heavy: bool = False

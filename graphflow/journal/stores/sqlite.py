@@ -40,7 +40,7 @@ from graphflow.journal.store import (
 )
 from graphflow.journal.stored import Json, RunHeader, StoredAnswer, StoredRow, check_row
 from graphflow.journal.stores.tables import COLUMNS, header_of, header_values, json_text
-from graphflow.journal.stores.writer import SqliteWriter, TransactionWork
+from graphflow.journal.stores.writer import SqliteWriter, TransactionWork, WriteRequest
 
 T = TypeVar("T")
 
@@ -87,6 +87,29 @@ MIGRATIONS: tuple[str, ...] = (
 """The schema of version n is what the first n of these make."""
 
 
+class _SqliteAddition(WriteRequest):
+    """Rows that are to be added. A function for each would be seven objects for the garbage collector."""
+
+    __slots__ = ("_first", "_large", "_ownership", "_rows")
+
+    def __init__(
+        self,
+        commit: Commit,
+        ownership: Ownership,
+        first: int,
+        rows: Sequence[StoredRow],
+        large: Large,
+    ) -> None:
+        super().__init__(commit)
+        self._ownership = ownership
+        self._first = first
+        self._rows = rows
+        self._large = large
+
+    def carry_out(self, db: sqlite3.Connection) -> None:
+        _add(db, self._ownership, self._first, self._rows, self._large)
+
+
 class SqliteStore(Store):
     """Keeps runs in one file."""
 
@@ -111,10 +134,11 @@ class SqliteStore(Store):
             values = (*header_values(header), lease.holder, lease.epoch, lease.until)
             marks = ", ".join("?" * len(values))
             try:
-                db.execute(f"INSERT INTO runs ({COLUMNS}) VALUES ({marks})", values)
+                added = db.execute(f"INSERT INTO runs ({COLUMNS}) VALUES ({marks})", values)
             except sqlite3.IntegrityError:
                 raise self.exists(header.id) from None
-            ownership = Ownership(header.id, lease.epoch, 0, lease_s)
+            assert added.lastrowid is not None  # `key` is the row's own number
+            ownership = Ownership(header.id, lease.epoch, 0, lease_s, added.lastrowid)
             if rows:
                 _add(db, ownership, 0, rows, large or {})
                 ownership.rows = len(rows)
@@ -131,8 +155,11 @@ class SqliteStore(Store):
             refuse_owned(header, now)
             lease = next_lease(header.lease, holder, now + lease_s)
             values = (lease.holder, lease.epoch, lease.until, run)
-            db.execute("UPDATE runs SET holder = ?, epoch = ?, until = ? WHERE id = ?", values)
-            return Ownership(run, lease.epoch, header.rows, lease_s)
+            (key,) = db.execute(
+                "UPDATE runs SET holder = ?, epoch = ?, until = ? WHERE id = ? RETURNING key",
+                values,
+            ).fetchone()
+            return Ownership(run, lease.epoch, header.rows, lease_s, key)
 
         ownership = await self._write(work)
         if ownership is None:
@@ -143,7 +170,7 @@ class SqliteStore(Store):
         self, ownership: Ownership, first: int, rows: Sequence[StoredRow], large: Large
     ) -> Commit:
         commit = Commit()
-        self._writer.submit(lambda db: _add(db, ownership, first, rows, large), commit)
+        self._writer.submit(_SqliteAddition(commit, ownership, first, rows, large))
         return commit
 
     async def note(
@@ -397,23 +424,24 @@ def _add(
     rows: Sequence[StoredRow],
     large: Large,
 ) -> None:
-    now = time.time()
+    # By its key, which is found at once. The key of a run that was removed may be another one's by now, so its id counts, too.
+    key = ownership.key
     marked = db.execute(
-        "UPDATE runs SET rows = ?, changed = ? WHERE id = ? AND epoch = ? AND rows = ? RETURNING key",
-        (first + len(rows), now, ownership.run, ownership.epoch, first),
-    ).fetchone()
-    if marked is None:
+        "UPDATE runs SET rows = ?, changed = ? WHERE key = ? AND id = ? AND epoch = ? AND rows = ?",
+        (first + len(rows), time.time(), key, ownership.run, ownership.epoch, first),
+    )
+    if marked.rowcount != 1:
         raise lease_lost(ownership)
-    key = marked["key"]
     if large:
         db.executemany("INSERT OR IGNORE INTO large VALUES (?, ?)", list(large.items()))
         db.executemany(
             "INSERT OR IGNORE INTO used VALUES (?, ?)", [(key, digest) for digest in large]
         )
-    db.executemany(
-        "INSERT INTO rows VALUES (?, ?, ?, ?, ?, ?)",
-        [(key, row.number, row.kind, row.place, row.body, row.checksum) for row in rows],
-    )
+    for row in rows:  # mostly one
+        db.execute(
+            "INSERT INTO rows VALUES (?, ?, ?, ?, ?, ?)",
+            (key, row.number, row.kind, row.place, row.body, row.checksum),
+        )
 
 
 def _find(db: sqlite3.Connection, run: str) -> RunHeader | None:

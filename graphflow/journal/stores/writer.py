@@ -26,17 +26,19 @@ DataError."""
 TransactionWork: TypeAlias = Callable[[sqlite3.Connection], T]
 
 
-class _Transaction:
+class WriteRequest:
     """Something to be done in a transaction, and the future of whoever waits for it."""
 
-    __slots__ = ("answer", "error", "future", "loop", "work")
+    __slots__ = ("answer", "error", "future")
 
-    def __init__(self, work: TransactionWork[object], future: asyncio.Future[Any]) -> None:
-        self.work = work
+    def __init__(self, future: asyncio.Future[Any]) -> None:
         self.future = future
-        self.loop = future.get_loop()
         self.answer: object = None
         self.error: BaseException | None = None
+
+    def carry_out(self, db: sqlite3.Connection) -> object:
+        """Does it; the answer."""
+        raise NotImplementedError
 
     def tell(self) -> None:
         """Ends the waiting; in the loop that waits."""
@@ -48,7 +50,20 @@ class _Transaction:
             self.future.set_result(self.answer)
 
 
-_Requests: TypeAlias = "SimpleQueue[_Transaction | None]"
+class _Work(WriteRequest):
+    """A request that is a function."""
+
+    __slots__ = ("_work",)
+
+    def __init__(self, work: TransactionWork[object], future: asyncio.Future[Any]) -> None:
+        super().__init__(future)
+        self._work = work
+
+    def carry_out(self, db: sqlite3.Connection) -> object:
+        return self._work(db)
+
+
+_Requests: TypeAlias = "SimpleQueue[WriteRequest | None]"
 """What a writer works on; None says that it is over."""
 
 
@@ -69,12 +84,11 @@ class SqliteWriter:
     async def write(self, work: TransactionWork[T]) -> T:
         """Does something in a transaction; when this returns, it is on the disk."""
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        self.submit(work, future)
+        self.submit(_Work(work, future))
         return await future
 
-    def submit(self, work: TransactionWork[T], future: asyncio.Future[T]) -> None:
-        """Begins to do something in a transaction. Cancelling the future does not take it back."""
-        request = _Transaction(work, future)
+    def submit(self, request: WriteRequest) -> None:
+        """Begins to do something in a transaction. Cancelling its future does not take it back."""
         with self._lock:
             if self._thread is None:
                 # Each thread has a queue of its own: what says to the last one that it is over must not reach the next.
@@ -106,7 +120,7 @@ class SqliteWriter:
             db.close()
 
     def _finish(
-        self, db: sqlite3.Connection | None, batch: Sequence[_Transaction]
+        self, db: sqlite3.Connection | None, batch: Sequence[WriteRequest]
     ) -> sqlite3.Connection | None:
         """Carries requests out and wakes those who wait; the connection for the next ones."""
         try:
@@ -121,9 +135,9 @@ class SqliteWriter:
         return db
 
 
-def _batch(requests: _Requests) -> tuple[list[_Transaction], bool]:
+def _batch(requests: _Requests) -> tuple[list[WriteRequest], bool]:
     """What waits, at least one request; and whether the store is closed after it."""
-    batch: list[_Transaction] = []
+    batch: list[WriteRequest] = []
     request = requests.get()
     while request is not None:
         batch.append(request)
@@ -133,12 +147,12 @@ def _batch(requests: _Requests) -> tuple[list[_Transaction], bool]:
     return batch, True
 
 
-def _carry_out(db: sqlite3.Connection, batch: Sequence[_Transaction]) -> None:
+def _carry_out(db: sqlite3.Connection, batch: Sequence[WriteRequest]) -> None:
     """Carries out requests in one transaction. What one of them cannot write is undone, and the others go on."""
     try:
         with _transaction(db):
             for request in batch:
-                request.answer = request.work(db)
+                request.answer = request.carry_out(db)
     except _REFUSED as refused:
         if len(batch) == 1:
             batch[0].error = refused
@@ -146,13 +160,13 @@ def _carry_out(db: sqlite3.Connection, batch: Sequence[_Transaction]) -> None:
             _carry_out_apart(db, batch)
 
 
-def _carry_out_apart(db: sqlite3.Connection, batch: Sequence[_Transaction]) -> None:
+def _carry_out_apart(db: sqlite3.Connection, batch: Sequence[WriteRequest]) -> None:
     """The same, with a savepoint before each of them: one of them is known to be refused, which is rare."""
     with _transaction(db):
         for request in batch:
             db.execute("SAVEPOINT request")
             try:
-                request.answer = request.work(db)
+                request.answer = request.carry_out(db)
             except _REFUSED as refused:
                 request.error = refused
                 db.execute("ROLLBACK TO request")
@@ -172,21 +186,21 @@ def _transaction(db: sqlite3.Connection) -> Iterator[None]:
         raise
 
 
-def _fail(batch: Sequence[_Transaction], error: BaseException) -> None:
+def _fail(batch: Sequence[WriteRequest], error: BaseException) -> None:
     for request in batch:
         request.error = error
 
 
-def _tell(batch: Sequence[_Transaction]) -> None:
+def _tell(batch: Sequence[WriteRequest]) -> None:
     """Wakes those who wait: each loop once, however many wait in it."""
-    by_loop: dict[asyncio.AbstractEventLoop, list[_Transaction]] = {}
+    by_loop: dict[asyncio.AbstractEventLoop, list[WriteRequest]] = {}
     for request in batch:
-        by_loop.setdefault(request.loop, []).append(request)
+        by_loop.setdefault(request.future.get_loop(), []).append(request)
     for loop, requests in by_loop.items():
         with suppress(RuntimeError):  # the loop has been closed, and with it whoever waited
             loop.call_soon_threadsafe(_tell_all, requests)
 
 
-def _tell_all(requests: Sequence[_Transaction]) -> None:
+def _tell_all(requests: Sequence[WriteRequest]) -> None:
     for request in requests:
         request.tell()
