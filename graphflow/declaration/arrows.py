@@ -84,8 +84,9 @@ class Origin:
 
     def but(self, **changes: object) -> Origin:
         """The same origin but for what is given."""
-        same = {name: getattr(self, name) for name in self.__slots__}
-        return Origin(**{**same, **changes})
+        parts = {name: getattr(self, name) for name in self.__slots__}
+        parts |= changes
+        return Origin(**parts)
 
     def text(self, *, laps: bool = True) -> str:
         """The origin as it is written: `critic[Rejected].limit(3)`, with the limit of its laps or without."""
@@ -243,7 +244,8 @@ class Path(Entry[In, Out]):
         return Path(self.heads, tuple(limited), self.tails, self.before, self.within)
 
     def __repr__(self) -> str:
-        edges = "; ".join(map(repr, self._edges()))
+        written = map(repr, self._edges())
+        edges = "; ".join(written)
         return f"<path {edges}>"
 
 
@@ -267,27 +269,32 @@ class Arm(Entry[In, Out]):
     def limit(self, laps: int) -> Arm[In, Out]:
         """This arm, taken at most `laps` times within one entry of its loop."""
         _check_laps(laps)
-        return Arm(self.origin.but(laps=laps))
+        origin = self.origin.but(laps=laps)
+        return Arm(origin)
 
     def when(self, test: Test) -> Arm[In, Out]:
         """This arm, if `test(message)` holds and no guard written before it did."""
         guard = _check_guard(test)
-        return Arm(self.origin.but(guard=guard))
+        origin = self.origin.but(guard=guard)
+        return Arm(origin)
 
     @property
     def otherwise(self) -> Arm[In, Out]:
         """This arm, if none of its guards holds."""
-        return Arm(self.origin.but(guard="otherwise"))
+        origin = self.origin.but(guard="otherwise")
+        return Arm(origin)
 
     def fork(self, policy: ForkPolicy) -> Arm[In, Out]:
         """What a failing branch of this fork does: cancel its siblings, be left out (`isolate`), or let them finish."""
         fork = _check_policy(policy)
-        return Arm(self.origin.but(fork=fork))
+        origin = self.origin.but(fork=fork)
+        return Arm(origin)
 
     @property
     def each(self: Arm[In, list[A]]) -> Arm[In, A]:
         """The items of this arm's list, one activation each."""
-        return Arm(self.origin.but(each=True))
+        origin = self.origin.but(each=True)
+        return Arm(origin)
 
     def __repr__(self) -> str:
         return self.origin.text()
@@ -313,7 +320,8 @@ class Into(Entry[In, Out]):
         return self.node, self.port
 
     def _exits(self) -> tuple[Origin, ...]:
-        return (Origin(self.node),)
+        origin = Origin(self.node)
+        return (origin,)
 
 
 class Start(Terminal):
@@ -336,16 +344,19 @@ class Start(Terminal):
         return connect(whole, other, _where())
 
     def __getitem__(self, arm: type[A]) -> Arm[Any, A]:
-        return Arm(Origin(self, arm=arm))
+        origin = Origin(self, arm=arm)
+        return Arm(origin)
 
     @property
     def each(self) -> AnyArm:
         """The items of the list that the graph is given, one activation each."""
-        return Arm(Origin(self, each=True))
+        origin = Origin(self, each=True)
+        return Arm(origin)
 
     def fork(self, policy: ForkPolicy) -> AnyArm:
         """What a failing branch of the first fork does to its siblings."""
-        origin = Origin(self, fork=_check_policy(policy))
+        fork = _check_policy(policy)
+        origin = Origin(self, fork=fork)
         return Arm(origin)
 
 
@@ -425,7 +436,8 @@ def _entries(side: object, name: str) -> tuple[AnyEntry, ...]:
     if isinstance(side, Entry):
         return (side,)
     if isinstance(side, Start):
-        return (Arm(Origin(side)),)
+        origin = Origin(side)
+        return (Arm(origin),)
     if isinstance(side, (tuple, list)):
         if not side:
             raise DeclarationError(f"the {name} side of an arrow is empty; name at least one node")
@@ -474,7 +486,8 @@ def _is_async(test: object) -> bool:
     # What `inspect.iscoroutinefunction` does; `inspect` takes longer to load than all arrows of a graph to draw.
     code = getattr(test, "__code__", None)
     flags: int = getattr(code, "co_flags", 0)
-    return flags & CO_COROUTINE != 0
+    flag = flags & CO_COROUTINE
+    return flag != 0
 
 
 def _check_policy(policy: ForkPolicy) -> ForkPolicy:

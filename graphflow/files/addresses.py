@@ -29,12 +29,16 @@ def address(thing: object, name: str = "") -> str:
     """`module:name` of something that a module holds under its own name."""
     function = getattr(thing, "function", None)
     # A node may be held under its own name or under that of its function.
-    names = [name, getattr(thing, "__name__", ""), getattr(function, "__name__", "")]
-    home = getattr(thing if function is None else function, "__module__", None)
+    own_name = getattr(thing, "__name__", "")
+    function_name = getattr(function, "__name__", "")
+    names = [name, own_name, function_name]
+    defined = thing if function is None else function
+    home = getattr(defined, "__module__", None)
     for module_name, module in _modules(home):
         namespace = getattr(module, "__dict__", {})
-        for candidate in names:
-            if candidate and _is_same(namespace.get(candidate), thing):
+        for candidate in filter(None, names):
+            found = namespace.get(candidate)
+            if _is_same(found, thing):
                 return f"{module_name}:{candidate}"
     raise FileUnreadable(
         f"{thing!r} stands in no module under its own name, so a file cannot name it; move it to a module"
@@ -58,7 +62,8 @@ def _is_same(found: object, thing: object) -> bool:
     if found is thing:
         return True
     if isinstance(found, Node) and isinstance(thing, Node):
-        return bool(found.named(thing.name) == thing)
+        renamed = found.named(thing.name)
+        return bool(renamed == thing)
     return False
 
 
@@ -66,12 +71,13 @@ def type_text(kind: Type) -> str:
     """A type as it is written in a file."""
     kinds = arms(kind)
     if len(kinds) > 1:
-        return " | ".join(type_text(member) for member in kinds)
+        return " | ".join(map(type_text, kinds))
     if kind is type(None):
         return "None"
-    origin, arguments = origin_of(kind), get_args(kind)
+    origin = origin_of(kind)
+    arguments = get_args(kind)
     if origin is not None and arguments:
-        inner = ", ".join(type_text(argument) for argument in arguments)
+        inner = ", ".join(map(type_text, arguments))
         return f"{origin.__name__}[{inner}]"
     if getattr(kind, "__name__", None) in PLAIN_TYPES:
         return str(kind.__name__)
@@ -79,7 +85,8 @@ def type_text(kind: Type) -> str:
     for name, known in KNOWN_TYPES.items():
         if known is kind:
             return name
-    return f"{_public_module(kind)}:{kind.__qualname__}"
+    module = _public_module(kind)
+    return f"{module}:{kind.__qualname__}"
 
 
 def _public_module(kind: Type) -> str:
@@ -88,10 +95,13 @@ def _public_module(kind: Type) -> str:
     A file that named the module inside the room would break when the room is tidied up. Such files are read all the same.
     """
     home: str = kind.__module__
-    package, *inner = home.split(".")
+    parts = home.split(".")
+    package = parts[0]
     if package != "graphflow":
         return home
-    for public in (package, f"{package}.{inner[0]}" if inner else package):
-        if getattr(sys.modules.get(public), kind.__qualname__, None) is kind:
+    room = ".".join(parts[:2])
+    for public in (package, room):
+        module = sys.modules.get(public)
+        if getattr(module, kind.__qualname__, None) is kind:
             return public
     return home

@@ -51,8 +51,10 @@ def dump_graph(graph: AnyGraph) -> str:
 
 def _quoted(name: str) -> str:
     """A node's name on an arrow: as it is if it is a word of Python, else in quotes."""
-    is_word = name.isascii() and name.isidentifier() and not iskeyword(name)
-    return name if is_word else repr(name)
+    is_word = name.isascii() and name.isidentifier()
+    if is_word and not iskeyword(name):
+        return name
+    return repr(name)
 
 
 def _arrow(edge: Edge) -> str:
@@ -65,14 +67,16 @@ def _arrow(edge: Edge) -> str:
 
 def _origin(origin: Origin) -> str:
     text = _quoted(origin.node.name)
-    if isinstance(origin.arm, str):
-        text += f"[{origin.arm!r}]"
-    elif origin.arm is not None:
-        text += f"[{type_name(origin.arm)}]"
-    if origin.guard == "otherwise":
+    arm = origin.arm
+    if isinstance(arm, str):
+        text += f"[{arm!r}]"
+    elif arm is not None:
+        text += f"[{type_name(arm)}]"
+    guard = origin.guard
+    if guard == "otherwise":
         text += ".otherwise"
-    elif origin.guard is not None:
-        text += f".when({address(origin.guard)!r})"
+    elif guard is not None:
+        text += f".when({address(guard)!r})"
     if origin.each:
         text += ".each"
     if origin.fork is not None:

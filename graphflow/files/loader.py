@@ -24,6 +24,8 @@ MAX_COPIES = 20_000
 """Values that aliases may add to those that are written."""
 MAX_DIGITS = 4_300
 """Digits of a whole number; Python itself reads no more."""
+MAX_BEGINNING = 40
+"""Characters of a wrong value that an error shows."""
 _BASES = {"0o": 8, "0x": 16}
 """By how a whole number begins."""
 
@@ -65,8 +67,9 @@ def _entry(node: yaml.Node, step: object) -> tuple[int, yaml.Node] | None:
         item = node.value[step]
         return item.start_mark.line, item
     if isinstance(node, yaml.MappingNode):
+        name = str(step)
         for key, value in node.value:
-            if isinstance(key, yaml.ScalarNode) and key.value == str(step):
+            if isinstance(key, yaml.ScalarNode) and key.value == name:
                 return key.start_mark.line, value
     return None
 
@@ -84,7 +87,8 @@ def parse(text: str, where: str) -> tuple[Any, Marks]:
             if root is None:
                 return None, Marks()
             _check_size(root)
-            return loader.construct_document(root), Marks(root)
+            declared = loader.construct_document(root)
+            return declared, Marks(root)
         finally:
             loader.dispose()
     except yaml.MarkedYAMLError as error:
@@ -143,16 +147,19 @@ def _sizes(root: yaml.Node) -> dict[int, int]:
         if key in above and any(id(child) in above for child in uncounted):
             _refuse(node, "an alias leads back to what it stands in")
         above.add(key)
-        stack.append(uncounted[0])
+        first = uncounted[0]
+        stack.append(first)
     return sizes
 
 
 def _children(node: yaml.Node) -> list[yaml.Node]:
     if isinstance(node, yaml.SequenceNode):
         return list(node.value)
+    children: list[yaml.Node] = []
     if isinstance(node, yaml.MappingNode):
-        return [part for pair in node.value for part in pair]
-    return []
+        for key, value in node.value:
+            children += (key, value)
+    return children
 
 
 def _refuse(node: yaml.Node, problem: str) -> NoReturn:
@@ -184,14 +191,20 @@ class Loader(yaml.SafeLoader):
         """A list."""
         if not isinstance(node, yaml.SequenceNode):
             _refuse(node, "this is not a list")
-        return [self.construct_object(each, deep=True) for each in node.value]
+        items: list[Any] = []
+        for each in node.value:
+            item = self.construct_object(each, deep=True)
+            items.append(item)
+        return items
 
     def construct_whole(self, node: yaml.ScalarNode) -> int:
         """A whole number: decimal whatever it begins with, or with 0o or 0x."""
         text = str(self.construct_scalar(node))
-        beginning = text[:40]
+        beginning = text[:MAX_BEGINNING]
+        digits = text
         base = _BASES.get(text[:2], 10)
-        digits = text if base == 10 else text[2:]
+        if base != 10:
+            digits = text[2:]
         if len(digits) > MAX_DIGITS:
             _refuse(node, f"{beginning!r}... has more than {MAX_DIGITS} digits")
         try:
@@ -201,20 +214,26 @@ class Loader(yaml.SafeLoader):
 
     def construct_real(self, node: yaml.ScalarNode) -> float:
         """A number with a point or an exponent, `.inf` or `.nan`."""
-        text = str(self.construct_scalar(node)).lower()
+        text = self._lower(node)
         if text.endswith((".inf", ".nan")):
             text = text.replace(".", "")  # Python writes them without the point
         try:
             return float(text)
         except ValueError:
-            _refuse(node, f"{text[:40]!r} is not a number")
+            beginning = text[:MAX_BEGINNING]
+            _refuse(node, f"{beginning!r} is not a number")
 
     def construct_truth(self, node: yaml.ScalarNode) -> bool:
         """True or false."""
-        text = str(self.construct_scalar(node)).lower()
+        text = self._lower(node)
         if text not in ("true", "false"):
-            _refuse(node, f"{text[:40]!r} is neither true nor false")
+            beginning = text[:MAX_BEGINNING]
+            _refuse(node, f"{beginning!r} is neither true nor false")
         return text == "true"
+
+    def _lower(self, node: yaml.ScalarNode) -> str:
+        text = str(self.construct_scalar(node))
+        return text.lower()
 
 
 _TAG = "tag:yaml.org,2002:"
@@ -230,11 +249,12 @@ _RESOLVED: tuple[tuple[str, str, str], ...] = (
 # PyYAML's own resolvers are those of YAML 1.1, to which `no` is false and `1:30` is ninety.
 Loader.yaml_implicit_resolvers = {}
 for _kind, _pattern, _first in _RESOLVED:
+    _tag = _TAG + _kind
+    _whole = re.compile(f"^(?:{_pattern})$")
     _firsts = list(_first)
     if _kind == "null":
         _firsts.append("")  # nothing behind a key is null, too
-    _whole = re.compile(f"^(?:{_pattern})$")
-    Loader.add_implicit_resolver(_TAG + _kind, _whole, _firsts)
+    Loader.add_implicit_resolver(_tag, _whole, _firsts)
 
 Loader.yaml_constructors = {
     _TAG + "null": yaml.SafeLoader.construct_yaml_null,

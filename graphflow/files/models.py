@@ -8,6 +8,7 @@ model: {failover: [openai:gpt-5, local:smollm2]}
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from graphflow.errors import GraphflowError
@@ -49,10 +50,14 @@ class ModelReader:
         return self._declared(given, name, lambda: open_model(name, **_with_objects(options)))
 
     def _failover(self, given: Declaration) -> Model:
-        members: list[Any] = [self.read(member) for member in given["failover"]]
+        members: list[Any] = []
+        for each in given["failover"]:
+            member = self.read(each)
+            members.append(member)
         options = _without(given, "failover")
         name = f"failover of {len(members)}"
-        return self._declared(given, name, lambda: Failover(*members, **options))
+        make = partial(Failover, *members, **options)
+        return self._declared(given, name, make)
 
     def _refuse_secrets(self, given: Declaration) -> None:
         """Refuses keys in a file: what it may hold is the name of a variable."""
@@ -81,7 +86,10 @@ class ModelReader:
 
 def is_spelled_out(secret: object) -> bool:
     """Whether a secret stands in a file itself, and not the variable that holds it."""
-    return secret is not None and not str(secret).startswith("$")
+    if secret is None:
+        return False
+    text = str(secret)
+    return not text.startswith("$")
 
 
 def _is_failover(given: Declaration) -> bool:

@@ -51,9 +51,11 @@ class OptionReader:
     def read(self, options: Options) -> None:
         """Replaces each option by what it declares."""
         for key, read in self._readers.items():
-            if key in options:
-                with self.problems.within(key):
-                    options[key] = read(options[key])
+            if key not in options:
+                continue
+            given = options[key]
+            with self.problems.within(key):
+                options[key] = read(given)
 
 
 class NodeReader:
@@ -64,15 +66,20 @@ class NodeReader:
     """
 
     def __init__(self, names: Names, options: OptionReader, declared: Mapping[Any, Any]) -> None:
-        nodes = declared.get("nodes")
         self.names = names
         self.options = options
         self.problems = names.problems
         self.folder = Path(self.problems.where).parent
-        self.entries: Mapping[Any, Any] = nodes if isinstance(nodes, Mapping) else {}
+        self.entries: Mapping[Any, Any] = {}
         self.nodes: dict[str, AnyNode] = {}
-        self._is_unreadable = bool(nodes) and not isinstance(nodes, Mapping)
-        self._on_arrows = names_on_arrows(declared.get("edges"))
+        self._is_unreadable = False
+        nodes = declared.get("nodes")
+        if isinstance(nodes, Mapping):
+            self.entries = nodes
+        elif nodes:
+            self._is_unreadable = True
+        arrows = declared.get("edges")
+        self._on_arrows = names_on_arrows(arrows)
         self._failed: set[str] = set()
         self._in_progress: list[str] = []
         self._kinds: dict[str, Callable[[str, Options], AnyNode]] = {
@@ -95,7 +102,8 @@ class NodeReader:
         """Makes every node that can be made, and reports why the others cannot."""
         for name in self.entries:
             if isinstance(name, str):
-                self.problems.attempt(partial(self.make, name))
+                make = partial(self.make, name)
+                self.problems.attempt(make)
 
     def find(self, name: str) -> AnyNode | None:
         """The node of that name, if there is one.
@@ -168,7 +176,9 @@ class NodeReader:
         text = str(given)
         if ":" in text:
             return self.names.node(text)
-        if text not in self.entries or text in self._on_arrows or text in self._in_progress:
+        if text not in self.entries:
+            return text
+        if text in self._on_arrows or text in self._in_progress:
             return text
         return self.make(text)
 
@@ -179,7 +189,8 @@ class NodeReader:
         """Another node, by import or by its name in this file."""
         if ":" in text:
             return self.names.node(text)
-        if text in self.entries and text not in self._in_progress:
+        is_in_progress = text in self._in_progress
+        if text in self.entries and not is_in_progress:
             return self.make(text)
         node = self.nodes.get(text)
         if node is None:
@@ -189,15 +200,17 @@ class NodeReader:
     # -- the kinds ---------------------------------------------------------------------------------
     def _agent(self, name: str, options: Options) -> AnyNode:
         for key in ("tools", "sub_agents", "mcp"):
-            options[key] = self._callees(options.get(key, []))
+            callees = options.get(key, [])
+            options[key] = self._callees(callees)
         handoffs = options.get("handoffs", ())
         options["handoffs"] = [self._handoff(name, each) for each in handoffs]
         if "examples" in options:
-            options["examples"] = [tuple(pair) for pair in options["examples"]]
+            pairs = options["examples"]
+            options["examples"] = list(map(tuple, pairs))
         if "prompt_file" in options:
             place = self.folder / options["prompt_file"]
             file = place.resolve()
-            # here, so that a missing file or a pipe is reported with the line that names it.
+            # Here, so that a missing file or a pipe is reported with the line that names it.
             read_text(file)
             options["prompt_file"] = str(file)
         agent: AnyNode = Agent(name, **options)
@@ -209,20 +222,24 @@ class NodeReader:
         if isinstance(given, Mapping):
             entry = dict(given)
         if "target" not in entry:
-            raise self.problems.error(f"a hand-over of {name!r} has no target", "handoffs")
-        entry["target"] = self._callee(entry["target"])
+            problem = f"a hand-over of {name!r} has no target"
+            raise self.problems.error(problem, "handoffs")
+        target = entry["target"]
+        entry["target"] = self._callee(target)
         return Handoff(**entry)
 
     def _router(self, name: str, options: Options) -> AnyNode:
         if "guards" in options:
+            guards = options["guards"]
             with self.problems.within("guards"):
-                options["guards"] = self._guards(options["guards"])
+                options["guards"] = self._guards(guards)
         # Stages stand on no arrow, so nobody else makes them.
         stages = options.get("cascade", ())
         options["cascade"] = [self._stage(name, each) for each in stages]
         rule = None
         if "rule" in options:
-            rule = self.names.function(options.pop("rule"), "the rule")
+            text = options.pop("rule")
+            rule = self.names.function(text, "the rule")
         router: AnyNode = Router(name, rule, **options)
         return router
 
@@ -252,18 +269,24 @@ class NodeReader:
         return node
 
     def _code(self, name: str, options: Options) -> AnyNode:
-        options["calls"] = self._callees(options.get("calls", []))
+        callees = options.get("calls", [])
+        options["calls"] = self._callees(callees)
         return Code(name, **options)
 
     def _skills(self, name: str, options: Options) -> AnyNode:
-        given = options.pop("folders", [])
-        folders = [given] if isinstance(given, str) else given
+        folders = options.pop("folders", [])
+        if isinstance(folders, str):
+            folders = [folders]
         if "runner" in options:
-            options["runner"] = self._callee(options["runner"])
-        # Relative to the file, not to the folder that the program runs in.
-        paths = [self.folder / folder for folder in folders]
-        whole = [str(path.resolve()) for path in paths]
-        return Skills(*whole, name=name, **options)
+            runner = options["runner"]
+            options["runner"] = self._callee(runner)
+        paths: list[str] = []
+        for folder in folders:
+            # Relative to the file, not to the folder that the program runs in.
+            place = self.folder / folder
+            path = place.resolve()
+            paths.append(str(path))
+        return Skills(*paths, name=name, **options)
 
     def _human(self, name: str, options: Options) -> AnyNode:
         node: AnyNode = Human(name, **options)
@@ -297,11 +320,11 @@ class NodeReader:
         url = options.pop("url", None)
         if (command is None) == (url is None):  # both, or neither
             raise self.problems.error(f"mcp {name!r} needs either a command (a list) or a url")
+        token = options.get("token")
         headers = options.get("headers") or {}
-        secrets = [options.get("token"), *headers.values()]
-        if any(is_spelled_out(secret) for secret in secrets):
-            raise self.problems.error(
-                "a file must not hold a token; write token: $NAME_OF_A_VARIABLE"
-            )
+        secrets = [token, *headers.values()]
+        if any(map(is_spelled_out, secrets)):
+            problem = "a file must not hold a token; write token: $NAME_OF_A_VARIABLE"
+            raise self.problems.error(problem)
         server = url if command is None else command
         return MCP(name, server, **options)

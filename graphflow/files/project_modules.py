@@ -39,7 +39,10 @@ def shipped_root() -> Path:
     """Where the graphs that come with graphflow are: inside the wheel, or beside the package in a checkout."""
     package = Path(__file__).resolve().parents[1]
     inside = package / "_shipped"
-    return inside if (inside / "graphs").is_dir() else package.parent
+    graphs = inside / "graphs"
+    if graphs.is_dir():
+        return inside
+    return package.parent
 
 
 def project_above(start: Path) -> Path | None:
@@ -50,7 +53,8 @@ def project_above(start: Path) -> Path | None:
     """
     here = start.resolve()
     for folder in (here, *here.parents):
-        if not (folder / "graphs").is_dir():
+        graphs = folder / "graphs"
+        if not graphs.is_dir():
             continue
         if folder == here or not _is_open_to_all(folder):
             return folder
@@ -67,9 +71,12 @@ def _is_open_to_all(folder: Path) -> bool:
 def widen(root: Path) -> None:
     """Lets `nodes` and `graphs`, where our finder made them, have modules of this project, too."""
     for name in PROJECT_FOLDERS:
-        folders = getattr(sys.modules.get(name), "__path__", None)
-        if isinstance(folders, list) and str(root / name) not in folders:
-            folders.insert(0, str(root / name))
+        folder = str(root / name)
+        package = sys.modules.get(name)
+        folders = getattr(package, "__path__", None)
+        # A package without `__init__.py` that Python found by itself has a path that Python keeps, which is no list.
+        if isinstance(folders, list) and folder not in folders:
+            folders.insert(0, folder)
 
 
 class ProjectModules:
@@ -89,18 +96,22 @@ class ProjectModules:
             return cls([root.resolve()])
         if file is None:
             here = Path.cwd().resolve()
-            return cls([project_above(here) or here])
+            project = project_above(here) or here
+            return cls([project])
         beside = file.resolve().parent
-        return cls([beside, project_above(beside) or beside])
+        project = project_above(beside) or beside
+        return cls([beside, project])
 
     def find(self, module: str) -> Path | None:
         """The file of a module, or None if the project has none of that name."""
-        parts = module.split(".")
-        if not all(part.isidentifier() for part in parts):
+        parts = _parts(module)
+        if not parts:
             return None
+        last = parts[-1]
         for folder in self._bases(parts[0]):
             place = folder.joinpath(*parts)
-            for file in (place.with_name(f"{parts[-1]}.py"), place / "__init__.py"):
+            candidates = (place.with_name(f"{last}.py"), place / "__init__.py")
+            for file in candidates:
                 if file.is_file() and self._holds(file):
                     return file
         return None
@@ -113,8 +124,8 @@ class ProjectModules:
         """
         file = self.find(module)
         if file is None:
-            path = f"{module.replace('.', '/')}.py"
-            folders = " or ".join(str(folder) for folder in self.folders)
+            path = module.replace(".", "/") + ".py"
+            folders = " or ".join(map(str, self.folders))
             raise NotOfTheProject(
                 f"{module!r} is not a module of the project; a file names only code of its own project, "
                 f"and there is no {path} in {folders}"
@@ -135,7 +146,9 @@ class ProjectModules:
         """How the import system finds a module of the project."""
         file = self.find(module)
         if file is not None:
-            inside = [str(file.parent)] if file.name == "__init__.py" else None
+            inside: list[str] | None = None
+            if file.name == "__init__.py":
+                inside = [str(file.parent)]
             return spec_from_file_location(module, file, submodule_search_locations=inside)
         folders = self._package_folders(module)
         if not folders:
@@ -146,16 +159,20 @@ class ProjectModules:
 
     def _package_folders(self, module: str) -> list[str]:
         """The folders of a package without an `__init__.py`: it may lie in several places, as `nodes` does."""
-        parts = module.split(".")
-        if not all(part.isidentifier() for part in parts):
+        parts = _parts(module)
+        if not parts:
             return []
-        folders = (base.joinpath(*parts) for base in self._bases(parts[0]))
-        return [str(folder) for folder in folders if folder.is_dir()]
+        folders: list[str] = []
+        for base in self._bases(parts[0]):
+            folder = base.joinpath(*parts)
+            if folder.is_dir():
+                folders.append(str(folder))
+        return folders
 
     def _holds(self, file: Path) -> bool:
         """Whether a file is in one of the folders, and not only beside it."""
         folders = (*self.folders, shipped_root())
-        return any(file.is_relative_to(folder) for folder in folders)
+        return any(map(file.is_relative_to, folders))
 
     def _bases(self, top: str) -> list[Path]:
         """Where a module with that first name may begin."""
@@ -163,10 +180,20 @@ class ProjectModules:
         for folder in self.folders:
             bases += [folder, folder / "src"]
         # A project that is a package itself: my/shop/graphs/g.yaml names shop.steps:check.
-        bases += [folder.parent for folder in self.folders if folder.name == top]
+        for folder in self.folders:
+            if folder.name == top:
+                bases.append(folder.parent)
         if top in PROJECT_FOLDERS:
             bases.append(shipped_root())
         return bases
+
+
+def _parts(module: str) -> list[str]:
+    """The names that a module's name is made of; none if it is no such name, as in `../secret`."""
+    parts = module.split(".")
+    if all(map(str.isidentifier, parts)):
+        return parts
+    return []
 
 
 def _is_same(one: Path, other: Path) -> bool:
@@ -182,7 +209,7 @@ def _check_free(module: str, file: Path) -> None:
     Raises:
         NotOfTheProject: it is taken.
     """
-    top = module.partition(".")[0]
+    top, _, _ = module.partition(".")
     if top in PROJECT_FOLDERS:  # every project has these; no package is called so
         return
     if _is_pythons_or_ours(top) or _is_installed(top, file):
@@ -197,16 +224,23 @@ def _is_pythons_or_ours(top: str) -> bool:
 
 def _is_installed(top: str, file: Path) -> bool:
     origin = _FINDER.elsewhere(top)
-    return origin is not None and not _is_below(file, origin)
+    if origin is None:
+        return False
+    return not _is_below(file, origin)
 
 
 def _is_below(file: Path, origin: ModuleSpec) -> bool:
     """Whether what the import system finds under a module's first name is the very file, or the package around it."""
     file = file.resolve()
-    if origin.origin and origin.has_location and Path(origin.origin).resolve() == file:
-        return True
-    packages = origin.submodule_search_locations or ()
-    return any(file.is_relative_to(Path(package).resolve()) for package in packages)
+    if origin.origin and origin.has_location:
+        module = Path(origin.origin)
+        if module.resolve() == file:
+            return True
+    for folder in origin.submodule_search_locations or ():
+        package = Path(folder)
+        if file.is_relative_to(package.resolve()):
+            return True
+    return False
 
 
 class _Finder(MetaPathFinder):
@@ -231,7 +265,8 @@ class _Finder(MetaPathFinder):
             names.append(module)
         if self not in sys.meta_path:  # not before a file names code
             sys.meta_path.insert(0, self)
-        self.by_name.update(dict.fromkeys(names, project))
+        found_in = dict.fromkeys(names, project)
+        self.by_name.update(found_in)
         try:
             yield
         finally:
@@ -255,7 +290,7 @@ class _Finder(MetaPathFinder):
         project = self.by_name.get(fullname) or self.by_file.get(_importing_file())
         if project is None:
             return None
-        top = fullname.partition(".")[0]
+        top, _, _ = fullname.partition(".")
         if top not in PROJECT_FOLDERS and self._is_taken(top, path):
             return None
         spec = project.spec(fullname)
@@ -267,7 +302,9 @@ class _Finder(MetaPathFinder):
         """Whether a first name is somebody else's; below a package (`path`) that was asked for the package."""
         if top in sys.stdlib_module_names:
             return True
-        return path is None and self.elsewhere(top) is not None
+        if path is not None:
+            return False
+        return self.elsewhere(top) is not None
 
 
 _FINDER = _Finder()

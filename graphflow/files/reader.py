@@ -24,6 +24,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -32,7 +33,7 @@ from graphflow.files.arrows import ArrowReader
 from graphflow.files.loader import Marks, parse, read_text
 from graphflow.files.models import ModelReader
 from graphflow.files.names import Names
-from graphflow.files.nodes import NodeReader, OptionReader
+from graphflow.files.nodes import NodeReader, OptionReader, Options
 from graphflow.files.problems import FileProblems
 from graphflow.files.project_modules import ProjectModules
 from graphflow.files.types import Types
@@ -61,7 +62,8 @@ def load_graph(path: str | Path, make: Callable[..., G], root: str | Path | None
     """
     file = Path(path)
     where = str(file)
-    declared, marks = parse(read_text(file), where)
+    text = read_text(file)
+    declared, marks = parse(text, where)
     project = None if root is None else Path(root)
     modules = ProjectModules.of(file, project)
     reader = GraphReader(declared, where, marks, modules)
@@ -71,7 +73,8 @@ def load_graph(path: str | Path, make: Callable[..., G], root: str | Path | None
 def read_graph(declared: object, make: Callable[..., G], *, where: str = "graph") -> G:
     """The graph that plain data declares (what a YAML file holds), in the project of the working directory."""
     modules = ProjectModules.of(None)
-    reader = GraphReader(declared, where, Marks(), modules)
+    no_lines = Marks()
+    reader = GraphReader(declared, where, no_lines, modules)
     return reader.graph(make)
 
 
@@ -94,7 +97,8 @@ class GraphReader:
         self.problems = FileProblems(where, marks)
         names = Names(self.problems, modules)
         types = Types(names)
-        self.options = OptionReader(types, ModelReader(self.problems))
+        models = ModelReader(self.problems)
+        self.options = OptionReader(types, models)
         self.nodes = NodeReader(names, self.options, declared)
         self.arrows = ArrowReader(types, self.nodes)
 
@@ -107,24 +111,27 @@ class GraphReader:
         # Everything is tried, whatever went wrong before it, so that all problems are found in one go.
         self._check()
         self.nodes.make_all()
-        paths = self.arrows.read_all(self.declared.get("edges"))
+        arrows = self.declared.get("edges")
+        paths = self.arrows.read_all(arrows)
         options = self._options()
         if not self.problems.texts:  # else an option may be one that is reported already
-            self.problems.attempt(lambda: self.options.read(options))
+            read_options = partial(self.options.read, options)
+            self.problems.attempt(read_options)
         self.problems.raise_all()
         return self._made(make, paths, options)
 
-    def _options(self) -> dict[str, Any]:
+    def _options(self) -> Options:
         """The options of the graph itself."""
         shape = graph_shape("")
-        options: dict[str, Any] = {}
+        options: Options = {}
         for key, value in self.declared.items():
-            is_option = key in shape.keys and key not in _PARTS
-            if is_option and value is not None:
+            if key in _PARTS or key not in shape.keys:
+                continue
+            if value is not None:
                 options[key] = value
         return options
 
-    def _made(self, make: Callable[..., G], paths: list[Any], options: dict[str, Any]) -> G:
+    def _made(self, make: Callable[..., G], paths: list[Any], options: Options) -> G:
         name = self.declared.get("graph", "")
         try:
             return make(name, *paths, **options)
@@ -135,10 +142,11 @@ class GraphReader:
         except MissingExtra:
             raise
         except GraphflowError as error:
-            raise self.problems.error(error_text(error)) from error
+            text = error_text(error)
+            raise self.problems.error(text) from error
         except Exception as error:  # of the options' own classes, or of a type that a file names
-            name = type(error).__name__
-            raise self.problems.error(f"{name}: {error}") from error
+            kind = type(error).__name__
+            raise self.problems.error(f"{kind}: {error}") from error
 
     def _check(self) -> None:
         """Reports keys and values that cannot be, and gives up the nodes that have them."""
@@ -146,10 +154,13 @@ class GraphReader:
         check_graph(self.declared, checker)
         for path, problem in checker.problems:
             self.problems.report_at(path, problem)
-            if len(path) > 1 and path[0] == "nodes":
-                self.nodes.give_up(str(path[1]))
+            is_inside = len(path) > 1
+            if is_inside and path[0] == "nodes":
+                name = str(path[1])
+                self.nodes.give_up(name)
 
 
 def is_graph_file(path: str | os.PathLike[str]) -> bool:
     """Whether a name is that of a YAML file."""
-    return Path(path).suffix.lower() in (".yaml", ".yml")
+    ending = Path(path).suffix
+    return ending.lower() in (".yaml", ".yml")

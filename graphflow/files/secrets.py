@@ -30,7 +30,9 @@ def without_secrets(name: str, values: Mapping[str, str]) -> dict[str, str]:
 
 def names_secret(name: str) -> bool:
     """Whether what goes by that name is a secret: a variable, an option of a command, a parameter of an address."""
-    return is_secret(name) or _SECRET_WORD.search(name) is not None
+    if is_secret(name):
+        return True
+    return _SECRET_WORD.search(name) is not None
 
 
 def secret_in_command(command: Sequence[str]) -> bool:
@@ -55,11 +57,13 @@ def secret_in_url(url: str) -> bool:
     # A user name alone is none: git@host is how one writes it.
     if parts.password or looks_secret(url):
         return True
-    parameters = [*parse_qsl(parts.query, keep_blank_values=False), *parse_qsl(parts.fragment)]
+    parameters = parse_qsl(parts.query)
+    parameters += parse_qsl(parts.fragment)
     for name, value in parameters:
         if names_secret(name) or looks_secret(value):
             return True
-    return any(looks_secret(part) for part in parts.path.split("/"))
+    steps = parts.path.split("/")
+    return any(map(looks_secret, steps))
 
 
 def refuse_secrets(graph: str, declared: object, where: tuple[str, ...] = ()) -> None:
@@ -71,8 +75,9 @@ def refuse_secrets(graph: str, declared: object, where: tuple[str, ...] = ()) ->
     match declared:
         case Mapping():
             for key, value in declared.items():
-                _refuse_named(graph, str(key), value, where)
-                refuse_secrets(graph, value, (*where, str(key)))
+                name = str(key)
+                _refuse_named(graph, name, value, where)
+                refuse_secrets(graph, value, (*where, name))
         case list() | tuple():
             for value in declared:
                 refuse_secrets(graph, value, where)

@@ -44,7 +44,8 @@ def specs_of(graph: AnyGraph) -> Spec:
         node = todo.pop(0)
         if node.name in declared:
             continue
-        spec = declared[node.name] = _spec(node)
+        spec = _spec(node)
+        declared[node.name] = spec
         if isinstance(spec, dict):
             beside = _nodes_beside(node)
             todo += filter(_has_entry, beside)
@@ -62,7 +63,12 @@ def _nodes_beside(node: AnyNode) -> list[AnyNode]:
         beside.append(node.target)
     if isinstance(node, Router):
         beside += node.cascade
-    return [other for other in beside if isinstance(other, Node) and other is not background]
+    # `background` is no node of the graph: it comes with the sub-agents that run in it.
+    nodes: list[AnyNode] = []
+    for other in beside:
+        if isinstance(other, Node) and other is not background:
+            nodes.append(other)
+    return nodes
 
 
 def _has_entry(node: AnyNode) -> bool:
@@ -83,7 +89,9 @@ def _holds_function(node: AnyNode) -> bool:
     """Whether a node is a function that routes, or reaches a person by one: it is named by its address as any function is."""
     if isinstance(node, Human):
         return node.ask is not None
-    return isinstance(node, Router) and node.rule is not None
+    if isinstance(node, Router):
+        return node.rule is not None
+    return False
 
 
 def _name_of(node: AnyNode | str) -> str:
@@ -99,7 +107,9 @@ def _spec(node: AnyNode) -> Spec | str:
     entry = ENTRIES.get(type(node))
     if entry is None or _holds_function(node):
         return address(node, node.name)
-    return {"kind": entry.kind, **entry.write(node), **_options(node)}
+    own = entry.write(node)
+    options = _options(node)
+    return {"kind": entry.kind, **own, **options}
 
 
 def _options(node: AnyNode) -> Spec:
@@ -109,7 +119,11 @@ def _options(node: AnyNode) -> Spec:
         return options
     inherited = options_of(node.target)
     inherited["policy"] = None  # never inherited: it says what the caller of the graph may do
-    return {key: value for key, value in options.items() if value != inherited.get(key)}
+    own: Spec = {}
+    for key, value in options.items():
+        if value != inherited.get(key):
+            own[key] = value
+    return own
 
 
 def options_of(node: AnyNode) -> Spec:
@@ -142,7 +156,8 @@ def _retry(name: str, retry: Retry) -> Spec:
         )
     # All of them, also where they are the defaults: a reader wants to see when it gives up.
     keys = ["attempts", "wait_s", "factor", "max_wait_s"]
-    if retry.jitter != Retry().jitter:
+    default = Retry()
+    if retry.jitter != default.jitter:
         keys.append("jitter")
     return {key: getattr(retry, key) for key in keys}
 
@@ -182,7 +197,12 @@ def _changed(node: AnyNode, *defaults: tuple[str, object]) -> Spec:
 
 def _names_of(callees: Iterable[AnyNode | str]) -> list[str]:
     """What an entry calls; `background` comes with those that run in it."""
-    return [_name_of(callee) for callee in callees if callee is not background]
+    names: list[str] = []
+    for callee in callees:
+        if callee is not background:
+            name = _name_of(callee)
+            names.append(name)
+    return names
 
 
 # -- the kinds -------------------------------------------------------------------------------------
@@ -195,20 +215,32 @@ def _agent(agent: Agent[Any, Any]) -> Spec:
         spec["input"] = type_text(takes)
     if agent.output is not str:
         spec["output"] = type_text(agent.output)
-    spec |= _prompts(agent) | _tools(agent)
+    spec |= _prompts(agent)
+    spec |= _tools(agent)
     if agent.handoffs:
-        spec["handoffs"] = [_handoff(handoff) for handoff in agent.handoffs]
+        spec["handoffs"] = list(map(_handoff, agent.handoffs))
     if agent.examples:
         spec["examples"] = [_example(*pair) for pair in agent.examples]
-    spec |= _changed(agent, ("description", ""), ("repairs", 2))
-    spec |= _changed(agent, ("max_turns", TURNS), ("max_parallel_calls", PARALLEL_CALLS))
+    spec |= _changed(agent, *_AGENT_DEFAULTS)
     for key, value in agent.settings.stated.items():
-        spec[key] = list(value) if isinstance(value, tuple) else value
+        if isinstance(value, tuple):  # YAML has none
+            value = list(value)
+        spec[key] = value
     return spec
 
 
+_AGENT_DEFAULTS = (
+    ("description", ""),
+    ("repairs", 2),
+    ("max_turns", TURNS),
+    ("max_parallel_calls", PARALLEL_CALLS),
+)
+
+
 def _example(message: object, answer: object) -> list[object]:
-    return [to_json_value(message), to_json_value(answer)]
+    taken = to_json_value(message)
+    answered = to_json_value(answer)
+    return [taken, answered]
 
 
 def _prompts(agent: Agent[Any, Any]) -> Spec:
@@ -232,8 +264,12 @@ def _tools(agent: Agent[Any, Any]) -> Spec:
             servers.append(callee)
         else:
             tools.append(callee)
+    spec: Spec = {}
     lists = {"tools": _names_of(tools), "mcp": _names_of(servers)}
-    return {key: names for key, names in lists.items() if names}
+    for key, names in lists.items():
+        if names:
+            spec[key] = names
+    return spec
 
 
 def _handoff(handoff: Handoff) -> Spec | str:
@@ -253,16 +289,19 @@ def _sub_agent(node: SubAgent[Any, Any]) -> Spec:
         raise FileUnreadable(
             f"sub-agent {node.name!r} has dependencies of its own, which a file cannot hold"
         )
+    target = node.target
+    spec: Spec = {}
     # Two nodes of one name cannot both have an entry, so the target stands in that of its sub-agent.
-    is_inside = node.target.name == node.name and _has_entry(node.target)
-    target = _spec(node.target) if is_inside else _name_of(node.target)
-    spec: Spec = {"target": target}
+    if target.name == node.name and _has_entry(target):
+        spec["target"] = _spec(target)
+    else:
+        spec["target"] = _name_of(target)
     spec |= _changed(node, ("isolation", "isolated"))
     if node.in_background:
         spec["background"] = True
     if node.limits is not None:
         spec["limits"] = limits_of(node.limits)
-    if node.description != node.target.description:
+    if node.description != target.description:
         spec["description"] = node.description
     return spec
 
@@ -289,7 +328,8 @@ def _default(kind: type[AnyNode], option: str) -> object:
 def _skills(node: Skills) -> Spec:
     spec: Spec = {"folders": list(node.folders)}
     if node.calls:
-        spec["runner"] = _name_of(node.calls[0])
+        [runner] = node.calls
+        spec["runner"] = _name_of(runner)
     return spec | _changed(node, *_TOOL_DEFAULTS)
 
 
@@ -306,7 +346,9 @@ def _human(node: Human[object, object]) -> Spec:
 
 def _input_of(node: AnyNode) -> Spec:
     takes = node.ports[0].type
-    return {} if takes is Any else {"input": type_text(takes)}
+    if takes is Any:
+        return {}
+    return {"input": type_text(takes)}
 
 
 def _wait(node: Wait[object]) -> Spec:
@@ -317,11 +359,14 @@ def _wait(node: Wait[object]) -> Spec:
         spec["until"] = node.until.isoformat()
     else:
         spec["until"] = address(node.until)
-    return spec | _input_of(node) | _changed(node, ("description", ""))
+    spec |= _input_of(node)
+    return spec | _changed(node, ("description", ""))
 
 
 def _receive(node: Receive[object, object]) -> Spec:
-    return {"type": type_text(node.type)} | _input_of(node) | _changed(node, *_ASKED_DEFAULTS)
+    spec: Spec = {"type": type_text(node.type)}
+    spec |= _input_of(node)
+    return spec | _changed(node, *_ASKED_DEFAULTS)
 
 
 _MCP_DEFAULTS = (
@@ -344,8 +389,11 @@ def _mcp(node: MCP) -> Spec:
         raise FileUnreadable(
             f"mcp {node.name!r} has a key in its {place}, which a file must not hold; give it by env= or token="
         )
-    server = list(node.command) if node.command else node.url
-    spec: Spec = {place: server}
+    spec: Spec = {}
+    if node.command:
+        spec["command"] = list(node.command)
+    else:
+        spec["url"] = node.url
     env = dict(node.__dict__["_env"])
     headers = dict(node.__dict__["_headers"])
     if env:
@@ -367,7 +415,8 @@ def _environment(name: str, env: dict[str, str]) -> dict[str, str]:
     for key, value in env.items():
         if names_secret(key) or looks_secret(value):
             secrets[key] = value
-    return env | without_secrets(name, secrets)
+    named = without_secrets(name, secrets)
+    return env | named
 
 
 _ROUTER_DEFAULTS = (
@@ -384,11 +433,9 @@ def _router(router: AnyRouter) -> Spec:
             f"{router.name!r} has an embedder object, which a file cannot name; give it as 'provider:model'"
         )
     spec = _choice(router)
-    takes = router.ports[0].type
     if router.examples:
         spec["examples"] = {label: list(texts) for label, texts in router.examples.items()}
-    if takes is not Any:
-        spec["input"] = type_text(takes)
+    spec |= _input_of(router)
     spec |= _changed(router, *_ROUTER_DEFAULTS)
     if router.otherwise_label is not None:
         spec["otherwise"] = router.otherwise_label
@@ -402,13 +449,16 @@ def _router(router: AnyRouter) -> Spec:
 def _choice(router: AnyRouter) -> Spec:
     """What a router chooses by: guards, other routers, or labels."""
     if router.cascade and not router.guards:
-        return {"cascade": [_name_of(stage) for stage in router.cascade]}
+        stages = map(_name_of, router.cascade)
+        return {"cascade": list(stages)}
     spec: Spec = {}
     if router.guards:
         spec["guards"] = {label: address(test) for label, test in router.guards.items()}
+    if router.cascade:
+        return spec
     # The labels of guards are the guards' own names, unless they are described.
     are_described = any(router.labels.values())
-    if not router.cascade and (not router.guards or are_described):
+    if are_described or not router.guards:
         spec["labels"] = dict(router.labels)
     return spec
 

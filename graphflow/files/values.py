@@ -10,13 +10,15 @@ import difflib
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import TypeGuard
+from typing import Any, TypeAlias, TypeGuard
 
 from graphflow.files.problems import KeyPath
 from graphflow.keywords import translated
 
 MAX_SHOWN = 60
 """Characters of a wrong value that an error shows."""
+Fits: TypeAlias = Callable[[object], bool]
+"""Whether a value may stand where it does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +26,7 @@ class Plain:
     """A single value."""
 
     words: str
-    fits: Callable[[object], bool]
+    fits: Fits
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +71,9 @@ def _is_text(value: object) -> bool:
 
 
 def _is_word(value: object) -> bool:
-    return isinstance(value, str) and value.strip() != ""
+    if not isinstance(value, str):
+        return False
+    return value.strip() != ""
 
 
 def _is_truth(value: object) -> bool:
@@ -78,7 +82,9 @@ def _is_truth(value: object) -> bool:
 
 def _is_whole(value: object) -> TypeGuard[int]:
     # True and False are numbers to Python, and never meant as one in a file.
-    return isinstance(value, int) and not isinstance(value, bool)
+    if isinstance(value, bool):
+        return False
+    return isinstance(value, int)
 
 
 def _is_number(value: object) -> TypeGuard[float]:
@@ -87,22 +93,28 @@ def _is_number(value: object) -> TypeGuard[float]:
     return _is_whole(value)
 
 
-def _number_from(lowest: float) -> Callable[[object], bool]:
-    def fits(value: object) -> bool:
-        return _is_number(value) and value >= lowest
-
-    return fits
-
-
-def _whole_from(lowest: int) -> Callable[[object], bool]:
-    def fits(value: object) -> bool:
-        return _is_whole(value) and value >= lowest
-
-    return fits
-
-
 def _is_positive(value: object) -> bool:
-    return _is_number(value) and value > 0
+    if not _is_number(value):
+        return False
+    return value > 0
+
+
+def _number_from(lowest: float) -> Fits:
+    def fits(value: object) -> bool:
+        if not _is_number(value):
+            return False
+        return value >= lowest
+
+    return fits
+
+
+def _whole_from(lowest: int) -> Fits:
+    def fits(value: object) -> bool:
+        if not _is_whole(value):
+            return False
+        return value >= lowest
+
+    return fits
 
 
 NOTHING = Plain("left out", lambda value: value is None)
@@ -126,7 +138,9 @@ def one_of(words: Iterable[str]) -> Plain:
     listed = ", ".join(known)
 
     def fits(value: object) -> bool:
-        return isinstance(value, str) and value in known
+        if not isinstance(value, str):
+            return False
+        return value in known
 
     return Plain(f"one of {listed}", fits)
 
@@ -135,7 +149,9 @@ def maybe(shape: Plain) -> Plain:
     """The same, or nothing (`null`), as if the key were left out."""
 
     def fits(value: object) -> bool:
-        return value is None or shape.fits(value)
+        if value is None:
+            return True
+        return shape.fits(value)
 
     return Plain(shape.words, fits)
 
@@ -149,7 +165,8 @@ class Subject:
 
     def part(self, key: object, name: str) -> Subject:
         """Something inside it."""
-        return Subject((*self.path, key), name)
+        path = (*self.path, key)
+        return Subject(path, name)
 
 
 class Checker:
@@ -181,13 +198,16 @@ class Checker:
         self.problems.append((path, problem))
 
     def _wrong(self, value: object, subject: Subject, allowed: str) -> None:
-        problem = f"{subject.name} is {shown(value)}; it must be {allowed}"
+        given = shown(value)
+        problem = f"{subject.name} is {given}; it must be {allowed}"
         self.note(subject.path, problem)
 
     def _plain(self, value: object, shape: Plain, subject: Subject) -> None:
-        if not shape.fits(value):
-            hint = _hint(value, shape)
-            self._wrong(value, subject, f"{shape.words}{hint}")
+        if shape.fits(value):
+            return
+        hint = _hint(value, shape)
+        allowed = f"{shape.words}{hint}"
+        self._wrong(value, subject, allowed)
 
     def _list(self, value: object, shape: ListOf, subject: Subject) -> None:
         if not isinstance(value, list):
@@ -198,7 +218,8 @@ class Checker:
             return
         for index, item in enumerate(value):
             number = index + 1  # people count from one
-            part = subject.part(index, f"item {number} of {subject.name}")
+            name = f"item {number} of {subject.name}"
+            part = subject.part(index, name)
             self.check(item, shape.item, part)
 
     def _mapping(self, value: object, shape: MappingOf, subject: Subject) -> None:
@@ -206,39 +227,54 @@ class Checker:
             self._wrong(value, subject, "a mapping, {name: value}")
             return
         for key, inner in value.items():
-            part = subject.part(key, f"{key!r} of {subject.name}")
+            name = f"{key!r} of {subject.name}"
+            part = subject.part(key, name)
             if isinstance(key, str):
                 self.check(inner, shape.value, part)
-            else:  # YAML reads 1: and true: as what they look like
-                problem = f"{subject.name} has the key {shown(key)}, which must be a text: put it in quotes"
-                self.note(part.path, problem)
+                continue
+            # YAML reads 1: and true: as what they look like.
+            given = shown(key)
+            problem = f"{subject.name} has the key {given}, which must be a text: put it in quotes"
+            self.note(part.path, problem)
 
     def _keys(self, value: object, shape: Keys, subject: Subject) -> None:
-        what = shape.what
         if not isinstance(value, Mapping):
-            problem = f"{what} is declared by a mapping, not by {shown(value)}"
+            given = shown(value)
+            problem = f"{shape.what} is declared by a mapping, not by {given}"
             self.note(subject.path, problem)
             return
         for key, inner in value.items():
-            part = subject.part(key, f"{key} of {what}")
+            part = subject.part(key, f"{key} of {shape.what}")
+            problem = _key_problem(key, value, shape)
+            if problem:
+                self.note(part.path, problem)
+                continue
             name = shape.renamed.get(key, key)
-            if name not in shape.keys:
-                hint = nearest(key, shape.keys)
-                problem = f"{what} has no {shown(key)}; {hint}"
-                self.note(part.path, problem)
-            elif name != key and name in value:
-                problem = f"{what} has {name} twice, the second time as {key}; leave {key} out"
-                self.note(part.path, problem)
-            else:
-                self.check(inner, shape.keys[name], part)
+            self.check(inner, shape.keys[name], part)
 
     def _either(self, value: object, shape: Either, subject: Subject) -> None:
-        if isinstance(value, Mapping) and shape.mapping is not None:
-            self.check(value, shape.mapping, subject)
-        elif isinstance(value, list) and shape.listed is not None:
-            self.check(value, shape.listed, subject)
-        elif shape.plain is None or not shape.plain.fits(value):
-            self._wrong(value, subject, _alternatives(shape))
+        mapping, listed, plain = shape.mapping, shape.listed, shape.plain
+        if isinstance(value, Mapping) and mapping is not None:
+            self.check(value, mapping, subject)
+        elif isinstance(value, list) and listed is not None:
+            self.check(value, listed, subject)
+        elif plain is None or not plain.fits(value):
+            allowed = _alternatives(shape)
+            self._wrong(value, subject, allowed)
+
+
+def _key_problem(key: Any, value: Mapping[Any, object], shape: Keys) -> str:
+    """Why a key may not stand in a mapping; nothing if it may."""
+    what = shape.what
+    name = shape.renamed.get(key, key)
+    if name not in shape.keys:
+        hint = nearest(key, shape.keys)
+        given = shown(key)
+        return f"{what} has no {given}; {hint}"
+    # Under its present name and under an old one: which of the two is meant?
+    if name != key and name in value:
+        return f"{what} has {name} twice, the second time as {key}; leave {key} out"
+    return ""
 
 
 def _alternatives(shape: Either) -> str:
@@ -258,7 +294,9 @@ def _alternatives(shape: Either) -> str:
 def _hint(value: object, shape: Plain) -> str:
     """What to do about a number or truth value that was meant as a text."""
     # `version: 1.0` was meant as a text, and YAML reads it as a number.
-    if shape not in (TEXT, WORD) or not isinstance(value, (int, float)):
+    if shape not in (TEXT, WORD):
+        return ""
+    if not isinstance(value, (int, float)):
         return ""
     written = str(value).lower()  # True of Python is true of YAML
     return f"; put it in quotes, '{written}'"
@@ -280,12 +318,15 @@ def shown(value: object) -> str:
 
 def nearest(key: object, known: Iterable[str]) -> str:
     """What was probably meant by a key that there is not, else what there is."""
+    text = str(key)
     words = list(known)
-    meant = translated(str(key), words)
-    if meant is None:
-        beginning = str(key)[:MAX_SHOWN]
-        near = difflib.get_close_matches(beginning, words, n=1)
-        meant = near[0] if near else None
-    if meant is None:
-        return f"there is: {', '.join(words)}"
-    return f"did you mean {meant!r}?"
+    meant = translated(text, words)
+    if meant is not None:
+        return f"did you mean {meant!r}?"
+    # It takes quadratic time, and a key may be as long as the file.
+    beginning = text[:MAX_SHOWN]
+    near = difflib.get_close_matches(beginning, words, n=1)
+    if near:
+        return f"did you mean {near[0]!r}?"
+    listed = ", ".join(words)
+    return f"there is: {listed}"

@@ -74,20 +74,22 @@ def by_guards(guards: Mapping[str, Test], message: object) -> Decision:
     """The label of the first guard that holds."""
     for label, holds in guards.items():
         if holds(message):
-            return Decision(label, f"guard of {label!r}")
+            reason = f"guard of {label!r}"
+            return Decision(label, reason)
     return Decision(None, "no guard holds")
 
 
 def _falls_short(score: float, criteria: Criteria) -> bool:
     """Whether somebody else is to decide, because the best label is not good enough."""
     threshold = criteria.threshold
-    if threshold is None or not criteria.may_abstain:
+    if threshold is None:
         return False
-    return score < threshold
+    return criteria.may_abstain and score < threshold
 
 
 def _best_of(scores: Scores) -> str:
-    return max(scores, key=lambda label: scores[label])
+    score_of = scores.__getitem__
+    return max(scores, key=score_of)
 
 
 def _rounded(scores: Scores) -> Scores:
@@ -188,12 +190,13 @@ async def _calibrated(
 ) -> Decision:
     """The likeliest label, with the model's bias for some of them divided out."""
     bias = await _bias(criteria, model, ctx)
-    scores: Scores = {}
+    weights: Scores = {}
     for label, probability, usual in zip(criteria.labels, likely, bias, strict=True):
-        scores[label] = probability / usual
-    total = sum(scores.values())
-    for label in scores:
-        scores[label] /= total
+        weights[label] = probability / usual
+    total = sum(weights.values())
+    scores: Scores = {}
+    for label, weight in weights.items():
+        scores[label] = weight / total
     best = _best_of(scores)
     score = scores[best]
     rounded = _rounded(scores)  # for people and events; what is compared is not rounded
@@ -207,7 +210,8 @@ async def _calibrated(
 
 async def _bias(criteria: Criteria, model: Model, ctx: Context) -> list[float]:
     """What the model says to messages that favour no label; asked once a process."""
-    key = (model.name, _instructions(criteria))
+    question = _instructions(criteria)
+    key = (model.name, question)
     if key in _biases:
         return _biases[key]
     labels = list(criteria.labels)
@@ -236,7 +240,9 @@ def balanced(labels: Meanings) -> tuple[str, ...]:
     arXiv:2309.17249).
     """
     descriptions = tuple(labels.values())
-    return descriptions if all(descriptions) else CONTENT_FREE
+    if all(descriptions):
+        return descriptions
+    return CONTENT_FREE
 
 
 def label_probabilities(
@@ -254,7 +260,8 @@ def label_probabilities(
     # A model may have put a fence before its answer, which the tokens still have.
     lead = max(0, tokens.find(text))
     fence = tokens[:lead]
-    before_label = text[: named.end()]
+    label_start = named.end()
+    before_label = text[:label_start]
     tally = _LabelTally(labels, fence + before_label)
     written = ""
     for place in places:
@@ -294,7 +301,8 @@ class _LabelTally:
         for token, logprob in place.top:
             probability = math.exp(logprob)
             labels = self._labels_after(written + token)
-            if len(labels) > 1 and token == place.token:
+            is_open = len(labels) > 1
+            if is_open and token == place.token:
                 onward = probability
                 continue
             # Several labels that begin alike share what nobody looked behind.
@@ -335,10 +343,10 @@ async def by_similarity(criteria: Criteria, text: str) -> Decision:
     for label, centre in centres.items():
         scores[label] = _dot(vector, centre)
     best = _best_of(scores)
+    score = scores[best]
     rounded = _rounded(scores)
-    if _falls_short(scores[best], criteria):
-        threshold = f"{criteria.threshold:g}"
-        reason = f"no label is as near as {threshold} (nearest: {best})"
+    if _falls_short(score, criteria):
+        reason = f"no label is as near as {criteria.threshold:g} (nearest: {best})"
         return Decision(None, reason, rounded)
     reason = f"nearest to the examples of {best!r} ({embedder.name})"
     return Decision(best, reason, rounded)
@@ -369,20 +377,23 @@ async def _centres(embedder: Embedder, examples: Texts, labels: Meanings) -> Vec
 
 def _texts_by_label(examples: Texts, labels: Meanings) -> Texts:
     """What stands for each label: its examples, and its description if it has one."""
-    texts_of: dict[str, tuple[str, ...]] = {}
+    texts_of = dict(examples)
     for label, texts in examples.items():
         description = labels.get(label)
-        about = (description,) if description else ()
-        texts_of[label] = (*texts, *about)
+        if description:
+            texts_of[label] = (*texts, description)
     return texts_of
 
 
 def _dot(one: Vector, other: Vector) -> float:
-    pairs = zip(one, other, strict=True)
-    return sum(a * b for a, b in pairs)
+    products = [a * b for a, b in zip(one, other, strict=True)]
+    return sum(products)
 
 
 def _mean(vectors: Sequence[Vector]) -> Vector:
     count = len(vectors)
-    columns = zip(*vectors, strict=True)
-    return [sum(column) / count for column in columns]
+    mean: Vector = []
+    for column in zip(*vectors, strict=True):
+        total = sum(column)
+        mean.append(total / count)
+    return mean

@@ -36,7 +36,9 @@ def function_name(node: str) -> str:
     name = re.sub(r"\W", "_", node)
     if not name or name[0].isdigit():
         name = f"_{name}"
-    return f"{name}_" if name in TAKEN else name
+    if name in TAKEN:
+        name += "_"
+    return name
 
 
 def clashes(nodes: Sequence[str]) -> list[str]:
@@ -47,36 +49,43 @@ def clashes(nodes: Sequence[str]) -> list[str]:
         function = function_name(node)
         other = known.setdefault(function, node)
         if other != node:
-            both = f"{other!r} and {node!r}"
-            problem = f"its calls {both} would both be the function {function!r} in code"
-            problems.append(f"{problem}; rename one with .named(...)")
+            problems.append(
+                f"its calls {other!r} and {node!r} would both be the function {function!r} in code; "
+                "rename one with .named(...)"
+            )
     return problems
 
 
 def signature_line(node: AnyNode) -> str:
     """A node as one line of Python, as in `search(query: str, limit: int = 5) -> list[str]: Search the handbook`."""
     spec = spec_of(node)
-    schema = spec.parameters
+    parameters = ", ".join(_parameters(spec.parameters))
+    name = function_name(node.name)
+    answer = _answer(node)
+    line = f"{name}({parameters}) -> {answer}"
+    words = spec.description.split()
+    summary = " ".join(words)
+    if not summary:
+        return line
+    if len(summary) > LONG:
+        summary = summary[:LONG] + "..."
+    return f"{line}: {summary}"
+
+
+def _parameters(schema: JsonSchema) -> list[str]:
+    """The parameters of a function whose arguments have this schema, as Python writes them."""
     required = schema.get("required", ())
     definitions = schema.get("$defs", {})
+    properties = schema.get("properties", {})
     parameters: list[str] = []
-    for name, field in schema.get("properties", {}).items():
+    for name, field in properties.items():
         kind = _python_type(field, definitions)
         parameter = f"{name}: {kind}"
         if name not in required:
             default = field.get("default")
             parameter += f" = {default!r}"
         parameters.append(parameter)
-    listed = ", ".join(parameters)
-    name = function_name(node.name)
-    answer = _answer(node)
-    line = f"{name}({listed}) -> {answer}"
-    summary = " ".join(spec.description.split())
-    if not summary:
-        return line
-    if len(summary) > LONG:
-        summary = f"{summary[:LONG]}..."
-    return f"{line}: {summary}"
+    return parameters
 
 
 _PLAIN_TYPES = {
@@ -149,7 +158,9 @@ def _fields(node: AnyNode) -> list[str]:
     arguments = getattr(node, "arguments", None)
     if isinstance(arguments, type) and issubclass(arguments, BaseModel):
         return list(arguments.model_fields)  # its schema says the same, and takes 0.3 ms to make
-    return list(spec_of(node).parameters.get("properties", {}))
+    schema = spec_of(node).parameters
+    properties = schema.get("properties", {})
+    return list(properties)
 
 
 def arguments_for(node: AnyNode, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
@@ -172,8 +183,9 @@ def arguments_for(node: AnyNode, args: Sequence[Any], kwargs: Mapping[str, Any])
             raise TypeError(f"{name}() got multiple values for argument {key!r}")
         given[key] = value
     # Through text, as a model's call comes: what its JSON cannot say, code cannot say either.
-    text = to_json(plain_value(name, given)).decode()
-    return read_for(node, text)
+    plain = plain_value(name, given)
+    data = to_json(plain)
+    return read_for(node, data.decode())
 
 
 def plain_value(whose: str, value: Any) -> Any:
@@ -189,8 +201,8 @@ def plain_value(whose: str, value: Any) -> Any:
         may_hold_media = isinstance(value, (BaseModel, list, tuple, dict))
         if may_hold_media and media_in(value):
             value = without_media(value)
-        text = to_json(value, inf_nan_mode="constants", bytes_mode="utf8", fallback=_fields_of)
-        return from_json(text)
+        data = to_json(value, inf_nan_mode="constants", bytes_mode="utf8", fallback=_fields_of)
+        return from_json(data)
     except (PydanticSerializationError, ValueError, RecursionError) as error:
         kind = type(value).__name__
         reason = str(error)[:200]

@@ -58,9 +58,10 @@ class Prompt(Displayed):
             PromptError: there is no such file, or it is not UTF-8 text.
         """
         try:
-            return cls(path.read_text(encoding="utf-8"), path.name)
+            text = path.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
             raise PromptError(f"prompt file {path} cannot be read: {error}") from None
+        return cls(text, path.name)
 
     def render(self, message: Any, ctx: Context) -> str:
         """The text for one message.
@@ -114,8 +115,9 @@ class Prompt(Displayed):
         title = self._title()
         owner = type_name(kind)
         listed = ", ".join(sorted(have)) or "none"
+        missing = used - have
         problems: list[str] = []
-        for name in sorted(used - have):
+        for name in sorted(missing):
             near = _near(name, have)
             use = f"{title} uses {{{{ {name} }}}}"
             problems.append(
@@ -144,7 +146,9 @@ class Prompt(Displayed):
                 have = ", ".join(sorted(CONTEXT_FIELDS))
                 problems.append(f"{use}; ctx has: {have}")
             for kind in owners.get(owner, ()):
-                problems += _lacking(use, kind, attribute)
+                if not _may_have(kind, attribute):
+                    lack = _lack(kind, attribute)
+                    problems.append(f"{use}, and {lack}")
         return problems
 
     @property
@@ -162,10 +166,14 @@ class Prompt(Displayed):
         return sorted(used)
 
     def _title(self) -> str:
-        return f"prompt {self.where!r}" if self.where else "prompt"
+        if not self.where:
+            return "prompt"
+        return f"prompt {self.where!r}"
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Prompt) and other.source == self.source
+        if not isinstance(other, Prompt):
+            return False
+        return other.source == self.source
 
     def __hash__(self) -> int:
         return hash(self.source)
@@ -195,7 +203,9 @@ def _why(error: BaseException) -> str:
     module = kind.__module__
     if module in _OWN_MODULES or module.startswith("jinja2"):
         return text
-    return f"{kind.__name__}: {text}" if text else kind.__name__
+    if not text:
+        return kind.__name__
+    return f"{kind.__name__}: {text}"
 
 
 _OWN_MODULES = ("graphflow.kinds.templates",)
@@ -222,7 +232,9 @@ def known_fields(kind: Type) -> frozenset[str] | None:
         names = _arm_fields(arm)
         if names is None:
             return None
-        common = names if common is None else common & names
+        if common is None:
+            common = names
+        common &= names
     return common
 
 
@@ -241,19 +253,20 @@ def _arm_fields(arm: Type) -> frozenset[str] | None:
     return PLAIN_TEXT
 
 
-def _lacking(use: str, owner: Type, name: str) -> list[str]:
-    """What is wrong with a use of an attribute that values of a type do not have."""
-    if _may_have(owner, name):
-        return []
-    fields = known_fields(owner) or frozenset()
-    near = _near(name, fields)
-    return [f"{use}, and {type_name(owner)} has no {name!r}{near}"]
-
-
 def _may_have(owner: Type, name: str) -> bool:
     """Whether a value of this type may have an attribute of that name."""
     fields = known_fields(owner)
-    return fields is None or name in fields or hasattr(owner, name)
+    if fields is None or name in fields:
+        return True
+    return hasattr(owner, name)
+
+
+def _lack(owner: Type, name: str) -> str:
+    """That values of a type have no such attribute, and which was probably meant."""
+    fields = known_fields(owner) or frozenset()
+    near = _near(name, fields)
+    kind = type_name(owner)
+    return f"{kind} has no {name!r}{near}"
 
 
 def _near(name: str, have: frozenset[str]) -> str:

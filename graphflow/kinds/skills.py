@@ -46,6 +46,8 @@ FILES = 200
 """Files of one skill that a model is told of."""
 MAX_NAMED = 20
 """Files of one skill that an error names."""
+ROOM_FOR_A_HINT = 200
+"""Characters that are kept free behind a text that is cut, to say where it goes on."""
 CATALOGUE = 16_000
 """Characters of all descriptions together that a model is shown; beyond, each is cut to its share."""
 
@@ -145,7 +147,9 @@ class Skills(Tool[Any, str]):
         for skill in self.skills:
             about = _one_line(skill.description, share)
             lines.append(f"- {skill.name}: {about}")
-        return ToolSpec(self.name, "\n".join(lines), schema_of(self.arguments))
+        description = "\n".join(lines)
+        parameters = schema_of(self.arguments)
+        return ToolSpec(self.name, description, parameters)
 
     async def __call__(self, *args: object, **kwargs: object) -> Any:
         """What a walk would read, without its runner."""
@@ -172,15 +176,16 @@ class Skills(Tool[Any, str]):
         for skill in self.skills:
             if skill.name == name:
                 return skill
-        have = ", ".join(skill.name for skill in self.skills)
+        names = [skill.name for skill in self.skills]
+        have = ", ".join(names)
         raise ToolError(f"there is no skill {name!r}; there is: {have}")
 
     def _read(self, asked: Any) -> str:
         """The text of a skill, or of a file of it, from where the model wants to go on."""
         skill = self._skill(asked.skill)
         if asked.file in ("", HEAD):
-            head = _text(_file(skill, HEAD))
-            _, body = _parts(head)
+            path = _file(skill, HEAD)
+            _, body = _parts(_text(path))
             text = body.strip()
             more = _listed(skill)
         else:
@@ -188,7 +193,7 @@ class Skills(Tool[Any, str]):
             text = _text(path)
             more = ""
         start: int = asked.start
-        room = self.output_limit - len(more) - 200
+        room = self.output_limit - len(more) - ROOM_FOR_A_HINT
         end = start + max(1, room)
         if end < len(text):
             more = f"\n[cut at character {end} of {len(text)}; go on with start={end}]{more}"
@@ -215,7 +220,8 @@ class Skills(Tool[Any, str]):
 
     def _runner_fields(self, ctx: Context) -> Sequence[str]:
         """What the runner takes; nothing is known of one that cannot be reached."""
-        for runner in (*ctx.frame.reachable(self, ctx), *self.calls):
+        reachable = ctx.frame.reachable(self, ctx)
+        for runner in (*reachable, *self.calls):
             if isinstance(runner, Node):
                 return _fields(runner)
         return ()
@@ -226,7 +232,9 @@ ABOUT = "Read a skill: instructions for a kind of task. Read the one that fits b
 
 
 def _fields(runner: AnyNode) -> Sequence[str]:
-    return tuple(spec_of(runner).parameters.get("properties", {}))
+    schema = spec_of(runner).parameters
+    properties = schema.get("properties", {})
+    return tuple(properties)
 
 
 def _runner_problems(runner: Callee | None) -> tuple[str, ...]:
@@ -243,8 +251,12 @@ def _runner_problems(runner: Callee | None) -> tuple[str, ...]:
 
 
 def _one_line(text: str, limit: int) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= limit else f"{line[: limit - 3]}..."
+    words = text.split()
+    line = " ".join(words)
+    if len(line) <= limit:
+        return line
+    end = limit - 3
+    return f"{line[:end]}..."
 
 
 # -- declaring -------------------------------------------------------------------------------------
@@ -274,9 +286,10 @@ def _read_folders(name: str, folders: Sequence[Path]) -> tuple[Skill, ...]:
             f"there are {count} skills, and one node lists {MOST} at most; make several"
         )
     if problems:
-        head = f"skills {name!r}:"
-        raise DeclarationError("\n  ".join([head, *problems]))
-    return tuple(skills[key] for key in sorted(skills))
+        lines = [f"skills {name!r}:", *problems]
+        raise DeclarationError("\n  ".join(lines))
+    in_order = sorted(skills)
+    return tuple(skills[key] for key in in_order)
 
 
 def _skill_folders(folder: Path, problems: list[str]) -> list[Path]:
@@ -288,7 +301,8 @@ def _skill_folders(folder: Path, problems: list[str]) -> list[Path]:
         return [folder]
     inside: list[Path] = []
     for place in sorted(folder.iterdir()):
-        if (place / HEAD).exists():
+        head = place / HEAD
+        if head.exists():
             inside.append(place)
     if not inside:
         problems.append(f"{folder} holds no skill: no {HEAD} in it, nor in a folder in it")
@@ -365,7 +379,8 @@ def _parts(text: str) -> tuple[Mapping[str, Any], str]:
         raise ToolError(f"its front matter is not YAML: {reason}") from None
     if not isinstance(head, dict):
         raise ToolError("its front matter is not a mapping; write name: and description:")
-    return head, text[match.end() :]
+    end = match.end()
+    return head, text[end:]
 
 
 # -- files -----------------------------------------------------------------------------------------
@@ -377,7 +392,8 @@ def _files(root: Path) -> list[str]:
         for name in sorted(files):
             path = os.path.join(place, name)
             if _is_regular(path):
-                found.append(Path(path).relative_to(root).as_posix())
+                inner = Path(path).relative_to(root)
+                found.append(inner.as_posix())
         if len(found) > 10 * FILES:  # a folder that nobody meant as a skill, such as a home
             break
     return found

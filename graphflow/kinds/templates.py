@@ -139,24 +139,29 @@ class _Counted(NodeTransformer):
 
     def visit_Concat(self, node: nodes.Concat) -> nodes.Node:
         self.generic_visit(node)
-        parts = nodes.List(node.nodes, lineno=node.lineno)
-        return nodes.Filter(parts, "_joined", [], [], None, None, lineno=node.lineno)
+        line = node.lineno
+        parts = nodes.List(node.nodes, lineno=line)
+        return nodes.Filter(parts, "_joined", [], [], None, None, lineno=line)
 
     def _body(self, node: Any) -> nodes.Node:
         """Counts what a body writes by itself, whatever is put into it."""
         written = 0  # text and constants of the body: they come again with each round
-        for template_data in node.find_all(nodes.TemplateData):
-            written += len(template_data.data)
+        for text in node.find_all(nodes.TemplateData):
+            written += len(text.data)
         for constant in node.find_all(nodes.Const):
-            if isinstance(constant.value, str):
-                written += len(constant.value)
+            value = constant.value
+            if isinstance(value, str):
+                written += len(value)
         self.generic_visit(node)
-        node.body = [nodes.ExprStmt(_count(written), lineno=node.lineno), *node.body]
+        count = _count(written)
+        statement = nodes.ExprStmt(count, lineno=node.lineno)
+        node.body = [statement, *node.body]
         return node  # type: ignore[no-any-return]  # it is the node that was given
 
 
 def _count(written: int) -> nodes.Filter:
-    return nodes.Filter(nodes.Const(written), "_counted", [], [], None, None)
+    characters = nodes.Const(written)
+    return nodes.Filter(characters, "_counted", [], [], None, None)
 
 
 @pass_context  # else it would be worked out once, when the template is compiled
@@ -208,8 +213,9 @@ class Bounded(ImmutableSandboxedEnvironment):
 
     def made(self, source: str) -> Template:
         """A template, with its bounds in it."""
-        tree: nodes.Template = _Counted().visit(self.parse(source))
-        return self.from_string(tree)
+        tree = self.parse(source)
+        counted: nodes.Template = _Counted().visit(tree)
+        return self.from_string(counted)
 
     def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
         """Works out `*`, `**`, `%` and `+`, if it does not make too much."""
@@ -243,8 +249,10 @@ def _range(*numbers: int) -> range:
     found = range(*numbers)
     if not found:
         return found
-    steps = (found[-1] - found[0]) // found.step  # not len(found), which fails beyond sys.maxsize
-    if abs(steps) >= ITEMS:
+    # Not len(found), which fails beyond sys.maxsize.
+    distance = found[-1] - found[0]
+    steps = distance // found.step
+    if steps >= ITEMS:
         raise TooMuch(f"a range has more than {ITEMS} numbers; loop over less")
     return found
 
@@ -268,8 +276,10 @@ def _check_product(left: object, right: object) -> None:
 def _check_power(base: object, exponent: object) -> None:
     if not isinstance(base, int) or not isinstance(exponent, int):
         return
+    if abs(base) < 2:  # 1 ** n is 1
+        return
     bits = base.bit_length() * abs(exponent)  # of the power, about
-    if abs(base) > 1 and bits > BITS:
+    if bits > BITS:
         raise _too_many_digits()
 
 
@@ -281,14 +291,16 @@ def _check_percent(template: str, given: object) -> None:
     if _WIDE.search(template) or "*" in template:
         raise _too_wide(template)
     fields = template.count("%")
-    check_size(len(template) + fields * size_of(given))
+    filled = fields * size_of(given)
+    check_size(len(template) + filled)
 
 
 def _check_format(template: str, given: ArgumentList) -> None:
     if _FIELD.search(template):
         raise _too_wide(template)
     fields = template.count("{")
-    check_size(len(template) + fields * size_of(given))
+    filled = fields * size_of(given)
+    check_size(len(template) + filled)
 
 
 def _too_wide(template: str) -> TooMuch:
@@ -308,17 +320,19 @@ def _check_method(owner: object, name: str, given: ArgumentList) -> None:
 def _check_tabs(text: Any, given: ArgumentList) -> None:
     widths = [abs(number) for number in given if isinstance(number, int)]
     width = max(widths, default=8)
-    tabs = text.count("\t")
-    check_size(len(text) + tabs * width)
+    spaces = text.count("\t") * width
+    check_size(len(text) + spaces)
 
 
 def _check_translation(text: Any, given: ArgumentList) -> None:
-    if not given or not isinstance(given[0], Mapping):
+    table = given[0] if given else None
+    if not isinstance(table, Mapping):
         return
     longest = 1
-    for replacement in given[0].values():
+    for replacement in table.values():
         if isinstance(replacement, str):
-            longest = max(longest, len(replacement))
+            length = len(replacement)
+            longest = max(longest, length)
     check_size(len(text) * longest)
 
 
@@ -344,12 +358,20 @@ def _check_replace(text: object, given: ArgumentList) -> None:
     old, new = given[:2]
     if isinstance(old, type(text)):
         count = text.count(old)  # type: ignore[arg-type]  # of one type
-        check_size(len(text) + count * size_of(new))
+        added = count * size_of(new)
+        check_size(len(text) + added)
 
 
 def _check_join(between: object, items: object) -> None:
     count = len(items) if isinstance(items, Sized) else ITEMS
-    check_size(size_of(items) + count * size_of(between))
+    added = count * size_of(between)
+    check_size(size_of(items) + added)
+
+
+def _check_joined(between: object, given: ArgumentList) -> None:
+    """`between.join(items)`, where the filter is `items | join(between)`."""
+    items = given[0] if given else ""
+    _check_join(between, items)
 
 
 CostCheck: TypeAlias = Callable[[Any, ArgumentList], None]
@@ -364,7 +386,7 @@ _METHODS: dict[str, CostCheck] = {
     **dict.fromkeys(("encode", "decode"), _check_codec),
     "expandtabs": _check_tabs,
     "replace": _check_replace,
-    "join": lambda owner, given: _check_join(owner, given[0] if given else ""),
+    "join": _check_joined,
     "translate": _check_translation,
 }
 
@@ -409,17 +431,19 @@ def _check_wrapped(value: object, given: ArgumentList) -> None:
 def _check_indent(value: object, given: ArgumentList) -> None:
     size = size_of(value)  # before it is written: it may be far too large for that
     lines = str(value).count("\n")
-    check_size(size + lines * _widest(given, 4))
+    spaces = lines * _widest(given, 4)
+    check_size(size + spaces)
 
 
 def _widest(given: ArgumentList, default: int) -> int:
     """The widest indent among these: a number of spaces, or a text."""
-    widths = [_width(each) for each in given if isinstance(each, (int, str))]
+    widths: list[int] = []
+    for indent in given:
+        if isinstance(indent, int):
+            widths.append(abs(indent))
+        elif isinstance(indent, str):
+            widths.append(len(indent))
     return max(widths, default=default)
-
-
-def _width(indent: int | str) -> int:
-    return abs(indent) if isinstance(indent, int) else len(indent)
 
 
 def _check_json(value: object, given: ArgumentList) -> None:
@@ -438,13 +462,18 @@ def _check_json(value: object, given: ArgumentList) -> None:
         size += depth * width
         size += len(part) if isinstance(part, str) else 1
         check_size(size)
-        below: Iterable[object] = ()
-        if isinstance(part, Mapping):
-            below = chain(part.keys(), part.values())
-        elif isinstance(part, (list, tuple)):
-            below = part
-        for inner in below:
-            todo.append((inner, depth + 1))
+        deeper = depth + 1
+        for inner in _items_of(part):
+            todo.append((inner, deeper))
+
+
+def _items_of(value: object) -> Iterable[object]:
+    """What stands in a list or mapping, keys too; of anything else nothing."""
+    if isinstance(value, Mapping):
+        return chain(value.keys(), value.values())
+    if isinstance(value, (list, tuple)):
+        return value
+    return ()
 
 
 def _check_sum(value: object, given: ArgumentList) -> None:
@@ -455,8 +484,9 @@ def _check_sum(value: object, given: ArgumentList) -> None:
 
 
 def _check_count(value: object, given: ArgumentList) -> None:
-    if any(isinstance(number, int) and abs(number) > ITEMS for number in given):
-        raise TooMuch(f"more than {ITEMS} items, or digits; ask for fewer")
+    for number in given:
+        if isinstance(number, int) and abs(number) > ITEMS:
+            raise TooMuch(f"more than {ITEMS} items, or digits; ask for fewer")
 
 
 _FILTERS: dict[str, CostCheck] = {

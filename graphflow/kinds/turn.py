@@ -64,14 +64,16 @@ class Offer:
             specs.append(_spec_of_handoff(handoff, target))
         self.specs = tuple(specs)
         for callee in agent.calls:
-            self.hidden.add(callee if isinstance(callee, str) else callee.name)
+            name = callee if isinstance(callee, str) else callee.name
+            self.hidden.add(name)
 
     def _spec(self, node: AnyNode, ctx: Context) -> ToolSpec:
         """The node as the model sees it; one that calls others for it tells which it can call here."""
         within = getattr(node, "spec_within", None)
         if within is None:
             return spec_of(node)
-        spec: ToolSpec = within(ctx.frame.reachable(node, ctx))
+        reachable = ctx.frame.reachable(node, ctx)
+        spec: ToolSpec = within(reachable)
         return spec
 
     def find(self, name: str) -> AnyNode | None:
@@ -100,7 +102,8 @@ def _spec_of_handoff(handoff: Handoff, target: AnyNode) -> ToolSpec:
     description = handoff.description or target.description
     if description:
         about += f" {description}"
-    return ToolSpec(handoff.tool, about, spec_of(target).parameters)
+    parameters = spec_of(target).parameters
+    return ToolSpec(handoff.tool, about, parameters)
 
 
 async def carry_out(
@@ -133,15 +136,13 @@ async def carry_out(
         if handover is not None:
             return handover
     elif handing:
-        why = (
-            "you can hand over to one only"
-            if turn_is_whole
-            else "another call of this turn was cut off"
-        )
+        why = "another call of this turn was cut off"
+        if turn_is_whole:
+            why = "you can hand over to one only"
         for place in handing:
             results[place] = _refusal(calls[place], f"{why}; nothing was handed over")
-    places = range(len(calls))
-    return tuple([results[place] for place in places])
+    in_order = [results[place] for place in range(len(calls))]
+    return tuple(in_order)
 
 
 def _refusal(call: ToolCall, text: str) -> ToolResult:
@@ -171,7 +172,9 @@ def has_arguments(call: ToolCall) -> bool:
         data = from_json(call.arguments)
     except ValueError:
         return False
-    return isinstance(data, dict) and bool(data)
+    if not isinstance(data, dict):
+        return False
+    return bool(data)
 
 
 def _hand_over(
@@ -191,10 +194,11 @@ def _hand_over(
     except Exception as error:
         results[place] = _failure(call, error)
         return None
-    ctx.frame.tell_once(
-        ctx, HandedOver(*ctx.stamp, ctx.node.name, target.name), "hand over", target.name
-    )
-    turns = _conversation(reply, results, earlier) if handoff.conversation else ()
+    event = HandedOver(*ctx.stamp, ctx.node.name, target.name)
+    ctx.frame.tell_once(ctx, event, "hand over", target.name)
+    turns: tuple[Turn, ...] = ()
+    if handoff.conversation:
+        turns = _conversation(reply, results, earlier)
     return Handover(target.name, message, turns)
 
 
@@ -287,12 +291,15 @@ async def _call(call: ToolCall, offer: Offer, ctx: Context) -> ToolResult:
 
 def _arguments(call: ToolCall) -> str:
     text = call.arguments.strip()
-    return "{}" if text in ("", "null") else call.arguments
+    if text in ("", "null"):
+        return "{}"
+    return call.arguments
 
 
 def _failure(call: ToolCall, error: BaseException, limit: int = OUTPUT_LIMIT) -> ToolResult:
+    kind = type(error).__name__
     # The text goes to the model and into its history: a key that an error quotes must not.
-    text = scrub(f"{type(error).__name__}: {error_text(error)}")
+    text = scrub(f"{kind}: {error_text(error)}")
     return _refusal(call, truncate(text, limit))
 
 
@@ -307,20 +314,22 @@ def _readable(node: str, answer: Any, limit: int) -> str | tuple[str | Media, ..
     if isinstance(answer, Media):
         return media
     if not _is_parts(answer):
-        text = result_text(node, without_media(answer), limit)
+        rest = without_media(answer)
+        text = result_text(node, rest, limit)
         return (text, *media)
     parts: list[str | Media] = []
     for part in answer:
-        if isinstance(part, Media):
-            parts.append(part)
-        else:
-            parts.append(result_text(node, part, limit))
+        if isinstance(part, str):
+            part = result_text(node, part, limit)
+        parts.append(part)
     return tuple(parts)
 
 
 def _is_parts(answer: object) -> bool:
     """Whether an answer is texts and media in the order in which a model shall read them."""
-    return isinstance(answer, list) and all(isinstance(part, (str, Media)) for part in answer)
+    if not isinstance(answer, list):
+        return False
+    return all(isinstance(part, (str, Media)) for part in answer)
 
 
 def _media(answer: Any) -> tuple[Media, ...]:
@@ -332,4 +341,6 @@ def _media(answer: Any) -> tuple[Media, ...]:
 
 def _first(several: BaseExceptionGroup[BaseException]) -> BaseException:
     inner = several.exceptions[0]
-    return _first(inner) if isinstance(inner, BaseExceptionGroup) else inner
+    if isinstance(inner, BaseExceptionGroup):
+        return _first(inner)
+    return inner
