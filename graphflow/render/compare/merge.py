@@ -11,6 +11,10 @@ FIRST_KEY = 100_000
 DrawnKey = tuple[Level, str]
 """The way to a node from the outermost graph, which may have another name in the other picture; and the node's name."""
 DrawnPlaces = dict[DrawnKey, Drawn]
+Home = Picture | Area
+"""What shapes and areas stand in."""
+LineEnd = tuple[Shape, Area | None]
+"""Where a line ends: at a shape, or at an area, on its way to a shape in it."""
 DrawnLineKey = tuple[object, ...]
 """What a line says: two with the same are the same line."""
 
@@ -18,8 +22,10 @@ DrawnLineKey = tuple[object, ...]
 def places_of(picture: Picture) -> DrawnPlaces:
     """Every place of a picture by its key."""
     places: DrawnPlaces = {}
-    for (level, name), place in picture.places.items():
-        places[level[1:], name] = place
+    for place_key, place in picture.places.items():
+        level, name = place_key
+        inner_level = level[1:]
+        places[inner_level, name] = place
     return places
 
 
@@ -34,41 +40,48 @@ class Merge:
         self.areas: dict[Level, Area] = {}
         """The areas of the second picture, by their way from the outermost graph."""
         for area in new.every_area():
-            self.areas[area.path[1:]] = area
+            way = area.path[1:]
+            self.areas[way] = area
         self.count = 0
 
     def changes(self) -> list[Change]:
         """Merges the two, and tells which lines were added or removed."""
         changes: list[Change] = []
-        before = {_line_key(line) for line in self.old.lines}
-        after = {_line_key(line) for line in self.new.lines}
+        before = set(map(_line_key, self.old.lines))
+        after = set(map(_line_key, self.new.lines))
         for line in self.new.lines:
-            if _line_key(line) not in before:
-                line.mark = "added"
-                words = _line_words(line)
-                changes.append((ADDED, words))
+            key = _line_key(line)
+            if key in before:
+                continue
+            line.mark = "added"
+            words = _line_words(line)
+            changes.append((ADDED, words))
         # Shapes first: the lines that are taken over next may end at them.
         self._take_over(self.old, ())
         for line in self.old.lines:
-            if _line_key(line) not in after:
-                words = _line_words(line)
-                changes.append((REMOVED, words))
-                self._take_over_line(line)
+            key = _line_key(line)
+            if key in after:
+                continue
+            words = _line_words(line)
+            changes.append((REMOVED, words))
+            self._take_over_line(line)
         find_back(self.new)
         return changes
 
     # -- shapes and areas --------------------------------------------------------------------------
-    def _take_over(self, home: Picture | Area, path: Level) -> None:
+    def _take_over(self, home: Home, path: Level) -> None:
         """Takes over what the second picture does not have of what stands here in the first, and within it."""
         for shape in home.shapes:
-            if _key(shape) not in self.after:
+            key = _key(shape)
+            if key not in self.after:
                 shape.key = self._new_key("n")
                 merged_home = self._home(path)
                 _insert(merged_home, shape)
         for area in home.areas:
+            key = _key(area)
             inner = area.path[1:]
-            is_drawn = inner in self.areas or _key(area) in self.after
-            if not is_drawn:
+            # What is an area here may be a single shape there: then it is drawn already.
+            if inner not in self.areas and key not in self.after:
                 self._take_over_area(area)
             self._take_over(area, inner)
 
@@ -76,17 +89,26 @@ class Merge:
         path = area.path[1:]
         key = self._new_key("a")
         # Empty: what stands in it follows, shape by shape.
-        twin = Area(key, area.name, area.kind, area.path, area.depth, area.level)
-        twin.opens_level = area.opens_level
-        twin.mark = "removed"
-        home = self._home(path[:-1])
+        twin = Area(
+            key,
+            area.name,
+            area.kind,
+            area.path,
+            area.depth,
+            area.level,
+            opens_level=area.opens_level,
+            mark="removed",
+        )
+        around = path[:-1]
+        home = self._home(around)
         home.areas.append(twin)
         self.areas[path] = twin
         # Lines to an open graph end at its dots, which come with it; those to a sub-agent at its own shape.
         if area.opens_level:
-            self.before[_key(area)] = twin
+            old_key = _key(area)
+            self.before[old_key] = twin
 
-    def _home(self, path: Level) -> Picture | Area:
+    def _home(self, path: Level) -> Home:
         """The innermost area around a path that the merged picture has."""
         while path:
             if path in self.areas:
@@ -101,20 +123,22 @@ class Merge:
 
     # -- lines -------------------------------------------------------------------------------------
     def _take_over_line(self, line: Line) -> None:
-        source, target = line.names
         line.mark = "removed"
-        line.source, line.from_area = self._end(line.level, source, "end")
-        line.target, line.to_area = self._end(line.level, target, "start")
-        _, *way = line.level
+        source, target = line.names
+        way = line.level[1:]
+        line.source, line.from_area = self._end(way, source, "end")
+        line.target, line.to_area = self._end(way, target, "start")
         # The outermost graph may be called otherwise in the first picture.
         line.level = (self.new.name, *way)
-        line.indexes = ()  # it has no place among the edges of the second
+        # It has no place among the edges of the second.
+        line.indexes = ()
         self.new.lines.append(line)
 
-    def _end(self, level: Level, name: str, kind: str) -> tuple[Shape, Area | None]:
+    def _end(self, way: Level, name: str, kind: str) -> LineEnd:
         """Where an end of a line that is gone is in the merged picture; in an open graph, at its dot of this kind."""
-        key = (level[1:], name)
-        place = self.after.get(key) or self.before[key]
+        key = (way, name)
+        places = self.after if key in self.after else self.before
+        place = places[key]
         if isinstance(place, Shape):
             return place, None
         for shape in place.shapes:
@@ -124,20 +148,24 @@ class Merge:
 
 
 def _key(place: Drawn) -> DrawnKey:
-    return place.level[1:], place.name
+    way = place.level[1:]
+    return way, place.name
 
 
-def _insert(home: Picture | Area, shape: Shape) -> None:
+def _insert(home: Home, shape: Shape) -> None:
     """Puts a shape behind the others, but before the end of its graph."""
     shapes = home.shapes
     place = len(shapes)
-    if shapes and shapes[-1].kind == "end":
-        place -= 1
+    if shapes:
+        last = shapes[-1]
+        if last.kind == "end":
+            place -= 1
     shapes.insert(place, shape)
 
 
 def _line_key(line: Line) -> DrawnLineKey:
-    return line.level[1:], line.names, line.style, line.parts
+    way = line.level[1:]
+    return way, line.names, line.style, line.parts
 
 
 def _line_words(line: Line) -> str:
@@ -148,7 +176,8 @@ def _line_words(line: Line) -> str:
         words += f" ({message})"
     elif line.style == "call":
         words += " (call)"
-    where = " > ".join(line.level[1:])
-    if where:
+    way = line.level[1:]
+    if way:
+        where = " > ".join(way)
         words += f" in {where}"
     return words

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable
 from itertools import islice
 
@@ -24,16 +25,21 @@ MAX_ROWS = 400
 """Rows of boxes and tracks that a drawing may have before it is a list."""
 MAX_SMALL = BOX_WIDTH + 10
 """Columns of a small line in a box."""
+BESIDE_LINE = 2
+"""Columns between the middle of a box, where its lines go down, and the place where a rail enters or leaves."""
 RAIL_WIDTH = 2
 """Columns that each rail takes at the right."""
 _TO_ASCII = str.maketrans("╭╮╰╯─│═║╔╗╚╝◆", "++++-|=|++++*")
 
 TextBox = list[str]
+Ends = dict[str, list[str]]
+"""What is at the other end of lines, by the key of the one end that they share."""
 
 
 def draw_boxes(picture: Picture, width: int, unicode: bool) -> str:
     """The drawing, or nothing if it would be wider than that, or too long."""
-    return _BoxDrawing(picture, unicode).text(width)
+    drawing = _BoxDrawing(picture, unicode)
+    return drawing.text(width)
 
 
 class _BoxDrawing:
@@ -41,6 +47,7 @@ class _BoxDrawing:
 
     Attributes:
         rails: what leads back up: to each target one rail, from all its sources.
+        upright: the sign of a line that only goes down.
         centres: the column of each box's middle, and of each line that passes.
         width: the columns that the widest row takes.
         above: the row above each layer through which rails lead in, and
@@ -48,13 +55,18 @@ class _BoxDrawing:
     """
 
     def __init__(self, picture: Picture, unicode: bool) -> None:
+        self.unicode = unicode
+        if unicode:
+            self.strokes = STROKES
+            self.arrow = "▼"
+        else:
+            self.strokes = ASCII_STROKES
+            self.arrow = "v"
+        self.upright = self.strokes[THROUGH]
         shapes = list(picture.every_shape())
+        self.boxes = {shape.key: _box(shape) for shape in shapes}
         # A line from a shape to itself has no place between two rows: it is listed only.
         lines = [line for line in picture.lines if line.source is not line.target]
-        self.unicode = unicode
-        self.strokes = STROKES if unicode else ASCII_STROKES
-        self.arrow = "▼" if unicode else "v"
-        self.boxes = {shape.key: _box(shape) for shape in shapes}
         self.layers = Layers(shapes, lines)
         self.rails = self._rails()
         self.centres: dict[str, int] = {}
@@ -80,21 +92,22 @@ class _BoxDrawing:
             rows = self._with_rails(rows)
         return "\n".join(row.rstrip() for row in rows)
 
-    def _rails(self) -> dict[str, list[str]]:
-        rails: dict[str, list[str]] = {}
+    def _rails(self) -> Ends:
+        rails: Ends = defaultdict(list)
         ranks = self.layers.ranks
         for source, target in self.layers.arrows:
+            first = ranks[source]
+            last = ranks[target]
             # Nothing leads back to the first row: there is no row above it in which a rail could lead in.
-            leads_back = 0 < ranks[target] <= ranks[source]
-            if leads_back:
-                sources = rails.setdefault(target, [])
-                sources.append(source)
+            if 0 < last <= first:
+                rails[target].append(source)
         drawn = islice(rails.items(), MAX_RAILS)
         return dict(drawn)
 
     # -- places ------------------------------------------------------------------------------------
     def _width_with_rails(self) -> int:
-        return self._rail_column(len(self.rails))
+        rail_count = len(self.rails)
+        return self._rail_column(rail_count)
 
     def _rail_column(self, number: int) -> int:
         """Where a rail goes up: right of the boxes, each two columns after the one before."""
@@ -102,111 +115,137 @@ class _BoxDrawing:
         return first + RAIL_WIDTH * number
 
     def _item_width(self, key: str) -> int:
-        if key not in self.boxes:
-            return 1  # a line that passes
-        top = self.boxes[key][0]
-        return len(top)
+        box = self.boxes.get(key)
+        if box is None:  # a line that passes
+            return 1
+        border = box[0]
+        return len(border)
 
     def _row_width(self, row: list[str]) -> int:
-        gaps = len(row) - 1
-        items = sum(map(self._item_width, row))
-        return items + GAP * gaps
+        gap_count = len(row) - 1
+        width = GAP * gap_count
+        for key in row:
+            width += self._item_width(key)
+        return width
 
     def _centre(self, row: list[str]) -> None:
         """Gives all that stands in a row its column; the row is in the middle."""
-        room = self.width - self._row_width(row)
+        row_width = self._row_width(row)
+        room = self.width - row_width
         left = room // 2
         for key in row:
             width = self._item_width(key)
-            self.centres[key] = left + width // 2
-            left += width + GAP
+            half = width // 2
+            self.centres[key] = left + half
+            left += width
+            left += GAP
 
     # -- rows --------------------------------------------------------------------------------------
     def _rows(self) -> list[str]:
-        ranks = self.layers.ranks
-        leaving: set[int] = set()
-        entering: set[int] = set()
-        for target, feeders in self.rails.items():
-            entering.add(ranks[target])
-            for feeder in feeders:
-                leaving.add(ranks[feeder])
-        last = len(self.layers.rows) - 1
+        layers = self.layers
+        entering, leaving = self._rail_ranks()
+        last = len(layers.rows) - 1
         rows: list[str] = []
-        for rank, layer in enumerate(self.layers.rows):
-            links = self.layers.links[rank]
+        for rank, layer in enumerate(layers.rows):
+            links = layers.links[rank]
             sources = {source for source, _ in links}
             rows += self._layer(layer, sources)
+            # A row of its own: the rail leaves beside the lines that go down.
             if rank in leaving:
-                # A row of its own: the rail leaves beside the lines that go down.
                 self.below[rank] = len(rows)
-                rows.append(self._passing(sources))
+                row = self._passing(sources)
+                rows.append(row)
             if rank < last:
                 rows += self._tracks(links)
+            # A row for the rails that lead in, above the heads of the arrows.
             following = rank + 1
-            if following in entering:  # a row for the rails, above the heads of the arrows
+            if following in entering:
                 heads = rows.pop()
                 self.above[following] = len(rows)
                 targets = {target for _, target in links}
-                rows.append(self._passing(targets))
+                row = self._passing(targets)
+                rows.append(row)
                 rows.append(heads)
             if len(rows) > MAX_ROWS:
                 break
         return rows
 
+    def _rail_ranks(self) -> tuple[set[int], set[int]]:
+        """The layers above which a rail leads in, and those below which one leads out."""
+        ranks = self.layers.ranks
+        entering: set[int] = set()
+        leaving: set[int] = set()
+        for target, sources in self.rails.items():
+            rank = ranks[target]
+            entering.add(rank)
+            for source in sources:
+                rank = ranks[source]
+                leaving.add(rank)
+        return entering, leaving
+
     def _layer(self, layer: list[str], leaving: set[str]) -> list[str]:
         """The boxes of one row, side by side; the lower ones have their line below them."""
-        boxes = [self.boxes[key] for key in layer if key in self.boxes]
-        height = max(map(len, boxes), default=0)
+        height = 0
+        for key in layer:
+            box = self.boxes.get(key, ())
+            height = max(height, len(box))
         rows: list[str] = []
         for number in range(height):
-            row = ""
-            column = 0
-            for key in layer:
-                width = self._item_width(key)
-                left = self.centres[key] - width // 2
-                gap = left - column
-                row += " " * gap
-                has_line = key in leaving
-                row += self._cell(key, number, has_line)
-                column = left + width  # not the length of the row: some signs take two columns
+            row = self._layer_row(layer, number, leaving)
+            if not self.unicode:
+                row = row.translate(_TO_ASCII)
             rows.append(row)
-        if not self.unicode:
-            rows = [row.translate(_TO_ASCII) for row in rows]
         return rows
+
+    def _layer_row(self, layer: list[str], number: int, leaving: set[str]) -> str:
+        row = ""
+        # Counted, and not the length of the row: some signs take two columns.
+        column = 0
+        for key in layer:
+            width = self._item_width(key)
+            half = width // 2
+            left = self.centres[key] - half
+            gap = left - column
+            row += " " * gap
+            has_line = key in leaving
+            row += self._cell(key, number, has_line)
+            column = left + width
+        return row
 
     def _cell(self, key: str, number: int, has_line: bool) -> str:
         """What a box, or a line that passes, shows in one row of its layer."""
-        line = self.strokes[THROUGH]
         box = self.boxes.get(key)
         if box is None:
-            return line
+            return self.upright
         if number < len(box):
             return box[number]
-        sign = line if has_line else " "
-        width = len(box[0])
-        return sign.center(width)  # it is odd: the sign is in the middle
+        sign = self.upright if has_line else " "
+        # A box is as wide as an odd number of signs: there is a middle.
+        width = self._item_width(key)
+        return sign.center(width)
 
     def _passing(self, keys: Iterable[str]) -> str:
         """A row in which lines only go down."""
-        line = self.strokes[THROUGH]
-        row = [" "] * (self.width + 1)
+        width = self.width + 1
+        row = [" "] * width
         for key in keys:
             column = self.centres[key]
-            row[column] = line
+            row[column] = self.upright
         return "".join(row)
 
     # -- lines -------------------------------------------------------------------------------------
     def _tracks(self, links: list[LayerLink]) -> list[str]:
         """The rows between two layers: each source has a track of its own if it has to go aside."""
-        targets: dict[str, list[str]] = {}
+        targets: Ends = defaultdict(list)
         for source, target in links:
-            ends = targets.setdefault(source, [])
-            ends.append(target)
+            targets[source].append(target)
         # What goes straight down needs no track.
         tracks = self._ordered_tracks(targets)
         height = len(tracks)
+        # The last row is that of the heads.
         empty = [""] * (height + 1)
-        canvas = Canvas(empty, self.width + 1, self.strokes)
+        width = self.width + 1
+        canvas = Canvas(empty, width, self.strokes)
         for source, ends in targets.items():
             start = self.centres[source]
             if source not in tracks:
@@ -215,27 +254,28 @@ class _BoxDrawing:
             track = tracks.index(source)
             canvas.go_down(start, 0, track)
             canvas.add(track, start, UP)
+            below = track + 1
             for end in ends:
                 column = self.centres[end]
                 canvas.go_across(track, start, column)
                 canvas.add(track, column, DOWN)
-                canvas.go_down(column, track + 1, height)
-        line = self.strokes[THROUGH]
+                canvas.go_down(column, below, height)
         for _, target in links:
-            head = self.arrow if target in self.boxes else line
+            head = self.arrow if target in self.boxes else self.upright
             column = self.centres[target]
             canvas.put(height, column, head)
         return canvas.rows()
 
-    def _ordered_tracks(self, targets: dict[str, list[str]]) -> list[str]:
+    def _ordered_tracks(self, targets: Ends) -> list[str]:
         """Tracks from top to bottom, so that no line runs through the stroke of another that stands in its column."""
         columns_of: dict[str, set[int]] = {}
         left: list[str] = []
         for source, ends in targets.items():
             own_column = self.centres[source]
-            columns_of[source] = {self.centres[end] for end in ends}
-            goes_aside = columns_of[source] != {own_column}
-            if goes_aside:
+            end_columns = {self.centres[end] for end in ends}
+            columns_of[source] = end_columns
+            goes_straight = end_columns == {own_column}
+            if not goes_straight:
                 left.append(source)
         left.sort(key=self.centres.__getitem__)
         ordered: list[str] = []
@@ -244,7 +284,8 @@ class _BoxDrawing:
             chosen = left[0]
             for source in left:
                 others = {self.centres[other] for other in left if other != source}
-                if columns_of[source].isdisjoint(others):
+                end_columns = columns_of[source]
+                if end_columns.isdisjoint(others):
                     chosen = source
                     break
             left.remove(chosen)
@@ -252,29 +293,36 @@ class _BoxDrawing:
         return ordered
 
     def _with_rails(self, rows: list[str]) -> list[str]:
-        """The drawing with its rails: out under each source, up at the right, in above the target."""
-        ranks = self.layers.ranks
-        canvas = Canvas(rows, self._width_with_rails(), self.strokes)
-        for number, (target, sources) in enumerate(self.rails.items()):
-            rail = self._rail_column(number)
-            top = self.above[ranks[target]]
-            end = self.centres[target] + 2
-            canvas.add(top, end, DOWN)
-            canvas.go_across(top, end, rail)
-            canvas.add(top, rail, DOWN)
-            lowest = top
-            for source in sources:
-                rank = ranks[source]
-                bottom = self.below[rank]
-                lowest = max(lowest, bottom)
-                start = self.centres[source] + 2
-                canvas.add(bottom, start, UP)
-                canvas.go_across(bottom, start, rail)
-                canvas.add(bottom, rail, UP)
-            # One rail for all that lead back to a target: it begins at the lowest.
-            canvas.go_down(rail, top + 1, lowest)
-            canvas.put(top + 1, end, self.arrow)
+        """The drawing with its rails."""
+        width = self._width_with_rails()
+        canvas = Canvas(rows, width, self.strokes)
+        for number, target in enumerate(self.rails):
+            column = self._rail_column(number)
+            self._draw_rail(canvas, column, target)
         return canvas.rows()
+
+    def _draw_rail(self, canvas: Canvas, rail: int, target: str) -> None:
+        """Draws a rail: out under each source, up at the right, in above the target."""
+        ranks = self.layers.ranks
+        rank = ranks[target]
+        top = self.above[rank]
+        end = self.centres[target] + BESIDE_LINE
+        canvas.add(top, end, DOWN)
+        canvas.go_across(top, end, rail)
+        canvas.add(top, rail, DOWN)
+        lowest = top
+        for source in self.rails[target]:
+            rank = ranks[source]
+            bottom = self.below[rank]
+            lowest = max(lowest, bottom)
+            start = self.centres[source] + BESIDE_LINE
+            canvas.add(bottom, start, UP)
+            canvas.go_across(bottom, start, rail)
+            canvas.add(bottom, rail, UP)
+        # One rail for all that lead back to a target: it begins at the lowest.
+        below_top = top + 1
+        canvas.go_down(rail, below_top, lowest)
+        canvas.put(below_top, end, self.arrow)
 
 
 def _box(shape: Shape) -> TextBox:
@@ -284,21 +332,28 @@ def _box(shape: Shape) -> TextBox:
     sign = SIGNS.get(shape.mark)
     if sign is not None:
         name = f"{sign} {name}"
+    texts = wrapped(name, BOX_WIDTH)
     # A name of many lines would make its whole row as high as itself.
-    texts = wrapped(name, BOX_WIDTH)[:MAX_NAME_LINES]
+    texts = texts[:MAX_NAME_LINES]
     small = list(shape.under)
     if shape.kind != "step":
         small.insert(0, shape.kind)
     for text in small:
         line = printable(text)
-        texts.append(clip(line, MAX_SMALL))
-    width = max(map(columns, texts)) | 1  # odd, as all that stands in a row: then middles meet
+        line = clip(line, MAX_SMALL)
+        texts.append(line)
+    width = max(map(columns, texts))
+    # All that stands in a row is as wide as an odd number of signs: then middles meet.
+    width |= 1
     border = "─" * (width + 2)
-    box = [f"╭{border}╮"]
+    top = f"╭{border}╮"
+    bottom = f"╰{border}╯"
+    box = [top]
     for text in texts:
         line = _centred(text, width)
-        box.append(f"│ {line} │")
-    box.append(f"╰{border}╯")
+        row = f"│ {line} │"
+        box.append(row)
+    box.append(bottom)
     return box
 
 
@@ -307,4 +362,6 @@ def _centred(text: str, width: int) -> str:
     space = width - columns(text)
     left = space // 2
     right = space - left
-    return " " * left + text + " " * right
+    before = " " * left
+    after = " " * right
+    return before + text + after

@@ -14,6 +14,8 @@ MAX_SMALL = 60
 """Characters of a small line."""
 SMALL_SIZE = 8
 NO_BREAK = "\u00a0"
+SPACE = NO_BREAK * 2
+"""Between a title and the words beside it."""
 GAP = f'<BR/><FONT POINT-SIZE="2">{NO_BREAK}</FONT>'
 """A little room between a name and what stands under it: underscores reach down."""
 
@@ -30,17 +32,20 @@ def put(dot: Body, what: str, attributes: Attributes) -> None:
     """Writes one node or edge: graphviz's own way looks at each of many thousand values to see whether it needs quotes."""
     written: list[str] = []
     for name, value in attributes.items():
-        if not value.startswith("<"):  # markup stands without quotes
+        # Markup stands without quotes.
+        if not value.startswith("<"):
             value = f'"{value}"'
         written.append(f"{name}={value}")
     line = " ".join(written)
-    dot.body.append(f"\t{what} [{line}]\n")
+    statement = f"\t{what} [{line}]\n"
+    dot.body.append(statement)
 
 
 def label(lines: list[str], size: float, ink: str, *, padding: int = 0) -> str:
     """A label of lines; the padding is the number of spaces on both sides."""
-    text = _rows(lines, "<BR/>", padding)
-    return f"<{_font(size, ink, text)}>"
+    rows = _rows(lines, "<BR/>", padding)
+    text = _font(size, ink, rows)
+    return f"<{text}>"
 
 
 def label_over(lines: list[str], size: float, ink: str, under: list[str], faint: str) -> str:
@@ -61,13 +66,15 @@ def title(lines: list[str], size: float, ink: str, aside: str, under: list[str],
     turn = '<BR ALIGN="LEFT"/>'
     rows = _rows(lines, turn)
     text = _font(size, ink, rows)
-    beside = NO_BREAK * 2 + escaped(aside)
-    text += _font(SMALL_SIZE, faint, beside)
+    beside = escaped(aside)
+    text += _font(SMALL_SIZE, faint, SPACE + beside)
     for line in under:
         small = _small(line, faint)
-        text += f"{turn}{small}"
+        text += turn
+        text += small
+    # A turn says where the line before it stands: the last of several, too, stands at the left.
     if under or len(lines) > 1:
-        text += turn  # the last line, too, stands at the left
+        text += turn
     return f"<{text}>"
 
 
@@ -76,13 +83,15 @@ def _rows(lines: list[str], turn: str, padding: int = 0) -> str:
     rows: list[str] = []
     for line in lines:
         text = escaped(line)
-        rows.append(f"{pad}{text}{pad}")
+        row = pad + text + pad
+        rows.append(row)
     return turn.join(rows)
 
 
 def _small(text: str, colour: str) -> str:
     line = clip(text, MAX_SMALL)
-    return _font(SMALL_SIZE, colour, escaped(line))
+    markup = escaped(line)
+    return _font(SMALL_SIZE, colour, markup)
 
 
 def _font(size: float, colour: str, text: str) -> str:
@@ -91,14 +100,21 @@ def _font(size: float, colour: str, text: str) -> str:
 
 def escaped(text: str) -> str:
     """A text in a label: no markup, and no escapes of graphviz's own, which are read inside of labels, too."""
-    line = escape(one_line(text))
-    return line.replace("\\", "\\\\") or " "
+    line = one_line(text)
+    markup = escape(line)
+    markup = markup.replace("\\", "\\\\")
+    # Graphviz refuses an element without text.
+    if not markup:
+        return " "
+    return markup
 
 
 def quoted(text: str) -> str:
     """A text in a quoted attribute, also one that begins and ends as markup does."""
-    shown = printable(text)[:MAX_TOOLTIP]
-    shown = shown.replace("\\", "\\\\")  # first: the others bring backslashes of their own
+    shown = printable(text)
+    shown = shown[:MAX_TOOLTIP]
+    # Backslashes first: the others bring backslashes of their own.
+    shown = shown.replace("\\", "\\\\")
     shown = shown.replace("\n", "\\n")
     shown = shown.replace('"', '\\"')
     if shown.startswith("<"):
@@ -109,9 +125,10 @@ def quoted(text: str) -> str:
 
 def css_class(kind: str, mark: str) -> str:
     """The classes of an element: what it is, and its mark in a walk or a comparison."""
-    if not mark:
-        return f"gf-{kind}"
-    return f"gf-{kind} gf-{mark}"
+    classes = f"gf-{kind}"
+    if mark:
+        classes += f" gf-{mark}"
+    return classes
 
 
 def kind_name(kind: str) -> str:

@@ -21,26 +21,28 @@ ROUNDS = 3
 
 LayerLink = tuple[str, str]
 """A line from one row to the next: the keys of shapes, or of places where lines pass."""
-
+LayerLinks = list[LayerLink]
 LayerRow = list[str]
+Ranks = dict[str, int]
+"""The number of each shape's row, by the key of the shape."""
 
 
 class Layers:
     """The rows of a drawing, and the lines between each and the next."""
 
     def __init__(self, shapes: list[Shape], lines: list[Line]) -> None:
+        self.arrows = _arrows(lines)
         self.ranks = _ranks(shapes, lines)
-        self.rows: list[LayerRow] = []
-        self.links: list[list[LayerLink]] = []
         last = max(self.ranks.values())
+        self.rows: list[LayerRow] = []
+        self.links: list[LayerLinks] = []
         for _ in range(last + 1):
             self.rows.append([])
             self.links.append([])
         for shape in shapes:
             rank = self.ranks[shape.key]
-            self.rows[rank].append(shape.key)
-        arrows = [(line.source.key, line.target.key) for line in lines]
-        self.arrows = list(dict.fromkeys(arrows))
+            row = self.rows[rank]
+            row.append(shape.key)
         for source, target in self.arrows:
             self._add(source, target)
         for _ in range(ROUNDS):
@@ -53,31 +55,52 @@ class Layers:
         if last <= first:
             return
         above = source
+        # What leaves one shape goes down in one line, as far as it has the same way.
         for rank in range(first + 1, last):
+            place = f"{source}.{rank}"
             row = self.rows[rank]
-            links = self.links[rank - 1]
-            place = f"{source}.{rank}"  # what leaves one shape goes down in one line
             if place not in row:
                 row.append(place)
-            link = (above, place)
-            if link not in links:
-                links.append(link)
+            self._link(above, place, rank)
             above = place
-        self.links[last - 1].append((above, target))
+        self._link(above, target, last)
+
+    def _link(self, above: str, below: str, rank: int) -> None:
+        """Draws a line to the row of this number from the one above it, but only once."""
+        link = (above, below)
+        links = self.links[rank - 1]
+        if link not in links:
+            links.append(link)
 
     def _settle(self) -> None:
         """Orders each row by the middle of what leads to it, then each by the middle of what it leads to."""
-        lower = self.rows[1:]
-        gaps = list(zip(self.rows, lower, self.links, strict=False))
+        last = len(self.rows) - 1
+        gaps = range(last)
         # Down and up again: a row is in order only relative to its neighbours, and these move, too.
-        for above, below, links in gaps:
+        for gap in gaps:
+            above = self.rows[gap]
+            below = self.rows[gap + 1]
+            links = self.links[gap]
             upward = [(target, source) for source, target in links]
             _order(below, above, upward)
-        for above, below, links in reversed(gaps):
+        for gap in reversed(gaps):
+            above = self.rows[gap]
+            below = self.rows[gap + 1]
+            links = self.links[gap]
             _order(above, below, links)
 
 
-def _ranks(shapes: list[Shape], lines: list[Line]) -> dict[str, int]:
+def _arrows(lines: list[Line]) -> list[LayerLink]:
+    """The ends of the lines; several lines between the same two shapes are drawn as one."""
+    arrows: dict[LayerLink, None] = {}
+    for line in lines:
+        source = line.source.key
+        target = line.target.key
+        arrows[source, target] = None
+    return list(arrows)
+
+
+def _ranks(shapes: list[Shape], lines: list[Line]) -> Ranks:
     """The number of each shape's row; the end of the picture is in the last one."""
     ranks = _longest_ways(shapes, lines)
     last = max(ranks.values())
@@ -92,41 +115,46 @@ def _ends_picture(shape: Shape) -> bool:
     return is_outermost and shape.kind == "end"
 
 
-def _longest_ways(shapes: list[Shape], lines: list[Line]) -> dict[str, int]:
+def _longest_ways(shapes: list[Shape], lines: list[Line]) -> Ranks:
     """How many lines the longest way to each shape has: one more than that to any shape that leads to it."""
     keys = [shape.key for shape in shapes]
     ranks = dict.fromkeys(keys, 0)
-    following: dict[str, list[str]] = defaultdict(list)
     missing = dict.fromkeys(keys, 0)
     """How many of the shapes that lead to each have no rank yet."""
-    downward = [line for line in lines if not line.back]
-    for line in downward:
+    following: dict[str, LayerRow] = defaultdict(list)
+    for line in lines:
+        # Without those that lead back there are no circles, and every shape gets its turn.
+        if line.back:
+            continue
         source = line.source.key
         target = line.target.key
         following[source].append(target)
         missing[target] += 1
-    todo = [key for key in keys if missing[key] == 0]
+    todo = [key for key, count in missing.items() if count == 0]
     while todo:
         key = todo.pop()
         below = ranks[key] + 1
         # A shape gets its turn when all that lead to it had theirs: then its way cannot become longer.
         for target in following[key]:
-            ranks[target] = max(ranks[target], below)
+            rank = ranks[target]
+            ranks[target] = max(rank, below)
             missing[target] -= 1
             if missing[target] == 0:
                 todo.append(target)
     return ranks
 
 
-def _order(row: LayerRow, beside: LayerRow, links: list[LayerLink]) -> None:
+def _order(row: LayerRow, beside: LayerRow, links: LayerLinks) -> None:
     """Orders a row by the middle of what each is linked to in the row beside it; what is linked to nothing stays."""
     linked: dict[str, list[int]] = defaultdict(list)
     for key, other in links:
         place = beside.index(other)
         linked[key].append(place)
-    wanted: dict[str, float] = {}
+    middles: dict[str, float] = {}
     for place, key in enumerate(row):
-        places = linked[key] or [place]
-        middle = sum(places) / len(places)
-        wanted[key] = middle
-    row.sort(key=wanted.__getitem__)
+        places = linked[key]
+        if not places:
+            places = [place]
+        total = sum(places)
+        middles[key] = total / len(places)
+    row.sort(key=middles.__getitem__)

@@ -12,12 +12,15 @@ from dataclasses import dataclass
 
 from graphflow.render.layout.geometry import Point
 
+NEXT_SHARE = 0.35
+"""How far the handle of the next piece follows an end that is moved."""
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:e[-+]?\d+)?")
 
 
 def numbers(text: str) -> list[float]:
     """All numbers in a value."""
-    return [float(number) for number in _NUMBER.findall(text)]
+    found = _NUMBER.findall(text)
+    return list(map(float, found))
 
 
 @dataclass(slots=True)
@@ -36,10 +39,11 @@ class Curve:
             return None
         curve = cls([])
         for part in value.split():
-            pair = numbers(part)[-2:]
-            if len(pair) < 2:
+            coordinates = numbers(part)
+            if len(coordinates) < 2:
                 return None
-            point = Point(*pair)
+            x, y = coordinates[-2:]
+            point = Point(x, y)
             match part[0]:
                 case "e":
                     curve.last_tip = point
@@ -47,24 +51,31 @@ class Curve:
                     curve.first_tip = point
                 case _:
                     curve.points.append(point)
-        return curve if curve.is_whole else None
+        if not curve.is_whole:
+            return None
+        return curve
 
     @property
     def is_whole(self) -> bool:
         """Whether its points make Bezier pieces: three each, after the first."""
-        pieces, rest = divmod(len(self.points) - 1, 3)
-        return pieces > 0 and rest == 0
+        after_first = len(self.points) - 1
+        if after_first <= 0:
+            return False
+        return after_first % 3 == 0
 
     def text(self) -> str:
         """The line as DOT writes it."""
         parts: list[str] = []
+        # Both tips come first, whichever end of the line they are at.
         if self.first_tip is not None:
             tip = self.first_tip.text()
             parts.append(f"s,{tip}")
         if self.last_tip is not None:
             tip = self.last_tip.text()
             parts.append(f"e,{tip}")
-        parts += [point.text() for point in self.points]
+        for point in self.points:
+            part = point.text()
+            parts.append(part)
         return " ".join(parts)
 
     def sampled(self, steps: int = 8) -> list[Point]:
@@ -73,12 +84,16 @@ class Curve:
         if self.first_tip is not None:
             found.append(self.first_tip)
         last = len(self.points) - 1
+        # Each piece begins at the point where the one before it ends: that point is in both.
         for begin in range(0, last, 3):
-            piece = self.points[begin : begin + 4]
+            end = begin + 4
+            piece = self.points[begin:end]
             for step in range(steps):
-                point = _along(piece, step / steps)
+                share = step / steps
+                point = _along(piece, share)
                 found.append(point)
-        found.append(self.points[-1])
+        end_point = self.points[last]
+        found.append(end_point)
         if self.last_tip is not None:
             found.append(self.last_tip)
         return found
@@ -87,26 +102,39 @@ class Curve:
         """Moves one end sideways; its direction stays, and the rest of the line hardly notices."""
         # The end and its handle go all the way, so that the line arrives at the same angle. In a line of several pieces
         # the next handle follows a little; in a line of one piece it is the handle of the other end, which stays.
-        next_share = 0.35 if len(self.points) > 4 else 0.0
-        shares = (1.0, 1.0, next_share)
-        places = (0, 1, 2) if at_first else (-1, -2, -3)
-        for place, share in zip(places, shares, strict=True):
-            point = self.points[place]
-            self.points[place] = point.moved(dx * share, dy * share)
-        if at_first and self.first_tip is not None:
-            self.first_tip = self.first_tip.moved(dx, dy)
-        elif not at_first and self.last_tip is not None:
-            self.last_tip = self.last_tip.moved(dx, dy)
+        if at_first:
+            end, handle, next_handle = 0, 1, 2
+            self.first_tip = _moved_tip(self.first_tip, dx, dy)
+        else:
+            end, handle, next_handle = -1, -2, -3
+            self.last_tip = _moved_tip(self.last_tip, dx, dy)
+        self._move_point(end, dx, dy)
+        self._move_point(handle, dx, dy)
+        if len(self.points) > 4:
+            little_x = dx * NEXT_SHARE
+            little_y = dy * NEXT_SHARE
+            self._move_point(next_handle, little_x, little_y)
+
+    def _move_point(self, place: int, dx: float, dy: float) -> None:
+        point = self.points[place]
+        self.points[place] = point.moved(dx, dy)
+
+
+def _moved_tip(tip: Point | None, dx: float, dy: float) -> Point | None:
+    if tip is None:
+        return None
+    return tip.moved(dx, dy)
 
 
 def _along(piece: list[Point], t: float) -> Point:
     """The point of a cubic Bezier piece at `t`, from 0 at its begin to 1 at its end (Bernstein's form)."""
     rest = 1 - t
-    begin = rest**3
-    first_handle = 3 * t * rest**2
-    second_handle = 3 * t * t * rest
-    end = t**3
-    weights = (begin, first_handle, second_handle, end)
+    weights = (
+        rest**3,
+        3 * t * rest**2,
+        3 * t * t * rest,
+        t**3,
+    )
     x = 0.0
     y = 0.0
     for weight, point in zip(weights, piece, strict=True):

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from graphflow.render.timeline.spans import How, Span, What
 from graphflow.render.xml import clean, seconds_text
 
-MARKS: dict[How, str] = {"failed": "\u2717", "cancelled": "\u2298", "running": "\u2026", "done": ""}
+MARKS: dict[How, str] = {
+    "failed": "\u2717",
+    "cancelled": "\u2298",
+    "running": "\u2026",
+    "done": "",
+}
 """Signs of how something ended, beside its bar."""
 REQUEST_WORDS: dict[What, str] = {
     "model": "model",
@@ -17,30 +24,34 @@ REQUEST_WORDS: dict[What, str] = {
 def span_words(span: Span) -> str:
     """The tooltip of an activation."""
     name = clean(span.node, 80)
-    took = seconds_text(span.seconds)
+    outcome = _outcome(span)
     started = seconds_text(span.started)
-    headline = f"{name}: {span.how}, {took} (from {started})"
-    lines = [headline]
-    if len(span.path) > 1:
-        frames = [clean(frame, 40) for frame in span.path]
+    words = f"{name}: {outcome} (from {started})"
+    path = span.path
+    # All that runs is in the outermost graph: only what lies deeper says where it is.
+    if len(path) > 1:
+        frames = [clean(frame, 40) for frame in path]
         way = " > ".join(frames)
-        lines.append(f"in {way}")
-    tokens = sum(inner.tokens for inner in span.within)
+        words += f"\nin {way}"
+    tokens = 0
+    for inner in span.within:
+        tokens += inner.tokens
     if tokens:
-        lines.append(f"{tokens:,} tokens")
+        words += f"\n{tokens:,} tokens"
     if span.detail:
-        lines.append(span.detail)
-    return "\n".join(lines)
+        words += f"\n{span.detail}"
+    return words
 
 
 def request_words(span: Span) -> str:
     """The tooltip of a model request or a call."""
     what = REQUEST_WORDS[span.what]
     name = clean(span.label, 80)
-    took = seconds_text(span.seconds)
-    words = f"{what} {name}: {span.how}, {took}"
-    if span.tokens:
-        words += f", {span.tokens:,} tokens"
+    outcome = _outcome(span)
+    words = f"{what} {name}: {outcome}"
+    tokens = span.tokens
+    if tokens:
+        words += f", {tokens:,} tokens"
     if span.detail:
         words += f"\n{span.detail}"
     return words
@@ -50,13 +61,23 @@ def block_words(block: list[Span]) -> str:
     """The tooltip of several activations in one block."""
     first = block[0]
     name = clean(first.node, 80)
+    seconds = 0.0
+    outcomes: Counter[How] = Counter()
+    for span in block:
+        seconds += span.seconds
+        outcomes[span.how] += 1
     count = len(block)
-    seconds = sum(span.seconds for span in block)
     work = seconds_text(seconds)
     words = f"{count:,} activations of {name}, {work} of work"
-    outcomes = [span.how for span in block]
+    # What went well needs no word: it is the rest.
     for how in ("failed", "cancelled"):
-        times = outcomes.count(how)
+        times = outcomes[how]
         if times:
             words += f", {times} {how}"
     return words
+
+
+def _outcome(span: Span) -> str:
+    """How it ended, and how long it took."""
+    took = seconds_text(span.seconds)
+    return f"{span.how}, {took}"

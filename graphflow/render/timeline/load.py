@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections.abc import Iterator
 from itertools import pairwise
 
 from graphflow.render.timeline.elements import number
@@ -10,9 +11,18 @@ from graphflow.render.timeline.lanes import LoadStep, at_once
 from graphflow.render.timeline.spans import Story
 
 MAX_TICKS = 10
-_POWERS = [10.0**power for power in range(-7, 7)]
-_STEPS = [base * power for power in _POWERS for base in (1, 2, 5)]
-"""Round lengths of time, from a tenth of a microsecond to months."""
+
+
+def _round_lengths() -> Iterator[float]:
+    """Round lengths of time, from a tenth of a microsecond to months."""
+    for exponent in range(-7, 7):
+        power = 10.0**exponent
+        yield power
+        yield 2 * power
+        yield 5 * power
+
+
+_STEPS = list(_round_lengths())
 
 
 class Load:
@@ -27,33 +37,41 @@ class Load:
         self.counts = [0] * (width + 1)
         # The last step lasts to the end of the run.
         run_end = LoadStep(whole, 0)
-        for step, following in pairwise([*steps, run_end]):
+        steps.append(run_end)
+        for step, following in pairwise(steps):
             first = self._column(step.at)
             last = self._column(following.at)
+            # A column holds a while, not a moment: the most of it is what is shown.
             for column in range(first, last + 1):
                 highest = self.counts[column]
                 self.counts[column] = max(highest, step.working)
 
     def _column(self, at: float) -> int:
         column = int(self.width * at / self.whole)
-        return min(self.width, max(0, column))
+        column = max(column, 0)
+        return min(column, self.width)
 
     def shape(self, left: int, base: int, height: int) -> str:
         """The load as the path of a shape that stands on `base`, and is so high where the load is highest."""
-        scale = height / max(self.peak, 1)
-        right = left + self.width
+        peak = max(self.peak, 1)
+        scale = height / peak
         path = f"M{left} {base}"
         before = -1
         for column, count in enumerate(self.counts):
             if count == before:
                 continue
             before = count
+            # A path of corners: to where the load changes, and up or down there.
             if column:
-                # A path of corners: to where the load changes, and up or down there.
-                path += f"H{left + column}"
+                x = left + column
+                path += f"H{x}"
             top = base - count * scale
-            path += f"V{number(top)}"
-        return f"{path}H{right}V{base}Z"
+            y = number(top)
+            path += f"V{y}"
+        right = left + self.width
+        path += f"H{right}"
+        path += f"V{base}Z"
+        return path
 
 
 def ticks(whole: float) -> list[float]:
@@ -63,5 +81,7 @@ def ticks(whole: float) -> list[float]:
     last = len(_STEPS) - 1
     place = min(place, last)
     step = _STEPS[place]
-    count = int(whole / step * 1.0000001)  # a run of exactly five steps has a mark at its end
+    steps = whole / step
+    # A run of exactly five steps has a mark at its end, whatever the division makes of five.
+    count = int(steps * 1.0000001)
     return [step * mark for mark in range(count + 1)]
