@@ -30,6 +30,19 @@ FORMS = {
 """What stands around a name, by kind; around any other, a box."""
 BOX = ("[", "]")
 ARROWS = {"flow": "-->", "trouble": "-->", "call": "-.->", "hand": "-.->"}
+MARKS = (
+    "failed",
+    "stopped",
+    "mixed",
+    "running",
+    "asking",
+    "skipped",
+    "idle",
+    "added",
+    "removed",
+    "changed",
+)
+"""Marks of shapes that are shown by a style."""
 BOLD_KINDS = ("agent", "sub-agent", "human")
 PLAIN_SIGNS = " _-.,:()|"
 """Signs that are shown as they are."""
@@ -37,10 +50,14 @@ MAX_TEXT = 112
 MAX_LABELLED_LINES = 200
 INDENT = "    "
 
+Keys = dict[str, list[str]]
+"""What is drawn in one style: keys of shapes, or numbers of lines."""
+
 
 def write_mermaid(picture: Picture, theme: Theme = "auto") -> str:
     """The picture as a flowchart."""
-    writer = _MermaidWriter(picture, colours(theme))
+    look = colours(theme)
+    writer = _MermaidWriter(picture, look)
     text = "\n".join(writer.lines())
     return f"{text}\n"
 
@@ -54,16 +71,17 @@ class _MermaidWriter:
 
     def lines(self) -> list[str]:
         """The lines of the flowchart."""
+        picture = self.picture
         # Mermaid writes top to bottom as TD.
-        direction = "LR" if self.picture.direction == "LR" else "TD"
+        direction = "LR" if picture.direction == "LR" else "TD"
         lines = [f"flowchart {direction}"]
-        lines += self._home(self.picture, INDENT)
-        for line in self.picture.lines:
+        lines += self._home(picture, INDENT)
+        for line in picture.lines:
             arrow = self._arrow(line)
-            lines.append(f"{INDENT}{arrow}")
+            lines.append(INDENT + arrow)
         lines += self._kind_styles()
         lines += self._area_styles()
-        if self.picture.overlay:
+        if picture.overlay:
             lines += self._mark_styles()
         lines += self._line_styles()
         return lines
@@ -73,13 +91,15 @@ class _MermaidWriter:
         """What stands in an area, or in none; the ends last, for Mermaid puts them where they are first named."""
         lines: list[str] = []
         for shape in home.shapes:
-            if not shape.is_end:
-                node = _shape(shape)
-                lines.append(f"{indent}{node}")
+            if shape.is_end:
+                continue
+            node = _shape(shape)
+            lines.append(indent + node)
+        deeper = indent + INDENT
         for area in home.areas:
             title = _area_words(area)
             lines.append(f'{indent}subgraph {area.key}["{title}"]')
-            lines += self._home(area, indent + INDENT)
+            lines += self._home(area, deeper)
             lines.append(f"{indent}end")
         for shape in home.shapes:
             if shape.is_end:
@@ -90,8 +110,9 @@ class _MermaidWriter:
         arrow = ARROWS[line.style]
         words = self._line_words(line)
         if words:
-            text = _text(", ".join(words))
-            arrow += f'|"{text}"|'
+            text = ", ".join(words)
+            label = _text(text)
+            arrow += f'|"{label}"|'
         source = line.source.key
         target = line.target.key
         return f"{source} {arrow} {target}"
@@ -99,10 +120,12 @@ class _MermaidWriter:
     def _line_words(self, line: Line) -> list[str]:
         """What stands on a line: what it carries, and its figures."""
         words: list[str] = []
-        few_lines = len(self.picture.lines) <= MAX_LABELLED_LINES
-        if self.picture.labels or few_lines:
-            # That lists are gathered is said by the node that waits for them.
-            words += [part for part in line.parts if part != "collect"]
+        line_count = len(self.picture.lines)
+        if self.picture.labels or line_count <= MAX_LABELLED_LINES:
+            for part in line.parts:
+                # That lists are gathered is said by the node that waits for them.
+                if part != "collect":
+                    words.append(part)
         badge = _with_sign(line.mark, line.badge)
         if badge:
             words.append(badge)
@@ -111,11 +134,10 @@ class _MermaidWriter:
     # -- styles ------------------------------------------------------------------------------------
     def _kind_styles(self) -> list[str]:
         """Each kind in its colours, as in the other forms: a class for its shapes."""
-        keys: dict[str, list[str]] = {}
+        keys: Keys = defaultdict(list)
         for shape in self.picture.every_shape():
             kind = self._style_kind(shape)
-            shapes = keys.setdefault(kind, [])
-            shapes.append(shape.key)
+            keys[kind].append(shape.key)
         lines: list[str] = []
         for kind, shapes in keys.items():
             # With a prefix, for `end` and `class` are words of Mermaid's own.
@@ -130,87 +152,108 @@ class _MermaidWriter:
             return "opened"
         if shape.is_end:
             return "end"
-        has_colours = f"{shape.kind}-fill" in self.look
-        return shape.kind if has_colours else "step"
+        # A kind of a user's own has no colours of its own.
+        fill = f"{shape.kind}-fill"
+        if fill not in self.look:
+            return "step"
+        return shape.kind
 
     def _kind_style(self, kind: str) -> str:
         look = self.look
         if kind == "end":
             fill = look["end-fill"]
-            return _style(fill=fill, stroke=fill, color=look["end-ink"])
+            ink = look["end-ink"]
+            return _style(fill=fill, stroke=fill, color=ink)
         if kind == "opened":
             line = look["sub-agent-line"]
             return _style(fill=line, stroke=line)
         fill = look[f"{kind}-fill"]
         line = look[f"{kind}-line"]
+        ink = look["ink"]
         width = "2px" if kind in BOLD_KINDS else ""
-        return _style(fill=fill, stroke=line, color=look["ink"], stroke_width=width)
+        return _style(fill=fill, stroke=line, color=ink, stroke_width=width)
 
     def _area_styles(self) -> list[str]:
         look = self.look
+        ink = look["ink"]
         lines: list[str] = []
         for area in self.picture.every_area():
+            # Areas within areas are told apart by two colours in turn.
             is_even = area.depth % 2 == 0
             fill = look["area-deep-fill"] if is_even else look["area-fill"]
-            own_line = f"{area.kind}-line"
-            line = look.get(own_line, look["area-line"])
-            style = _style(fill=fill, stroke=line, color=look["ink"])
+            line = look.get(f"{area.kind}-line")
+            if line is None:
+                line = look["area-line"]
+            style = _style(fill=fill, stroke=line, color=ink)
             lines.append(f"{INDENT}style {area.key} {style}")
         return lines
 
     def _line_styles(self) -> list[str]:
         """The colours of lines, by their numbers."""
-        numbers: dict[str, list[str]] = {}
-        for number, line in enumerate(self.picture.lines):
+        numbers: Keys = defaultdict(list)
+        for place, line in enumerate(self.picture.lines):
             style = self._line_style(line)
             if style:
-                same = numbers.setdefault(style, [])
-                same.append(str(number))
+                number = str(place)
+                numbers[style].append(number)
         lines: list[str] = []
-        for style, found in numbers.items():
-            which = ",".join(found)
+        for style, same in numbers.items():
+            which = ",".join(same)
             lines.append(f"{INDENT}linkStyle {which} {style}")
         return lines
 
     def _line_style(self, line: Line) -> str:
         look = self.look
-        if line.mark in ("added", "removed", "changed"):
-            return _style(stroke=look[line.mark], stroke_width="2px")
-        if line.mark in ("skipped", "idle"):
-            return _style(stroke=look["pale"], stroke_width="1px")
+        mark = line.mark
+        if mark in ("added", "removed", "changed"):
+            stroke = look[mark]
+            return _style(stroke=stroke, stroke_width="2px")
+        if mark in ("skipped", "idle"):
+            stroke = look["pale"]
+            return _style(stroke=stroke, stroke_width="1px")
         if line.style == "flow":
             return ""
-        return _style(stroke=look[line.style])
+        stroke = look[line.style]
+        return _style(stroke=stroke)
 
     def _mark_styles(self) -> list[str]:
         """Marks of a walk or a comparison as classes; signs show them, too."""
-        look = self.look
-        faint = look["faint"]
-        trouble = _style(stroke=look["trouble"], stroke_width="3px")
-        styles = {
-            "failed": trouble,
-            "stopped": trouble,
-            "mixed": trouble,
-            "running": _style(stroke=look["running"], stroke_width="3px"),
-            "asking": _style(stroke=look["hand"], stroke_width="3px", stroke_dasharray="6 3"),
-            "skipped": _style(stroke=faint, stroke_dasharray="5 4", color=faint),
-            "idle": _style(stroke=look["pale"], stroke_dasharray="1 4", color=faint),
-            "added": _style(stroke=look["added"], fill=look["added-fill"], stroke_width="2px"),
-            "removed": _style(
-                stroke=look["removed"], fill=look["removed-fill"], stroke_dasharray="5 4"
-            ),
-            "changed": _style(
-                stroke=look["changed"], fill=look["changed-fill"], stroke_width="2px"
-            ),
-        }
-        keys: dict[str, list[str]] = defaultdict(list)
+        keys: Keys = defaultdict(list)
         for shape in self.picture.every_shape():
             keys[shape.mark].append(shape.key)
         lines: list[str] = []
-        for mark, style in styles.items():
+        for mark in MARKS:
             if mark in keys:
+                style = self._mark_style(mark)
                 lines += _class(mark, style, keys[mark])
         return lines
+
+    def _mark_style(self, mark: str) -> str:
+        look = self.look
+        faint = look["faint"]
+        match mark:
+            case "running":
+                stroke = look["running"]
+                return _style(stroke=stroke, stroke_width="3px")
+            case "asking":
+                stroke = look["hand"]
+                return _style(stroke=stroke, stroke_width="3px", stroke_dasharray="6 3")
+            case "skipped":
+                return _style(stroke=faint, stroke_dasharray="5 4", color=faint)
+            case "idle":
+                stroke = look["pale"]
+                return _style(stroke=stroke, stroke_dasharray="1 4", color=faint)
+            case "added" | "changed":
+                stroke = look[mark]
+                fill = look[f"{mark}-fill"]
+                return _style(stroke=stroke, fill=fill, stroke_width="2px")
+            case "removed":
+                stroke = look["removed"]
+                fill = look["removed-fill"]
+                return _style(stroke=stroke, fill=fill, stroke_dasharray="5 4")
+            case _:
+                stroke = look["trouble"]
+                return _style(stroke=stroke, stroke_width="3px")
 
 
 def _style(**properties: str) -> str:
@@ -241,25 +284,34 @@ def _shape(shape: Shape) -> str:
 
 def _area_words(area: Area) -> str:
     """The title of an area: one line is all it has."""
-    words = [_with_sign(area.mark, area.name), f"depth {area.depth}"]
-    words += area.figures.split("\n")
-    return ", ".join(_text(part) for part in words if part)
+    name = _with_sign(area.mark, area.name)
+    depth = f"depth {area.depth}"
+    figures = area.figures.split("\n")
+    words: list[str] = []
+    for part in (name, depth, *figures):
+        if part:
+            word = _text(part)
+            words.append(word)
+    return ", ".join(words)
 
 
 def _with_sign(mark: str, text: str) -> str:
     sign = SIGNS.get(mark, "")
     if not sign:
         return text
-    return f"{sign} {text}".strip()
+    words = f"{sign} {text}"
+    return words.strip()
 
 
 def _text(text: str) -> str:
     """Text that Mermaid shows as it is."""
     shown = one_line(text)
     if len(shown) > MAX_TEXT:
-        words = " ".join(wrapped(text))
+        lines = wrapped(text)
+        words = " ".join(lines)
         shown = clip(words, MAX_TEXT * 3)
-    return "".join(map(_escaped, shown))
+    signs = map(_escaped, shown)
+    return "".join(signs)
 
 
 def _escaped(sign: str) -> str:

@@ -59,24 +59,29 @@ def write_svg(
         once: whether the default prefix is made of the picture alone, so that the same picture gives the same text.
     """
     source = write_dot(picture, theme)
-    drawn = rendered(source, "svg").decode()
+    drawn = rendered(source, "svg")
     if prefix is None:
         # Made of the picture: other pictures on the page have other ids, in whatever order they are drawn.
         digest = blake2s(source.encode(), digest_size=4)
-        prefix = f"gf{digest.hexdigest()}"
-        if not once:  # the same picture may stand in a page twice
-            prefix += f"-{next(_numbers)}"
-    return dressed(drawn, picture, theme, prefix)
+        fingerprint = digest.hexdigest()
+        prefix = f"gf{fingerprint}"
+        # The same picture may stand in a page twice.
+        if not once:
+            number = next(_numbers)
+            prefix += f"-{number}"
+    return dressed(drawn.decode(), picture, theme, prefix)
 
 
 def dressed(drawn: str, picture: Picture, theme: Theme, prefix: str) -> str:
     """What graphviz has drawn, with our names, titles and styles."""
-    body = drawn[drawn.index("<svg") :]
+    begin = drawn.index("<svg")
+    body = drawn[begin:]
     # The face is said once, at the head, and the spacers under names were only there to be measured.
     for needless in (_COMMENT, _FACE, _SPACER):
         body = needless.sub("", body)
     # Graphviz itself places each text by the font that it has found, and needs no help.
-    if PURE_SIGN in drawn[:600]:
+    opening = drawn[:600]
+    if PURE_SIGN in opening:
         body = _TEXT.sub(_in_place, body)
     names = _GroupNames(picture, prefix)
     body = _GROUP.sub(names.group, body)
@@ -92,11 +97,13 @@ def _head(body: str, picture: Picture, prefix: str) -> str:
     """The opening of the element, with what is read aloud of it."""
     sizes = ""
     opening = body[:400]
-    for name, value in _SIZE.findall(opening):
+    for attribute in _SIZE.findall(opening):
+        name, value = attribute
         sizes += f' {name}="{value}"'
     heading = picture.headline or picture.name
     title = _text(heading)
-    description = _text(_description(picture))
+    summary = _description(picture)
+    description = _text(summary)
     title_id = f"{prefix}-t"
     description_id = f"{prefix}-d"
     return (
@@ -112,28 +119,35 @@ def _description(picture: Picture) -> str:
     """The picture in a sentence, for screen readers."""
     kinds: Counter[str] = Counter()
     for shape in picture.every_shape():
-        if not shape.is_end:
-            members = _members(shape)
-            kinds[shape.kind] += len(members)
-    counts = [f"{count} of kind {kind}" for kind, count in kinds.items()]
+        if shape.is_end:
+            continue
+        members = _members(shape)
+        kinds[shape.kind] += len(members)
+    counts: list[str] = []
+    for kind, count in kinds.items():
+        counts.append(f"{count} of kind {kind}")
     name = clip(picture.name, 200)
     nodes = ", ".join(counts)
     edges = len(picture.lines)
     about = clip(picture.about, 400)
-    return f"{name}: {nodes}; {edges} edges. {about}".strip()
+    description = f"{name}: {nodes}; {edges} edges. {about}"
+    return description.strip()
 
 
 def _in_place(found: re.Match[str]) -> str:
     """A text held where it was laid out, whatever face the reader has: by its middle, or in an area's title by its width."""
     x, before, size, after, text = found.groups()
     letters = unescape(text)
-    width = width_of(letters, float(size))
+    points = float(size)
+    width = width_of(letters, points)
     rest = f'{before} font-size="{size}"{after}>{text}<'
     if size == AREA_SIZE:
         return f'textLength="{width:.1f}" lengthAdjust="spacingAndGlyphs" x="{x}"{rest}'
-    if text.startswith(ASIDE):  # beside a title or a line
+    # What stands beside a title or a line begins where that ends.
+    if text.startswith(ASIDE):
         return found[0]
-    middle = float(x) + width / 2
+    left = float(x)
+    middle = left + width / 2
     return f'text-anchor="middle" x="{middle:.2f}"{rest}'
 
 
@@ -144,17 +158,19 @@ class _GroupNames:
         self.prefix = prefix
         self.lines = picture.lines
         self.shapes = {shape.key: shape for shape in picture.every_shape()}
-        self.areas = {area.key: area for area in picture.every_area()}
+        self.areas: dict[str, Area] = {}
         self.level_prefixes: dict[Level, str] = {}
         """What the ids of lines begin with that belong to an open graph, by its way."""
         for area in picture.every_area():
+            self.areas[area.key] = area
             if area.opens_level:
                 self.level_prefixes[area.path] = f"{area.key}-"
 
     def group(self, found: re.Match[str]) -> str:
         """The opening of one group, as we want it: graphviz has taken our ids `n-1`, `a-1`, `e-1` over."""
-        id, kind, rest = found.groups()
-        id = unescape(id)  # Debian's dot writes - as &#45;
+        raw_id, raw_kind, rest = found.groups()
+        # Debian's dot writes - as &#45;
+        id = unescape(raw_id)
         letter, _, number = id.partition("-")
         if letter == "n":
             shape = self.shapes[f"n{number}"]
@@ -165,46 +181,53 @@ class _GroupNames:
             attributes = _area_attributes(area)
             title = _title(area)
         elif letter == "e" and number:
-            line = self.lines[int(number)]
-            id, attributes = self._line(line)
+            place = int(number)
+            line = self.lines[place]
+            id = self._line_id(line)
+            attributes = _line_attributes(line)
             title = _title(line)
         else:
             attributes = ""
             title = ""
-        kind = escape(unescape(kind))
+        kind = unescape(raw_kind)
+        kind = escape(kind)
         id = escape(f"{self.prefix}-{id}")
         return f'<g id="{id}" class="{kind}"{attributes}{rest}>{title}'
 
-    def _line(self, line: Line) -> tuple[str, str]:
-        """The id of a line, and its attributes."""
-        source, target = line.names
-        call = f"c-{source}-{target}"
-        way = " > ".join(line.level)
-        attributes = {
-            "data-edge": call,
-            "data-source": source,
-            "data-target": target,
-            "data-path": way,
-            "data-id": line.id,
-        }
+    def _line_id(self, line: Line) -> str:
+        """The id of a line: by its first edge, or by the numbers of the shapes that a call connects."""
         prefix = self.level_prefixes.get(line.level, "")
-        if not line.indexes:
-            source_number = line.source.key[1:]
-            target_number = line.target.key[1:]
-            id = f"{prefix}c-{source_number}-{target_number}"
-        else:
-            indexes = [str(index) for index in line.indexes]
-            first = indexes[0]
-            id = f"{prefix}e-{first}"
-            # Several edges may be drawn as one line: it is found by the first of them, and names them all.
-            attributes["data-edge"] = first
-            if len(indexes) > 1:
-                attributes["data-edges"] = " ".join(indexes)
-            if line.style == "hand":
-                attributes["data-call"] = call
-        if line.back:
-            attributes["data-turned"] = "1"  # laid out from its head to its tail
-        return id, _attributes(attributes)
+        if line.indexes:
+            first = line.indexes[0]
+            return f"{prefix}e-{first}"
+        source_number = line.source.key[1:]
+        target_number = line.target.key[1:]
+        return f"{prefix}c-{source_number}-{target_number}"
+
+
+def _line_attributes(line: Line) -> str:
+    source, target = line.names
+    call = f"c-{source}-{target}"
+    way = " > ".join(line.level)
+    attributes = {
+        "data-edge": call,
+        "data-source": source,
+        "data-target": target,
+        "data-path": way,
+        "data-id": line.id,
+    }
+    # Several edges may be drawn as one line: it is found by the first of them, and names them all.
+    if line.indexes:
+        indexes = [str(index) for index in line.indexes]
+        attributes["data-edge"] = indexes[0]
+        if len(indexes) > 1:
+            attributes["data-edges"] = " ".join(indexes)
+        if line.style == "hand":
+            attributes["data-call"] = call
+    # A line that leads back is laid out from its head to its tail.
+    if line.back:
+        attributes["data-turned"] = "1"
+    return _attributes(attributes)
 
 
 def _area_attributes(area: Area) -> str:
@@ -229,20 +252,24 @@ def _members(shape: Shape) -> tuple[str, ...]:
 
 def _title(thing: Shape | Area | Line) -> str:
     """Its tooltip."""
-    parts = [part for part in (thing.about, thing.badge) if part]
-    if not parts:
+    parts = filter(None, (thing.about, thing.badge))
+    words = "\n".join(parts)
+    if not words:
         return ""
-    words = _text("\n".join(parts))
-    return f"<title>{words}</title>"
+    title = _text(words)
+    return f"<title>{title}</title>"
 
 
 def _text(text: str) -> str:
-    return escape(printable(text))
+    shown = printable(text)
+    return escape(shown)
 
 
 def _attributes(values: dict[str, str]) -> str:
     written = ""
     for name, value in values.items():
-        text = _text(value).replace("\n", "&#10;")
+        text = _text(value)
+        # A turn would be read as a space.
+        text = text.replace("\n", "&#10;")
         written += f' {name}="{text}"'
     return written

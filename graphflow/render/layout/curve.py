@@ -129,12 +129,11 @@ def _moved_tip(tip: Point | None, dx: float, dy: float) -> Point | None:
 def _along(piece: list[Point], t: float) -> Point:
     """The point of a cubic Bezier piece at `t`, from 0 at its begin to 1 at its end (Bernstein's form)."""
     rest = 1 - t
-    weights = (
-        rest**3,
-        3 * t * rest**2,
-        3 * t * t * rest,
-        t**3,
-    )
+    begin = rest**3
+    first_handle = 3 * t * rest**2
+    second_handle = 3 * t * t * rest
+    end = t**3
+    weights = (begin, first_handle, second_handle, end)
     x = 0.0
     y = 0.0
     for weight, point in zip(weights, piece, strict=True):

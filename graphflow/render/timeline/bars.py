@@ -7,12 +7,7 @@ from collections import Counter
 from graphflow.render.timeline.spans import How, Span, What
 from graphflow.render.xml import clean, seconds_text
 
-MARKS: dict[How, str] = {
-    "failed": "\u2717",
-    "cancelled": "\u2298",
-    "running": "\u2026",
-    "done": "",
-}
+MARKS: dict[How, str] = {"failed": "\u2717", "cancelled": "\u2298", "running": "\u2026", "done": ""}
 """Signs of how something ended, beside its bar."""
 REQUEST_WORDS: dict[What, str] = {
     "model": "model",

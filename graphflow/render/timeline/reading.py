@@ -25,6 +25,7 @@ CallId = tuple[int, object]
 Taker = Callable[[AnyEvent], None]
 NODE_ENDS: dict[str, How] = {"node.end": "done", "node.error": "failed", "node.cancel": "cancelled"}
 BACKGROUND_ENDS: dict[str, How] = {"completed": "done", "cancelled": "cancelled"}
+"""How work in the background ended, by its status; whatever else its status is, it failed."""
 
 
 def read_story(source: EventSource) -> Story:
@@ -101,36 +102,43 @@ class _SpanReader:
 
     def add(self, what: What, event: AnyEvent, node: str, label: str) -> Span:
         """A span that begins with this event."""
-        path = self.paths.get(event.frame)
+        frame = event.frame
+        path = self.paths.get(frame)
+        # A record may have lost its beginning.
         if not path:
-            path = (self.story.title or "run",)
-        span = Span(what, node, path, event.frame, event.at, label=label)
+            title = self.story.title or "run"
+            path = (title,)
+        span = Span(what, node, path, frame, event.at, label=label)
         self.story.spans.append(span)
         return span
 
     def add_within(self, what: What, event: AnyEvent, node: str, label: str) -> Span:
         """A span that begins with this event, within the activation that the event belongs to."""
-        activation = self.activations.get(_activation(event))
-        if what == "background" and activation is not None:
+        key = _activation(event)
+        activation = self.activations.get(key)
+        if activation is None:
+            return self.add(what, event, node, label)
+        if what == "background":
             node = activation.node
         span = self.add(what, event, node, label)
         span.parent = activation
-        if activation is not None:
-            activation.within.append(span)
+        activation.within.append(span)
         return span
 
     def close(self, span: Span, event: AnyEvent, how: How, started: float | None = None) -> None:
         """Ends a span with this event; the event may tell when it really began."""
+        at = event.at
         if started is None:
             started = getattr(event, "started", None)
         if started is not None:
-            span.started = min(started, event.at)
-        span.ended = event.at
+            span.started = min(started, at)
+        span.ended = at
         span.how = how
         if how == "failed":
             error = getattr(event, "error", "")
-            words = clean(error_words(error), 400)
-            span.detail = scrub(words)
+            words = error_words(error)
+            detail = clean(words, 400)
+            span.detail = scrub(detail)
 
     # -- the run and its frames --------------------------------------------------------------------
     def run_start(self, event: AnyEvent) -> None:
@@ -144,13 +152,15 @@ class _SpanReader:
         self.story.error = scrub(error)
 
     def frame_enter(self, event: AnyEvent) -> None:
-        self.paths[event.frame] = tuple(map(str, event.path))
-        self.entered[event.frame] = event.at
+        frame = event.frame
+        names = map(str, event.path)
+        self.paths[frame] = tuple(names)
+        self.entered[frame] = event.at
         owner = self._owner(event)
         if owner is not None:
-            self._owning.add(owner)
+            self.owners[frame] = owner
             # From now on that call is taken: a second frame of the same name belongs to the next one.
-            self.owners[event.frame] = owner
+            self._owning.add(owner)
 
     def _owner(self, event: AnyEvent) -> Span | None:
         """What entered a frame: a call of that name without a frame of its own yet, or else the activation itself."""
@@ -162,10 +172,12 @@ class _SpanReader:
         return self.activations.get(activation)
 
     def frame_exit(self, event: AnyEvent) -> None:
-        entered = self.entered.get(event.frame, event.at)
-        owner = self.owners.get(event.frame)
+        frame = event.frame
+        left = event.at
+        entered = self.entered.get(frame, left)
+        wait = Interval(entered, left)
+        owner = self.owners.get(frame)
         while owner is not None:
-            wait = Interval(entered, event.at)
             owner.waits.append(wait)
             # The activation that made the call waited as long.
             if owner.what != "call":
@@ -177,29 +189,34 @@ class _SpanReader:
         frame = event.frame
         name = str(event.node)
         span = self.add("node", event, name, name)
-        if (frame, name) in self.causes:
-            span.cause = self.causes[frame, name]
+        key = (frame, name)
+        if key in self.causes:
+            span.cause = self.causes[key]
         else:
             # A record of facts alone has no edges.
             span.cause = self.last.get(frame)
-        span.parent = self.owners.get(frame)
-        if span.parent is not None:
-            span.parent.within.append(span)
+        parent = self.owners.get(frame)
+        if parent is not None:
+            span.parent = parent
+            parent.within.append(span)
         activation = _activation(event)
         self.activations[activation] = span
 
     def node_end(self, event: AnyEvent) -> None:
         activation = _activation(event)
-        if activation not in self.activations:  # a record of facts alone
+        # A record of facts alone does not tell of what began.
+        if activation not in self.activations:
             self.node_start(event)
         span = self.activations.pop(activation)
         how = NODE_ENDS[event.kind]
         self.close(span, event, how)
         # What asked a model and ended before it answered, for it failed or was stopped, took its requests with it.
-        for request in self.requests.pop(activation, ()):
+        requests = self.requests.pop(activation, ())
+        for request in requests:
             self.close(request, event, how, started=request.started)
-        self.last[event.frame] = span
-        self.finished[event.frame, span.node] = span
+        frame = event.frame
+        self.last[frame] = span
+        self.finished[frame, span.node] = span
 
     def edge(self, event: AnyEvent) -> None:
         frame = event.frame
@@ -218,17 +235,21 @@ class _SpanReader:
         what = "another model"
         if event.kind != "model.switch":
             what = f"attempt {event.attempt}"
-        words = clean(f"{what}: {event.error}", 300)
-        span.marks.append((event.at, scrub(words)))
+        reason = f"{what}: {event.error}"
+        words = clean(reason, 300)
+        mark = (event.at, scrub(words))
+        span.marks.append(mark)
 
     def _retried(self, event: AnyEvent) -> Span | None:
         """The call that is tried again, or else the activation."""
         number = getattr(event, "call", None)
         if number is not None:
-            return self.calls.get((event.frame, number))
-        # What tells no number belongs to the latest open call of that name: requests to models, and older records.
+            key = (event.frame, number)
+            return self.calls.get(key)
         activation = _activation(event)
-        for call in reversed(self.open_calls.get(activation, [])):
+        calls = self.open_calls.get(activation, [])
+        # What tells no number belongs to the latest open call of that name: requests to models, and older records.
+        for call in reversed(calls):
             if call.label == event.node:
                 return call
         return self.activations.get(activation)
@@ -240,19 +261,22 @@ class _SpanReader:
         span = self.add_within("call", event, caller, callee)
         self.calls[event.frame, event.call] = span
         # Kept by activation, too: a frame tells who entered it, but not by which call.
-        calls = self.open_calls.setdefault(_activation(event), [])
+        activation = _activation(event)
+        calls = self.open_calls.setdefault(activation, [])
         calls.append(span)
 
     def call_end(self, event: AnyEvent) -> None:
-        span = self.calls.pop((event.frame, event.call), None)
+        key = (event.frame, event.call)
+        span = self.calls.pop(key, None)
         if span is None:
             return
         how: How = "done"
         if event.kind == "call.error":
-            stopped = was_cancelled(getattr(event, "error", None))
-            how = "cancelled" if stopped else "failed"
+            error = getattr(event, "error", None)
+            how = "cancelled" if was_cancelled(error) else "failed"
         self.close(span, event, how)
-        self.open_calls[_activation(event)].remove(span)
+        activation = _activation(event)
+        self.open_calls[activation].remove(span)
 
     def background_start(self, event: AnyEvent) -> None:
         name = str(event.node)
@@ -260,24 +284,28 @@ class _SpanReader:
         self.calls[event.frame, event.handle] = span
 
     def background_end(self, event: AnyEvent) -> None:
-        span = self.calls.pop((event.frame, event.handle), None)
-        if span is not None:
-            how = BACKGROUND_ENDS.get(event.status, "failed")
-            self.close(span, event, how)
+        key = (event.frame, event.handle)
+        span = self.calls.pop(key, None)
+        if span is None:
+            return
+        how = BACKGROUND_ENDS.get(event.status, "failed")
+        self.close(span, event, how)
 
     def model_start(self, event: AnyEvent) -> None:
         node = str(event.node)
         model = str(event.model)
         span = self.add_within("model", event, node, model)
         span.question = getattr(event, "question", 0)
-        requests = self.requests.setdefault(_activation(event), [])
+        activation = _activation(event)
+        requests = self.requests.setdefault(activation, [])
         requests.append(span)
 
     def model_end(self, event: AnyEvent) -> None:
         span = self._answered(event)
         if span is None:
             return
-        requests = self.requests[_activation(event)]
+        activation = _activation(event)
+        requests = self.requests[activation]
         requests.remove(span)
         self.close(span, event, "done")
         read = int(event.input_tokens or 0)
@@ -287,7 +315,9 @@ class _SpanReader:
     def _answered(self, event: AnyEvent) -> Span | None:
         """The open request that an answer belongs to."""
         question = getattr(event, "question", 0)
-        for span in self.requests.get(_activation(event), []):
+        activation = _activation(event)
+        requests = self.requests.get(activation, ())
+        for span in requests:
             if question:
                 is_same = span.question == question
             else:
@@ -308,8 +338,8 @@ class _SpanReader:
             answers[owner] = self._answer(frame)
         final = self._answer(0)
         story.critical = critical_path(final, answers)
-        for piece in story.critical:
-            piece.span.critical = True
+        for span, _, _ in story.critical:
+            span.critical = True
         return story
 
     def _answer(self, frame: int) -> Span | None:
