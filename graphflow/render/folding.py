@@ -10,6 +10,8 @@ Two things are folded: nodes side by side (same kind, fed by the same and feedin
 
 from __future__ import annotations
 
+from collections import defaultdict
+
 from graphflow.render.labels import MAX_TOOLTIP
 from graphflow.render.picture import FOLDED, Area, Line, Picture, Shape
 from graphflow.render.xml import ELLIPSIS, clip
@@ -23,6 +25,8 @@ WITHOUT_PLURAL = ("code", "skills")
 ShapeRow = list[Shape]
 Folded = dict[Shape, Shape]
 """What each shape of a row is folded into."""
+DrawnLine = tuple[object, ...]
+"""What a line says, and between which shapes: two with the same become one."""
 
 
 def fold_rows(picture: Picture, room: int) -> None:
@@ -32,10 +36,10 @@ def fold_rows(picture: Picture, room: int) -> None:
     """
     # All long rows at once, for a picture in which one is folded and another like it is not looks wrong; short ones only as
     # far as they must be. Each time new rows may come about: of what has been folded, and what stands beside it.
-    while picture.size > room and _fold_once(picture, LONG_ROW, 0):
-        pass
-    while picture.size > room and _fold_once(picture, SHORT_ROW, room):
-        pass
+    for fewest, limit in ((LONG_ROW, 0), (SHORT_ROW, room)):
+        has_rows = True
+        while has_rows and picture.size > room:
+            has_rows = _fold_once(picture, fewest, limit)
 
 
 def _fold_once(picture: Picture, fewest: int, room: int) -> bool:
@@ -43,18 +47,21 @@ def _fold_once(picture: Picture, fewest: int, room: int) -> bool:
     crowd = _Crowd(picture)
     rows = crowd.side_by_side(fewest)
     rows += crowd.one_behind_another(fewest)
-    rows.sort(key=len, reverse=True)  # the longest first: it makes the most room
+    # The longest first: it makes the most room.
+    rows.sort(key=len, reverse=True)
     size = picture.size
     folded: Folded = {}
     for row in rows:
         if size <= room:
             break
-        if any(shape in folded for shape in row):  # a shape may stand in a row of either sort
+        # A shape may stand in a row of either sort.
+        if any(shape in folded for shape in row):
             continue
         whole = _whole(row)
         for shape in row:
             folded[shape] = whole
-        size -= len(row) - 1
+        gain = len(row) - 1
+        size -= gain
     if not folded:
         return False
     _replace_shapes(picture, folded)
@@ -67,14 +74,14 @@ class _Crowd:
     """The shapes of a picture, the areas they stand in, and the lines that lead to and from them."""
 
     def __init__(self, picture: Picture) -> None:
-        self.shapes = [shape for shape in picture.every_shape() if not shape.is_end]
+        self.shapes: ShapeRow = []
         self.homes: dict[Shape, str] = {}
-        self.into: dict[Shape, list[Line]] = {}
-        self.out: dict[Shape, list[Line]] = {}
+        self.into: dict[Shape, list[Line]] = defaultdict(list)
+        self.out: dict[Shape, list[Line]] = defaultdict(list)
         for shape in picture.every_shape():
             self.homes[shape] = ""
-            self.into[shape] = []
-            self.out[shape] = []
+            if not shape.is_end:
+                self.shapes.append(shape)
         for area in picture.every_area():
             for shape in area.shapes:
                 self.homes[shape] = area.key
@@ -84,19 +91,28 @@ class _Crowd:
 
     def side_by_side(self, fewest: int) -> list[ShapeRow]:
         """Rows of shapes that are fed by the same and feed the same."""
-        alike: dict[object, ShapeRow] = {}
+        alike: dict[object, ShapeRow] = defaultdict(list)
         for shape in self.shapes:
             key = self._likeness(shape)
-            row = alike.setdefault(key, [])
-            row.append(shape)
-        return [row for row in alike.values() if len(row) >= fewest]
+            alike[key].append(shape)
+        rows: list[ShapeRow] = []
+        for row in alike.values():
+            if len(row) >= fewest:
+                rows.append(row)
+        return rows
 
     def _likeness(self, shape: Shape) -> object:
         """Where a shape stands, what it is, what leads to it and where it leads: equal for shapes that are alike."""
-        into = frozenset((line.source, line.style, line.parts) for line in self.into[shape])
-        out = frozenset((line.target, line.style, line.parts) for line in self.out[shape])
+        into: set[object] = set()
+        for line in self.into[shape]:
+            way_in = (line.source, line.style, line.parts)
+            into.add(way_in)
+        out: set[object] = set()
+        for line in self.out[shape]:
+            way_out = (line.target, line.style, line.parts)
+            out.add(way_out)
         home = self.homes[shape]
-        return home, shape.kind, into, out
+        return home, shape.kind, frozenset(into), frozenset(out)
 
     def one_behind_another(self, fewest: int) -> list[ShapeRow]:
         """Rows of shapes with one way in and one way out."""
@@ -105,11 +121,13 @@ class _Crowd:
         for shape in self.shapes:
             if shape not in free:
                 continue
-            first = self._first_of_row(shape, free)
             home = self.homes[shape]
             row: ShapeRow = []
-            following = first
-            while following in free and self.homes[following] == home:
+            following = self._first_of_row(shape, free)
+            while following in free:
+                # A row does not go on into another area.
+                if self.homes[following] != home:
+                    break
                 row.append(following)
                 free.discard(following)
                 (line,) = self.out[following]
@@ -124,8 +142,9 @@ class _Crowd:
         out = self.out[shape]
         if len(into) != 1 or len(out) != 1:
             return False
-        lines = [*into, *out]
-        return all(map(_is_plain, lines))
+        (line_in,) = into
+        (line_out,) = out
+        return _is_plain(line_in) and _is_plain(line_out)
 
     def _first_of_row(self, shape: Shape, free: set[Shape]) -> Shape:
         """Back to where the row begins that a shape stands in; in a circle, to where one is again."""
@@ -135,7 +154,9 @@ class _Crowd:
             seen.add(shape)
             (line,) = self.into[shape]
             before = line.source
-            if before not in free or self.homes[before] != home:
+            if before not in free:
+                break
+            if self.homes[before] != home:
                 break
             shape = before
         return shape
@@ -143,28 +164,30 @@ class _Crowd:
 
 def _is_plain(line: Line) -> bool:
     """Whether a line has nothing that would be lost in a row: no guard, no arm, no hand-over."""
-    return line.plain and line.style == "flow"
+    if line.style != "flow":
+        return False
+    return line.plain
 
 
 def _whole(row: ShapeRow) -> Shape:
     """One shape for a row of them."""
     first = row[0]
+    kind = first.kind
+    noun = _plural(kind)
     members: list[str] = []
     for shape in row:
         members += shape.members
+        if shape.kind != first.kind:
+            kind = "step"
+            noun = "nodes"
+    name = f"{members[0]} {ELLIPSIS} {members[-1]}"
     # The key of the first is taken over, so that what is folded stands where the first stood.
-    kind = first.kind
-    noun = _plural(kind)
-    kinds = {shape.kind for shape in row}
-    if len(kinds) > 1:
-        kind = "step"
-        noun = "nodes"
-    count = len(members)
-    ends = (members[0], ELLIPSIS, members[-1])
-    whole = Shape(first.key, " ".join(ends), kind, first.level)
+    whole = Shape(first.key, name, kind, first.level)
     whole.members = tuple(members)
+    count = len(members)
     whole.note = f"{FOLDED} {count} {noun}"
-    whole.detail = clip(", ".join(members), MAX_TOOLTIP)
+    names = ", ".join(members)
+    whole.detail = clip(names, MAX_TOOLTIP)
     return whole
 
 
@@ -175,11 +198,13 @@ def _plural(kind: str) -> str:
 
 
 def _replace_shapes(picture: Picture, folded: Folded) -> None:
-    homes: list[Picture | Area] = [picture, *picture.every_area()]
+    areas = picture.every_area()
+    homes: list[Picture | Area] = [picture, *areas]
     for home in homes:
         shapes = [folded.get(shape, shape) for shape in home.shapes]
         # All of a row have become the same shape: it stands where the first of them stood.
-        home.shapes = list(dict.fromkeys(shapes))
+        each_once = dict.fromkeys(shapes)
+        home.shapes = list(each_once)
     for whole in folded.values():
         for name in whole.members:
             picture.places[whole.level, name] = whole
@@ -190,9 +215,11 @@ def _replace_lines(picture: Picture, folded: Folded) -> None:
     for line in picture.lines:
         source = folded.get(line.source, line.source)
         target = folded.get(line.target, line.target)
-        is_loop = line.source is line.target
-        if source is target and not is_loop:
-            continue  # it lies within what was folded
+        was_loop = line.source is line.target
+        is_loop = source is target
+        # Only now a loop: it lies within what was folded.
+        if is_loop and not was_loop:
+            continue
         line.source = source
         line.target = target
         kept.append(line)
@@ -201,15 +228,15 @@ def _replace_lines(picture: Picture, folded: Folded) -> None:
 
 def _merge_lines(picture: Picture) -> None:
     """Lines that now say the same between the same two shapes become one."""
-    merged: dict[object, Line] = {}
+    merged: dict[DrawnLine, Line] = {}
     for line in picture.lines:
         source = line.source
         target = line.target
+        key: DrawnLine = (source, target, line.style, line.parts, line.level)
         # What was drawn as several lines between two shapes stays several.
-        indexes = line.indexes
-        if len(source.members) > 1 or len(target.members) > 1:
-            indexes = ()
-        key = (source, target, line.style, line.parts, line.level, indexes)
+        is_of_row = len(source.members) > 1 or len(target.members) > 1
+        if not is_of_row:
+            key = (*key, line.indexes)
         first = merged.setdefault(key, line)
         if first is not line:
             first.indexes += line.indexes

@@ -8,25 +8,36 @@ A sub-agent that is one agent is drawn as an area, with what only it calls insid
 
 from __future__ import annotations
 
+from collections import defaultdict
+
 from graphflow.declaration.node import AnyNode
 from graphflow.proofs.proven import AnyGraph, ProvenGraph
 
+Nodes = dict[str, AnyNode]
+"""Nodes by their names."""
 NodeWay = tuple[str, ...]
 """The sub-agents around a node, the outer ones first."""
 UNKNOWN: NodeWay = ("\0",)
 """The way to a node that no known way of calls leads to yet."""
+Ways = dict[str, NodeWay]
+"""The way to each node, by its name."""
 
 
-def members_of(graph: AnyGraph) -> dict[str, AnyNode]:
+def members_of(graph: AnyGraph) -> Nodes:
     """The nodes that a picture of a graph has on one level, by name: those on arrows, then what is called."""
-    nodes: dict[str, AnyNode] = {node.name: node for node in graph.nodes}
+    nodes: Nodes = {}
+    for node in graph.nodes:
+        nodes[node.name] = node
+    # What is called may call others, which follow after all that is there already.
     todo = list(nodes.values())
     while todo:
         node = todo.pop(0)
         for callee in callees_of(graph, node):
-            if callee.name not in nodes:
-                nodes[callee.name] = callee
-                todo.append(callee)
+            name = callee.name
+            if name in nodes:
+                continue
+            nodes[name] = callee
+            todo.append(callee)
     return nodes
 
 
@@ -45,7 +56,9 @@ def callees_of(graph: AnyGraph, node: AnyNode) -> tuple[AnyNode, ...]:
 def graph_within(node: AnyNode) -> AnyGraph | None:
     """The graph that entering a node walks, if it is one."""
     target, _ = node.entry()
-    return target if isinstance(target, ProvenGraph) else None
+    if isinstance(target, ProvenGraph):
+        return target
+    return None
 
 
 def graph_at(graph: AnyGraph | None, level: NodeWay) -> AnyGraph | None:
@@ -53,35 +66,43 @@ def graph_at(graph: AnyGraph | None, level: NodeWay) -> AnyGraph | None:
     for step in level[1:]:
         if graph is None:
             return None
-        node = members_of(graph).get(step)
-        graph = None if node is None else graph_within(node)
+        members = members_of(graph)
+        if step not in members:
+            return None
+        node = members[step]
+        graph = graph_within(node)
     return graph
 
 
-def ways_of(graph: AnyGraph, nodes: dict[str, AnyNode]) -> dict[str, NodeWay]:
+def ways_of(graph: AnyGraph, nodes: Nodes) -> Ways:
     """For each node the sub-agents around it: those that every way of calls to it goes through."""
     on_arrows = {node.name for node in graph.nodes}
-    if len(on_arrows) == len(nodes):
-        return dict.fromkeys(nodes, ())
-    callers = _callers(graph, nodes)
-    called = [name for name in nodes if name not in on_arrows]
+    ways: Ways = {}
+    called: list[str] = []
+    for name in nodes:
+        if name in on_arrows:
+            ways[name] = ()
+        else:
+            ways[name] = UNKNOWN
+            called.append(name)
+    if not called:
+        return ways
     areas = _areas(nodes, on_arrows)
-    ways = dict.fromkeys(nodes, UNKNOWN)
-    for name in on_arrows:
-        ways[name] = ()
-
+    callers = _callers(graph, nodes)
     # Each round makes ways that are known at one end known one call further, until nothing changes: after as many rounds
     # as there are nodes everything is known that can be, whatever circles there are.
-    for _ in range(len(nodes) + 2):
+    rounds = len(nodes) + 2
+    for _ in range(rounds):
         before = dict(ways)
         for name in called:
-            ways[name] = _common_way(name, callers[name], ways, areas)
+            own_callers = callers[name]
+            ways[name] = _common_way(name, own_callers, ways, areas)
         if ways == before:
             break
     return ways
 
 
-def _areas(nodes: dict[str, AnyNode], on_arrows: set[str]) -> set[str]:
+def _areas(nodes: Nodes, on_arrows: set[str]) -> set[str]:
     """The names of the nodes that are drawn as areas."""
     areas: set[str] = set()
     for name, node in nodes.items():
@@ -97,8 +118,9 @@ def _opens_area(node: AnyNode, called: bool) -> bool:
     return called and node.enters == "called"
 
 
-def _callers(graph: AnyGraph, nodes: dict[str, AnyNode]) -> dict[str, list[str]]:
-    callers: dict[str, list[str]] = {name: [] for name in nodes}
+def _callers(graph: AnyGraph, nodes: Nodes) -> dict[str, list[str]]:
+    """The names of the nodes that call each node, itself left out."""
+    callers: dict[str, list[str]] = defaultdict(list)
     for name, node in nodes.items():
         for callee in callees_of(graph, node):
             if callee.name != name:
@@ -106,9 +128,7 @@ def _callers(graph: AnyGraph, nodes: dict[str, AnyNode]) -> dict[str, list[str]]
     return callers
 
 
-def _common_way(
-    name: str, callers: list[str], ways: dict[str, NodeWay], areas: set[str]
-) -> NodeWay:
+def _common_way(name: str, callers: list[str], ways: Ways, areas: set[str]) -> NodeWay:
     """The beginning that all known ways to a node share."""
     found: list[NodeWay] = []
     for caller in callers:
@@ -117,20 +137,24 @@ def _common_way(
             continue
         if caller in areas:
             way = (*way, caller)
-        if name in way:  # a circle of calls: a node does not lie within itself
-            way = way[: way.index(name)]
+        # A circle of calls: a node does not lie within itself.
+        if name in way:
+            end = way.index(name)
+            way = way[:end]
         found.append(way)
     if not found:
         return UNKNOWN
     shared: list[str] = []
-    for names in zip(*found, strict=False):
-        if len(set(names)) > 1:
+    # As far as the shortest way, and only as long as all of them go through the same.
+    for step, *others in zip(*found, strict=False):
+        if any(other != step for other in others):
             break
-        shared.append(names[0])
+        shared.append(step)
     return tuple(shared)
 
 
 def way_to(graph: AnyGraph, name: str) -> NodeWay:
     """The sub-agents around a node of that graph, the outer ones first."""
-    ways = ways_of(graph, members_of(graph))
+    nodes = members_of(graph)
+    ways = ways_of(graph, nodes)
     return ways.get(name, ())

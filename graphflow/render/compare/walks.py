@@ -41,14 +41,14 @@ def compare_walks(
     one = _read(a, graph)
     other = _read(b, graph)
     walks = _Walks(one, other, graph)
-    changes: list[Change] = [(CHANGED, text) for text in walks.whole_differences()]
+    changes = walks.compare_wholes()
     changes += walks.compare_nodes()
     changes += walks.compare_lines()
-    if graph is None:
-        return Difference(names, tuple(changes), None, SAME)
-    drawn = picture(graph, open=open)
-    walks.mark(drawn)
-    drawn.headline = headline(names)
+    drawn: Picture | None = None
+    if graph is not None:
+        drawn = picture(graph, open=open)
+        drawn.headline = headline(names)
+        walks.mark(drawn)
     return Difference(names, tuple(changes), drawn, SAME)
 
 
@@ -56,7 +56,8 @@ def _read(walk: EventSource, graph: AnyGraph | None) -> Overlay:
     """What a walk did; one over another version of the graph is compared as it is, not refused."""
     # Both are called "walk", so that records of graphs of two names can be compared node by node.
     overlay = Overlay(graph, "walk", strict=False, compares=True)
-    return overlay.take_all(recorded_events(walk))
+    events = recorded_events(walk)
+    return overlay.take_all(events)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,48 +85,43 @@ class _Walks:
         self.nodes: dict[NodeKey, Sign] = {}
         self.lines: dict[LineKey, Sign] = {}
 
-    def whole_differences(self) -> list[str]:
-        """What differs in the walks as wholes."""
+    def compare_wholes(self) -> list[Change]:
+        """What differs in the walks as wholes: their graphs, what they were given, and how they ended."""
         one = self.one
         other = self.other
-        found: list[str] = []
+        changes: list[Change] = []
         if one.name != other.name:
-            before = clip(printable(one.name), 80)
-            after = clip(printable(other.name), 80)
-            found.append(f"graph {before} -> {after}")
+            before = _short(one.name)
+            after = _short(other.name)
+            changes.append((CHANGED, f"graph {before} -> {after}"))
         if _differ(one.input, other.input):
             before = _message(one.input)
             after = _message(other.input)
-            found.append(f"it was given {before} -> {after}")
-        same_end = one.status == other.status and one.error == other.error
-        if not same_end:
+            changes.append((CHANGED, f"it was given {before} -> {after}"))
+        if one.status != other.status or one.error != other.error:
             before = _end(one)
             after = _end(other)
-            found.append(f"it {before} -> {after}")
+            changes.append((CHANGED, f"it {before} -> {after}"))
         elif _differ(one.output, other.output):
             before = _message(one.output)
             after = _message(other.output)
-            found.append(f"it answered {before} -> {after}")
-        return found
+            changes.append((CHANGED, f"it answered {before} -> {after}"))
+        return changes
 
     def compare_nodes(self) -> list[Change]:
         """What nodes did otherwise."""
         changes: list[Change] = []
         for key in {**self.one.nodes, **self.other.nodes}:
             before, after = self._tallies(key)
-            before_words = _did(before)
-            after_words = _did(after)
-            what = ""
-            if before_words != after_words:
-                what = f"{before_words} -> {after_words}"
-            elif before.answers != after.answers:
-                what = "answered something else"
-            sign = _sign(before.ended, after.ended, differs=bool(what))
+            what = _difference(before, after)
+            differs = what != ""
+            sign = _sign(before.ended, after.ended, differs)
             if sign is None:
                 continue
             self.nodes[key] = sign
             node = node_id(*key)
-            changes.append((sign, f"node {node}: {what}"))
+            words = f"node {node}: {what}"
+            changes.append((sign, words))
         return changes
 
     def compare_lines(self) -> list[Change]:
@@ -134,39 +130,46 @@ class _Walks:
         for counts in self._counts():
             before = counts.before
             after = counts.after
-            sign = _sign(before, after, differs=before != after)
-            if sign is not None:
-                self.lines[counts.key] = sign
-                words = f"{counts.words}: {before} -> {after}"
-                changes.append((sign, words))
+            differs = before != after
+            sign = _sign(before, after, differs)
+            if sign is None:
+                continue
+            self.lines[counts.key] = sign
+            words = f"{counts.words}: {before} -> {after}"
+            changes.append((sign, words))
         return changes
 
     def _counts(self) -> Iterator[_EdgeCounts]:
-        edges = {*self.one.edges, *self.other.edges}
+        one = self.one
+        other = self.other
+        nothing = Traffic()
+        edges = {*one.edges, *other.edges}
         for edge in sorted(edges, key=str):
-            before = self.one.edges.get(edge, Traffic())
-            after = self.other.edges.get(edge, Traffic())
-            words = self._edge_words(*edge)
-            yield _EdgeCounts(edge, f"edge {words}", before.sent, after.sent)
-        calls = {*self.one.calls, *self.other.calls}
+            traffic_before = one.edges.get(edge, nothing)
+            traffic_after = other.edges.get(edge, nothing)
+            level, index = edge
+            words = self._edge_words(level, index)
+            yield _EdgeCounts(edge, words, traffic_before.sent, traffic_after.sent)
+        calls = {*one.calls, *other.calls}
         for call in sorted(calls):
+            before = one.calls.get(call, 0)
+            after = other.calls.get(call, 0)
             level, caller, callee = call
             where = " > ".join(level)
             words = f"call {where}: {caller} >> {callee}"
-            calls_before = self.one.calls.get(call, 0)
-            calls_after = self.other.calls.get(call, 0)
-            yield _EdgeCounts(call, words, calls_before, calls_after)
+            yield _EdgeCounts(call, words, before, after)
 
     def _edge_words(self, level: Level, index: int | str) -> str:
         where = " > ".join(level)
         graph = graph_at(self.graph, level)
-        if isinstance(index, str) or graph is None:
-            return f"{index} of {where}"
-        edges = graph.edges
-        if not 0 <= index < len(edges):
-            return f"{index} of {where}"
-        edge = edges[index].edge
-        return f"{edge!r} of {where}"
+        name = str(index)
+        # Records of another version of the graph may number edges that this one does not have.
+        if graph is not None and isinstance(index, int):
+            edges = graph.edges
+            if 0 <= index < len(edges):
+                edge = edges[index].edge
+                name = repr(edge)
+        return f"edge {name} of {where}"
 
     # -- the picture -------------------------------------------------------------------------------
     def mark(self, drawn: Picture) -> None:
@@ -178,18 +181,21 @@ class _Walks:
             self._mark_line(line)
 
     def _mark_place(self, key: NodeKey, place: Drawn) -> None:
-        sign = self.nodes.get(key)
-        if not place.mark and sign is not None:
-            place.mark = MARKS[sign]
+        if not place.mark:
+            sign = self.nodes.get(key)
+            if sign is not None:
+                place.mark = MARKS[sign]
         is_known = key in self.one.nodes or key in self.other.nodes
         if place.mark and is_known:
-            before, after = self._tallies(key)
-            place.badge = f"{_did(before)} \u2192 {_did(after)}"
+            tallies = self._tallies(key)
+            before, after = map(_did, tallies)
+            place.badge = f"{before} \u2192 {after}"
 
     def _tallies(self, key: NodeKey) -> tuple[Tally, Tally]:
         """What a node did in each of the two walks."""
-        before = self.one.nodes.get(key, Tally())
-        after = self.other.nodes.get(key, Tally())
+        nothing = Tally()
+        before = self.one.nodes.get(key, nothing)
+        after = self.other.nodes.get(key, nothing)
         return before, after
 
     def _signs_on(self, line: Line) -> set[Sign]:
@@ -199,8 +205,9 @@ class _Walks:
             keys = [(line.level, *line.names)]
         signs: set[Sign] = set()
         for key in keys:
-            if key in self.lines:
-                signs.add(self.lines[key])
+            sign = self.lines.get(key)
+            if sign is not None:
+                signs.add(sign)
         return signs
 
     def _mark_line(self, line: Line) -> None:
@@ -209,7 +216,9 @@ class _Walks:
             return
         sign = signs.pop()
         # A line that stands for several edges may have gained on one and lost on another.
-        line.mark = MARKS[CHANGED] if signs else MARKS[sign]
+        if signs:
+            sign = CHANGED
+        line.mark = MARKS[sign]
         before = self.one.traffic_on(line).sent
         after = self.other.traffic_on(line).sent
         line.badge = f"{before} \u2192 {after}"
@@ -222,16 +231,34 @@ def _differ(one: object, other: object) -> bool:
 
 def _message(value: object) -> str:
     text = value if isinstance(value, str) else json_text(value)
-    shown = scrub(printable(text))
+    shown = printable(text)
+    shown = scrub(shown)
     line = shown.replace("\n", " ")
     return clip(line, MAX_MESSAGE)
 
 
+def _short(text: str) -> str:
+    shown = printable(text)
+    return clip(shown, 80)
+
+
 def _end(overlay: Overlay) -> str:
+    status = overlay.status
     if not overlay.error:
-        return overlay.status
-    error = clip(printable(overlay.error), 80)
-    return f"{overlay.status} ({error})"
+        return status
+    error = _short(overlay.error)
+    return f"{status} ({error})"
+
+
+def _difference(before: Tally, after: Tally) -> str:
+    """What a node did otherwise in the second walk; nothing if it did the same."""
+    did_before = _did(before)
+    did_after = _did(after)
+    if did_before != did_after:
+        return f"{did_before} -> {did_after}"
+    if before.answers != after.answers:
+        return "answered something else"
+    return ""
 
 
 def _did(tally: Tally) -> str:
@@ -239,7 +266,9 @@ def _did(tally: Tally) -> str:
     words: list[str] = []
     for word, count in tally.outcomes.items():
         words.append(f"{count} {word}")
-    return ", ".join(words) or "nothing"
+    if not words:
+        return "nothing"
+    return ", ".join(words)
 
 
 def _sign(before: int, after: int, differs: bool) -> Sign | None:
@@ -248,4 +277,6 @@ def _sign(before: int, after: int, differs: bool) -> Sign | None:
         return ADDED
     if before and not after:
         return REMOVED
-    return CHANGED if differs else None
+    if differs:
+        return CHANGED
+    return None

@@ -22,13 +22,16 @@ class Point(NamedTuple):
 
     def moved(self, dx: float, dy: float) -> Point:
         """A point so far away from this one."""
-        return Point(self.x + dx, self.y + dy)
+        x = self.x + dx
+        y = self.y + dy
+        return Point(x, y)
 
     def angle_to(self, other: Point) -> float:
         """The direction in which another point lies, from 0 (to the right) to a full turn, against the clock."""
         dx = other.x - self.x
         dy = other.y - self.y
-        return atan2(dy, dx) % TURN
+        angle = atan2(dy, dx)
+        return angle % TURN
 
 
 class Box(NamedTuple):
@@ -76,16 +79,23 @@ class Box(NamedTuple):
         to_right = self.right - inner.right
         to_low = inner.low - self.low
         to_high = self.high - inner.high
-        return min(to_left, to_right, to_low, to_high) > 1
+        nearest = min(to_left, to_right, to_low, to_high)
+        return nearest > 1
 
     def is_crossed_by(self, line: list[Point]) -> bool:
         """Whether a line, given as points along it, runs through the box."""
+        left, low, right, high = self
         for start, end in pairwise(line):
             x0, y0 = start
             x1, y1 = end
-            if max(x0, x1) < self.left or min(x0, x1) > self.right:
+            # Most of a line is on one side of the box altogether.
+            if max(x0, x1) < left:
                 continue
-            if max(y0, y1) < self.low or min(y0, y1) > self.high:
+            if min(x0, x1) > right:
+                continue
+            if max(y0, y1) < low:
+                continue
+            if min(y0, y1) > high:
                 continue
             # Points along a line are a few units apart: looking at five places between two of them misses no label.
             dx = x1 - x0
@@ -93,7 +103,7 @@ class Box(NamedTuple):
             for step in range(5):
                 x = x0 + dx * step / 4
                 y = y0 + dy * step / 4
-                if self.left <= x <= self.right and self.low <= y <= self.high:
+                if left <= x <= right and low <= y <= high:
                     return True
         return False
 

@@ -6,6 +6,7 @@ r"""Sets heads of arrows apart that meet in a point.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import pairwise
@@ -54,17 +55,23 @@ class _Contact(NamedTuple):
     side: Side
 
 
+_Meetings = dict[_Contact, list[_LineEnd]]
+"""The ends of lines that touch one side of an outline."""
+
+
 def spread_heads(edges: list[EdgeLine], outlines: list[Outline]) -> None:
     """Moves the heads of lines that meet on one side of a node; the edges are changed in place."""
-    for contact, ends in _ends_by_contact(edges, outlines).items():
+    meetings = _ends_by_contact(edges, outlines)
+    for contact, ends in meetings.items():
         crowded = _crowded(ends)
         if len(crowded) < 2:
             continue
-        outline = outlines[contact.number]
-        if contact.side == "around":
+        number, side = contact
+        outline = outlines[number]
+        if side == "around":
             _spread_around(outline, crowded)
         else:
-            _spread_along(outline, contact.side, crowded)
+            _spread_along(outline, side, crowded)
 
 
 def _crowded(ends: list[_LineEnd]) -> list[_LineEnd]:
@@ -78,21 +85,21 @@ def _crowded(ends: list[_LineEnd]) -> list[_LineEnd]:
 
 
 def _is_near_one(end: _LineEnd, heads: list[_LineEnd]) -> bool:
-    return any(distance(end.tip, head.tip) < APART for head in heads)
+    for head in heads:
+        if distance(end.tip, head.tip) < APART:
+            return True
+    return False
 
 
-def _ends_by_contact(
-    edges: list[EdgeLine], outlines: list[Outline]
-) -> dict[_Contact, list[_LineEnd]]:
+def _ends_by_contact(edges: list[EdgeLine], outlines: list[Outline]) -> _Meetings:
     """The ends of all lines by the outline that they touch and the side of it."""
-    found: dict[_Contact, list[_LineEnd]] = {}
+    meetings: _Meetings = defaultdict(list)
     for edge in edges:
         for end in _ends_of(edge):
             contact = _contact(end.tip, outlines)
             if contact is not None:
-                ends = found.setdefault(contact, [])
-                ends.append(end)
-    return found
+                meetings[contact].append(end)
+    return meetings
 
 
 def _contact(tip: Point, outlines: list[Outline]) -> _Contact | None:
@@ -102,20 +109,23 @@ def _contact(tip: Point, outlines: list[Outline]) -> _Contact | None:
     if least >= TOUCHING:
         return None
     number = gaps.index(least)
-    side = _side(outlines[number], tip)
+    nearest = outlines[number]
+    side = _side(nearest, tip)
     return _Contact(number, side)
 
 
 def _ends_of(edge: EdgeLine) -> Iterable[_LineEnd]:
     curve = edge.curve
     line = curve.sampled()
+    tip = line[0]
     way = _on_the_way(line)
     is_head = curve.first_tip is not None
-    yield _LineEnd(edge, True, line[0], way, is_head)
+    yield _LineEnd(edge, True, tip, way, is_head)
     line.reverse()
+    tip = line[0]
     way = _on_the_way(line)
     is_head = curve.last_tip is not None
-    yield _LineEnd(edge, False, line[0], way, is_head)
+    yield _LineEnd(edge, False, tip, way, is_head)
 
 
 def _on_the_way(line: list[Point]) -> Point:
@@ -134,15 +144,18 @@ def _gap(outline: Outline, point: Point) -> float:
         away = distance(point, box.middle)
         radius = box.width / 2
         return abs(away - radius)
-    to_left = box.left - point.x
-    to_right = point.x - box.right
-    to_low = box.low - point.y
-    to_high = point.y - box.high
-    aside = max(to_left, 0, to_right)
-    above = max(to_low, 0, to_high)
+    left, low, right, high = box
+    x, y = point
+    beyond_left = left - x
+    beyond_right = x - right
+    beyond_low = low - y
+    beyond_high = y - high
+    aside = max(beyond_left, 0, beyond_right)
+    above = max(beyond_low, 0, beyond_high)
     if aside or above:
         return hypot(aside, above)
-    nearest = max(to_left, to_right, to_low, to_high)  # all are negative within the box
+    # Within the box all of them are negative: the largest is that to the nearest side.
+    nearest = max(beyond_left, beyond_right, beyond_low, beyond_high)
     return -nearest
 
 
@@ -150,14 +163,15 @@ def _side(outline: Outline, point: Point) -> Side:
     """The side of an outline that a point is nearest to."""
     if outline.is_round:
         return "around"
-    box = outline.box
-    offsets: dict[Side, float] = {
-        "left": point.x - box.left,
-        "right": point.x - box.right,
-        "low": point.y - box.low,
-        "high": point.y - box.high,
+    left, low, right, high = outline.box
+    x, y = point
+    distances: dict[Side, float] = {
+        "left": abs(x - left),
+        "right": abs(x - right),
+        "low": abs(y - low),
+        "high": abs(y - high),
     }
-    return min(offsets, key=lambda side: abs(offsets[side]))
+    return min(distances, key=distances.__getitem__)
 
 
 # -- along a side ----------------------------------------------------------------------------------
@@ -166,16 +180,16 @@ def _spread_along(outline: Outline, side: Side, ends: list[_LineEnd]) -> None:
     along_x = side in ("low", "high")
     if along_x:
         axis = 0
-        low = box.left
-        high = box.right
+        begin = box.left
+        end_of_side = box.right
     else:
         axis = 1
-        low = box.low
-        high = box.high
+        begin = box.low
+        end_of_side = box.high
     _order(ends, axis)
     places = [end.tip[axis] for end in ends]
-    first = low + CORNER
-    last = high - CORNER
+    first = begin + CORNER
+    last = end_of_side - CORNER
     wanted = _set_apart(places, first, last, APART)
     for end, place in zip(ends, wanted, strict=True):
         by = place - end.tip[axis]
@@ -192,14 +206,17 @@ def _order(ends: list[_LineEnd], axis: int) -> None:
     ends.sort(key=lambda end: end.tip[axis])
     for _ in ends:
         # Neighbours change places as in a bubble sort: those that are far apart must keep the order of their tips.
-        for place in range(len(ends) - 1):
-            one = ends[place]
-            other = ends[place + 1]
+        for after in range(1, len(ends)):
+            before = after - 1
+            one = ends[before]
+            other = ends[after]
             gap = other.tip[axis] - one.tip[axis]
+            if abs(gap) >= APART:
+                continue
             crosses = one.way[axis] > other.way[axis]
-            if abs(gap) < APART and crosses:
-                ends[place] = other
-                ends[place + 1] = one
+            if crosses:
+                ends[before] = other
+                ends[after] = one
 
 
 def _set_apart(places: list[float], low: float, high: float, apart: float) -> list[float]:
@@ -212,32 +229,37 @@ def _set_apart(places: list[float], low: float, high: float, apart: float) -> li
     room = max(0.0, span / steps)
     apart = min(apart, room)
     spread: list[float] = []
+    least = places[0]
     for place in places:
-        if spread:
-            least = spread[-1] + apart
-            place = max(place, least)
-        spread.append(place)
+        pushed = max(place, least)
+        spread.append(pushed)
+        least = pushed + apart
     # Pushing moved all of them one way: going back by the mean leaves each as near to its old place as can be.
     moves = map(sub, places, spread)
     back = sum(moves) / len(places)
-    first = low - spread[0]
-    last = high - spread[-1]
+    lowest = spread[0]
+    highest = spread[-1]
+    first = low - lowest
+    last = high - highest
     shift = first
-    fits = spread[-1] - spread[0] <= span
-    if fits:
-        shift = max(first, min(back, last))
+    if highest - lowest <= span:
+        shift = min(back, last)
+        shift = max(first, shift)
     return [place + shift for place in spread]
 
 
 # -- around a circle -------------------------------------------------------------------------------
 def _spread_around(outline: Outline, ends: list[_LineEnd]) -> None:
     """Around a circle it is angles that are set apart."""
-    middle = outline.box.middle
-    radius = outline.box.width / 2
+    box = outline.box
+    middle = box.middle
+    radius = box.width / 2
     angles = _opened(ends, middle)
     # The outermost may go a quarter of a turn outwards; where there are very many, they share the whole circle.
     quarter = pi / 2
-    share = TURN / (len(ends) + 1)
+    count = len(ends) + 1
+    share = TURN / count
+    # An arc is as long as its angle times the radius.
     apart = APART / max(radius, 4.0)
     apart = min(apart, share)
     first = angles[0] - quarter
@@ -247,11 +269,12 @@ def _spread_around(outline: Outline, ends: list[_LineEnd]) -> None:
         moved = radius * (place - angle)
         if abs(moved) <= UNSEEN:
             continue
-        reach = distance(end.tip, middle)
+        tip = end.tip
+        reach = distance(tip, middle)
         x = middle.x + reach * cos(place)
         y = middle.y + reach * sin(place)
-        dx = x - end.tip.x
-        dy = y - end.tip.y
+        dx = x - tip.x
+        dy = y - tip.y
         end.move(dx, dy)
 
 
@@ -263,10 +286,14 @@ def _opened(ends: list[_LineEnd], middle: Point) -> list[float]:
     ends.sort(key=lambda end: middle.angle_to(end.tip))
     angles = [middle.angle_to(end.tip) for end in ends]
     gaps: list[float] = []
-    for place, angle in enumerate(angles):
-        before = angles[place - 1]
-        gaps.append((angle - before) % TURN)
-    widest = gaps.index(max(gaps))
-    ends[:] = ends[widest:] + ends[:widest]
-    beyond = [angle + TURN for angle in angles[:widest]]
-    return angles[widest:] + beyond
+    # It is a circle: the first comes after the last.
+    before = angles[-1]
+    for angle in angles:
+        gap = (angle - before) % TURN
+        gaps.append(gap)
+        before = angle
+    widest = max(gaps)
+    cut = gaps.index(widest)
+    ends[:] = ends[cut:] + ends[:cut]
+    beyond = [angle + TURN for angle in angles[:cut]]
+    return angles[cut:] + beyond

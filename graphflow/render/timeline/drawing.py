@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from html import escape
@@ -41,6 +42,10 @@ MAX_NAMED = 3
 """Pieces of the critical path that the heading names."""
 MAX_MARKS = 20
 MAX_REQUEST_MARKS = 10
+TOUCHING = 1.5
+"""Points between two strokes that are drawn as one."""
+AGAIN = "\u21bb"
+"""The sign of a retry."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +62,12 @@ class TimelineDrawing:
 
     def __init__(self, story: Story) -> None:
         self.story = story
-        ends = [span.ended for span in story.spans]
-        last_end = max(ends, default=0.0)
         # A run of no time at all is still drawn: everything else is divided by this.
-        self.whole = max(story.seconds, last_end, 1e-6)
-        # What is beyond the bound is dropped before it is packed: that is what would take long.
+        self.whole = max(story.seconds, 1e-6)
+        for span in story.spans:
+            self.whole = max(self.whole, span.ended)
         lanes = lanes_of(story)
+        # What is beyond the bound is dropped before it is packed: that is what would take long.
         self.lanes = lanes[:MAX_LANES]
         self.lanes_left = len(lanes) - len(self.lanes)
         for lane in self.lanes:
@@ -76,7 +81,8 @@ class TimelineDrawing:
 
     def _least(self) -> float:
         """The shortest time that is drawn as a bar of its own: three quarters of a point, or more if there are too many."""
-        least = self.whole / PLOT * 0.75
+        point = self.whole / PLOT
+        least = point * 0.75
         while self._count_blocks(least) > MAX_BLOCKS:
             # Doubling ends after a few rounds, however many spans there are.
             least *= 2
@@ -93,11 +99,14 @@ class TimelineDrawing:
 
     def x(self, at: float) -> float:
         """Where a moment is, from left to right."""
-        return LABELS + PLOT * at / self.whole
+        offset = PLOT * at / self.whole
+        return LABELS + offset
 
     def width(self, start: float, end: float, least: float) -> float:
         """The width of an interval of time, but at least `least`."""
-        width = self.x(end) - self.x(start)
+        left = self.x(start)
+        right = self.x(end)
+        width = right - left
         return max(least, width)
 
     def svg(self) -> str:
@@ -107,7 +116,8 @@ class TimelineDrawing:
         for lane in self.lanes:
             lane.top = y
             body += self._lane(lane)
-            rows = max(1, len(lane.rows))
+            row_count = len(lane.rows)
+            rows = max(1, row_count)
             y += ROW * rows
             y += 4 if lane.is_frame else 2
         bottom = y + 4
@@ -117,18 +127,21 @@ class TimelineDrawing:
         foot = bottom + 36
         notes_height = 14 * len(self.notes)
         height = foot + 22 + notes_height
-        lines = [self._frame(height)]
+        opening = self._frame(height)
+        lines = [opening]
         lines += self._heading()
         lines += self._load(bottom)
         lines += body
         lines += self._legend(foot)
         baseline = foot + 20
         for note in self.notes:
-            words = text("dim small", 12, baseline, xml(note))
+            inner = xml(note)
+            words = text("dim small", 12, baseline, inner)
             lines.append(words)
             baseline += 14
         lines.append("</svg>\n")
-        return with_looks("\n".join(lines))
+        svg = "\n".join(lines)
+        return with_looks(svg)
 
     def _frame(self, height: float) -> str:
         title = xml(f"Timeline of {self.story.title}")
@@ -148,21 +161,28 @@ class TimelineDrawing:
     # -- above the lanes ---------------------------------------------------------------------------
     def _heading(self) -> list[str]:
         story = self.story
-        activations = len(story.activations)
-        requests = [span for span in story.spans if span.what == "model"]
         took = seconds_text(story.seconds)
+        activations = len(story.activations)
         counts = _counted(activations, "activation")
         words = f"{story.status} after {took}, {counts}"
+        requests = 0
+        for span in story.spans:
+            if span.what == "model":
+                requests += 1
         if requests:
-            asked = _counted(len(requests), "model request")
+            asked = _counted(requests, "model request")
             words += f", {asked}"
-        words = xml(words)
-        name = xml(short(story.title, 60))
-        title = f'{name}<tspan class="dim light" dx="10">{words}</tspan>'
-        lines = [text("head", 12, 24, title)]
+        summary = xml(words)
+        title = short(story.title, 60)
+        name = xml(title)
+        inner = f'{name}<tspan class="dim light" dx="10">{summary}</tspan>'
+        heading = text("head", 12, 24, inner)
+        lines = [heading]
         if story.critical:
-            path_words = xml(self._path_words())
-            lines.append(text("dim", 12, 43, path_words))
+            words = self._path_words()
+            path_words = xml(words)
+            second = text("dim", 12, 43, path_words)
+            lines.append(second)
         return lines
 
     def _path_words(self) -> str:
@@ -170,12 +190,14 @@ class TimelineDrawing:
         total = 0.0
         spent: dict[str, float] = {}
         for piece in leaves(self.story.critical):
+            seconds = piece.seconds
             name = short(piece.span.words, 44)
             before = spent.get(name, 0.0)
-            spent[name] = before + piece.seconds
-            total += piece.seconds
+            spent[name] = before + seconds
+            total += seconds
         words: list[str] = []
-        for name, seconds in longest(spent)[:MAX_NAMED]:
+        longest_first = longest(spent)
+        for name, seconds in longest_first[:MAX_NAMED]:
             took = seconds_text(seconds)
             words.append(f"{name} {took}")
         pieces = ", ".join(words)
@@ -189,11 +211,12 @@ class TimelineDrawing:
         # A little lower than its room, so that the peak does not touch the heading.
         shape = load.shape(LABELS, base, LOAD - 4)
         side = LABELS - 8
+        top = TOP + 8
         title = f"at most {load.peak} activations at once"
         peak = f"{load.peak} at once"
         lines = [
             path("area", shape, title),
-            text("dim small", side, TOP + 8, peak, "end"),
+            text("dim small", side, top, peak, "end"),
             text("dim small", side, base, "0", "end"),
             across("grid", LABELS, base, PLOT_RIGHT),
         ]
@@ -222,16 +245,18 @@ class TimelineDrawing:
         border = across("grid", 12, above, PLOT_RIGHT)
         label = self._lane_label(lane)
         lines = [border, label]
-        for index, row in enumerate(lane.rows):
-            y = lane.top + 1 + ROW * index
+        y = lane.top + 1
+        for row in lane.rows:
+            edge = y + BAR
             for block in blocks_of(row, self.least):
                 if len(block) == 1:
-                    lines += self._bar(block[0], y)
+                    (span,) = block
+                    lines += self._bar(span, y)
                 else:
                     lines += self._block(block, y)
-                edge = y + BAR
                 for span in block:
                     self.edges[span] = edge
+            y += ROW
         if lane.hidden:
             name = clean(lane.label, 60)
             self.notes.append(
@@ -246,7 +271,8 @@ class TimelineDrawing:
         count = f" \u00d7{spans:,}" if spans > 1 else ""
         width = LABELS - indent - 8
         room = int(width / 6.4)
-        letters = max(8, room) - len(count)
+        letters = max(8, room)
+        letters -= len(count)
         kind = ""
         sign = ""
         if lane.is_frame:
@@ -254,9 +280,12 @@ class TimelineDrawing:
             sign = "\u25be "
             letters -= 2
         letters = max(4, letters)
-        name = escape(short(lane.label, letters))
-        whole = escape(clean(lane.label, 200))
-        label = tooltip(whole) + sign + name
+        # The tooltip has the whole name.
+        whole = clean(lane.label, 200)
+        label = tooltip(escape(whole))
+        name = short(lane.label, letters)
+        label += sign
+        label += escape(name)
         label += f'<tspan class="dim small">{count}</tspan>'
         baseline = lane.top + 13
         return text(kind, indent, baseline, label)
@@ -276,14 +305,17 @@ class TimelineDrawing:
             sign = MARKS["failed"]
         elif "cancelled" in outcomes:
             sign = MARKS["cancelled"]
-        words = xml(block_words(block))
+        words = block_words(block)
+        inner = xml(words)
         begin = seconds_text(start)
         finish = seconds_text(end)
-        title = f"{words} ({begin} to {finish})"
-        lines = [bar(kind, x, y, width, BAR, title)]
+        title = f"{inner} ({begin} to {finish})"
+        shape = bar(kind, x, y, width, BAR, title)
+        lines = [shape]
         if sign:
             right = x + width
-            lines.append(_mark(right, y, sign))
+            mark = _mark(right, y, sign)
+            lines.append(mark)
         return lines
 
     def _bar(self, span: Span, y: float) -> list[str]:
@@ -293,17 +325,20 @@ class TimelineDrawing:
         kind = "act"
         if span.how != "done":
             kind = f"act {span.how}"
-        title = xml(span_words(span), 800)
+        words = span_words(span)
+        title = xml(words, 800)
         shape = bar(kind, x, y, width, BAR, title, radius="2")
         lines = [shape]
         for inner in span.within:
             if inner.what != "node":
                 lines += self._request(inner, y)
-        lines += self._retries(span, y + 13, MAX_MARKS)
+        baseline = y + 13
+        lines += self._retries(span, baseline, MAX_MARKS)
         sign = MARKS[span.how]
         if sign:
             right = x + width
-            lines.append(_mark(right, y, sign))
+            mark = _mark(right, y, sign)
+            lines.append(mark)
         return lines
 
     def _request(self, span: Span, y: float) -> list[str]:
@@ -324,39 +359,46 @@ class TimelineDrawing:
         if span.how != "done":
             # Hollow: there was no answer, whatever was asked.
             kind = "lost"
-        title = xml(request_words(span), 800)
+        words = request_words(span)
+        title = xml(words, 800)
         shape = bar(kind, x, top, width, 5, title, radius="1")
         lines = [shape]
-        lines += self._retries(span, y + 16, MAX_REQUEST_MARKS)
+        baseline = y + 16
+        lines += self._retries(span, baseline, MAX_REQUEST_MARKS)
         return lines
 
     def _retries(self, span: Span, y: float, limit: int) -> list[str]:
         lines: list[str] = []
         for at, why in span.marks[:limit]:
-            x = self.x(at) - 4
-            title = tooltip(xml(why))
-            lines.append(text("mark small", x, y, f"{title}\u21bb"))
+            moment = self.x(at)
+            left = moment - 4
+            reason = xml(why)
+            sign = tooltip(reason)
+            sign += AGAIN
+            mark = text("mark small", left, y, sign)
+            lines.append(mark)
         return lines
 
     # -- the critical path -------------------------------------------------------------------------
     def _path(self) -> list[str]:
         """The critical path: heavy under the bars, with dotted lines from bar to bar."""
-        rows: dict[float, list[_Stroke]] = {}
+        rows: dict[float, list[_Stroke]] = defaultdict(list)
         joins: list[str] = []
         before: _Stroke | None = None
         for stroke in self._strokes():
             if before is not None:
                 # A piece that begins before the last one ended is within it: there is nothing to join.
-                goes_on = stroke.left >= before.right - 1.5
-                rise = before.y - stroke.y
-                if goes_on and abs(rise) > 1:
-                    joins.append(_join(before, stroke))
+                gap = stroke.left - before.right
+                rise = abs(before.y - stroke.y)
+                if gap >= -TOUCHING and rise > 1:
+                    join = _join(before, stroke)
+                    joins.append(join)
             # Strokes of one height become one path: a long run has thousands of them.
-            row = rows.setdefault(stroke.y, [])
+            row = rows[stroke.y]
             _append(row, stroke)
             before = stroke
-        if len(joins) > MAX_JOINS:
-            count = len(joins)
+        count = len(joins)
+        if count > MAX_JOINS:
             self.notes.append(
                 f"The critical path goes from bar to bar {count:,} times: more than can be drawn."
             )
@@ -369,7 +411,8 @@ class TimelineDrawing:
                 heavy += f"M{start}H{end}"
         if not heavy:
             return []
-        return [*joins, path("path", heavy)]
+        line = path("path", heavy)
+        return [*joins, line]
 
     def _strokes(self) -> Iterator[_Stroke]:
         """A stroke under the bar of each piece of the path that has one."""
@@ -378,8 +421,9 @@ class TimelineDrawing:
             if edge is None:
                 continue
             left = self.x(piece.start)
+            right = self.x(piece.end)
             # A moment is still a dot.
-            right = max(self.x(piece.end), left + 1)
+            right = max(right, left + 1)
             below = edge + 1.6
             yield _Stroke(left, right, below)
 
@@ -394,10 +438,13 @@ class TimelineDrawing:
     # -- below the lanes ---------------------------------------------------------------------------
     def _add_notes(self) -> None:
         """What the picture leaves out, in words."""
-        hatched = [block for block in self._blocks(self.least) if len(block) > 1]
-        if hatched:
-            activations = sum(map(len, hatched))
-            blocks = len(hatched)
+        activations = 0
+        blocks = 0
+        for block in self._blocks(self.least):
+            if len(block) > 1:
+                activations += len(block)
+                blocks += 1
+        if blocks:
             least = seconds_text(self.least)
             what = f"{activations:,} activations shorter than {least}"
             # First: it concerns the whole picture, and is not dropped when there are too many notes.
@@ -419,9 +466,14 @@ class TimelineDrawing:
             label = f'<text class="dim small" x="21">{word}</text>'
             inner = sign + label
             lines.append(f'<g transform="translate({x:.0f} 0)">{inner}</g>')
-            x += 38 + 6.0 * len(word)
+            letters = len(word)
+            x += 38 + 6.0 * letters
         lines.append("</g>")
         return lines
+
+
+def _legend_mark(sign: str) -> str:
+    return f'<text class="mark" x="3">{sign}</text>'
 
 
 _LEGEND_BAR = '<rect class="act" width="16" height="11" y="-9" rx="2"/>'
@@ -430,17 +482,19 @@ LEGEND = (
     (f'{_LEGEND_BAR}<rect class="model" x="2" width="12" height="4" y="-7.5"/>', "model"),
     (f'{_LEGEND_BAR}<rect class="call" x="2" width="12" height="4" y="-3.5"/>', "call"),
     ('<path class="path" d="M0 -3H16"/>', "critical path"),
-    (f'<text class="mark" x="3">{MARKS["failed"]}</text>', "failed"),
-    (f'<text class="mark" x="3">{MARKS["cancelled"]}</text>', "cancelled"),
-    (f'<text class="mark" x="3">{MARKS["running"]}</text>', "not ended"),
-    ('<text class="mark" x="3">\u21bb</text>', "tried again"),
+    (_legend_mark(MARKS["failed"]), "failed"),
+    (_legend_mark(MARKS["cancelled"]), "cancelled"),
+    (_legend_mark(MARKS["running"]), "not ended"),
+    (_legend_mark(AGAIN), "tried again"),
 )
 """Signs and what they mean."""
 
 
 def _mark(right: float, y: float, sign: str) -> str:
     """A sign beside the right end of a bar, but within the picture."""
-    x = min(right + 3, WIDTH - 12)
+    beside = right + 3
+    last = WIDTH - 12
+    x = min(beside, last)
     baseline = y + 13
     return text("mark", x, baseline, sign)
 
@@ -454,16 +508,21 @@ def _join(before: _Stroke, after: _Stroke) -> str:
 
 def _anchor(x: float) -> str:
     """How the words of a mark stand to it: the last ones must not leave the picture."""
-    return "middle" if x < WIDTH - 40 else "end"
+    if x < WIDTH - 40:
+        return "middle"
+    return "end"
 
 
 def _append(row: list[_Stroke], stroke: _Stroke) -> None:
     """Adds a stroke to a row, or makes its last one longer where the two touch."""
     # A long run has thousands of pieces: those that touch on the screen are one.
-    if row and stroke.left - row[-1].right < 1.5:
-        last = row.pop()
-        right = max(last.right, stroke.right)
-        stroke = _Stroke(last.left, right, stroke.y)
+    if row:
+        last = row[-1]
+        gap = stroke.left - last.right
+        if gap < TOUCHING:
+            row.pop()
+            right = max(last.right, stroke.right)
+            stroke = _Stroke(last.left, right, stroke.y)
     row.append(stroke)
 
 
