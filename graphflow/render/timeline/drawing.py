@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass
 from html import escape
 
 from graphflow.render.palette import FACES
 from graphflow.render.timeline.bars import MARKS, block_words, request_words, span_words
 from graphflow.render.timeline.critical import leaves, longest
-from graphflow.render.timeline.elements import across, bar, down, number, path, place, text, tooltip
+from graphflow.render.timeline.elements import across, bar, down, path, text, tooltip
 from graphflow.render.timeline.lanes import MAX_ROWS, Lane, blocks_of, lanes_of
 from graphflow.render.timeline.load import Load, ticks
 from graphflow.render.timeline.spans import Span, Story
+from graphflow.render.timeline.strokes import Stroke, Strokes
 from graphflow.render.timeline.style import COLOURS, STYLE, with_looks
 from graphflow.render.xml import clean, seconds_text, short, xml
 
@@ -42,19 +41,8 @@ MAX_NAMED = 3
 """Pieces of the critical path that the heading names."""
 MAX_MARKS = 20
 MAX_REQUEST_MARKS = 10
-TOUCHING = 1.5
-"""Points between two strokes that are drawn as one."""
 AGAIN = "\u21bb"
 """The sign of a retry."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Stroke:
-    """A level stroke of the critical path."""
-
-    left: float
-    right: float
-    y: float
 
 
 class TimelineDrawing:
@@ -382,39 +370,21 @@ class TimelineDrawing:
     # -- the critical path -------------------------------------------------------------------------
     def _path(self) -> list[str]:
         """The critical path: heavy under the bars, with dotted lines from bar to bar."""
-        rows: dict[float, list[_Stroke]] = defaultdict(list)
-        joins: list[str] = []
-        before: _Stroke | None = None
+        strokes = Strokes()
         for stroke in self._strokes():
-            if before is not None:
-                # A piece that begins before the last one ended is within it: there is nothing to join.
-                gap = stroke.left - before.right
-                rise = abs(before.y - stroke.y)
-                if gap >= -TOUCHING and rise > 1:
-                    join = _join(before, stroke)
-                    joins.append(join)
-            # Strokes of one height become one path: a long run has thousands of them.
-            row = rows[stroke.y]
-            _append(row, stroke)
-            before = stroke
-        count = len(joins)
-        if count > MAX_JOINS:
-            self.notes.append(
-                f"The critical path goes from bar to bar {count:,} times: more than can be drawn."
-            )
-            joins = []
-        heavy = ""
-        for row in rows.values():
-            for stroke in row:
-                start = place(stroke.left, stroke.y)
-                end = number(stroke.right)
-                heavy += f"M{start}H{end}"
+            strokes.add(stroke)
+        heavy = strokes.heavy()
         if not heavy:
             return []
-        line = path("path", heavy)
-        return [*joins, line]
+        count = len(strokes.joins)
+        if count <= MAX_JOINS:
+            return [*strokes.joins, heavy]
+        self.notes.append(
+            f"The critical path goes from bar to bar {count:,} times: more than can be drawn."
+        )
+        return [heavy]
 
-    def _strokes(self) -> Iterator[_Stroke]:
+    def _strokes(self) -> Iterator[Stroke]:
         """A stroke under the bar of each piece of the path that has one."""
         for piece in leaves(self.story.critical):
             edge = self._edge(piece.span)
@@ -425,7 +395,7 @@ class TimelineDrawing:
             # A moment is still a dot.
             right = max(right, left + 1)
             below = edge + 1.6
-            yield _Stroke(left, right, below)
+            yield Stroke(left, right, below)
 
     def _edge(self, span: Span | None) -> float | None:
         """The lower edge of the bar that a span is drawn as, or is drawn in."""
@@ -499,31 +469,11 @@ def _mark(right: float, y: float, sign: str) -> str:
     return text("mark", x, baseline, sign)
 
 
-def _join(before: _Stroke, after: _Stroke) -> str:
-    """The dotted line from the end of one bar to the begin of the next on the critical path."""
-    start = place(before.right, before.y)
-    end = place(after.left, after.y)
-    return path("thin", f"M{start}L{end}")
-
-
 def _anchor(x: float) -> str:
     """How the words of a mark stand to it: the last ones must not leave the picture."""
     if x < WIDTH - 40:
         return "middle"
     return "end"
-
-
-def _append(row: list[_Stroke], stroke: _Stroke) -> None:
-    """Adds a stroke to a row, or makes its last one longer where the two touch."""
-    # A long run has thousands of pieces: those that touch on the screen are one.
-    if row:
-        last = row[-1]
-        gap = stroke.left - last.right
-        if gap < TOUCHING:
-            row.pop()
-            right = max(last.right, stroke.right)
-            stroke = _Stroke(last.left, right, stroke.y)
-    row.append(stroke)
 
 
 def _counted(count: int, word: str) -> str:
