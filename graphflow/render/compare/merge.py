@@ -13,7 +13,7 @@ DrawnKey = tuple[Level, str]
 DrawnPlaces = dict[DrawnKey, Drawn]
 Home = Picture | Area
 """What shapes and areas stand in."""
-LineEnd = tuple[Shape, Area | None]
+DrawnEnd = tuple[Shape, Area | None]
 """Where a line ends: at a shape, or at an area, on its way to a shape in it."""
 DrawnLineKey = tuple[object, ...]
 """What a line says: two with the same are the same line."""
@@ -134,7 +134,7 @@ class Merge:
         line.indexes = ()
         self.new.lines.append(line)
 
-    def _end(self, way: Level, name: str, kind: str) -> LineEnd:
+    def _end(self, way: Level, name: str, kind: str) -> DrawnEnd:
         """Where an end of a line that is gone is in the merged picture; in an open graph, at its dot of this kind."""
         key = (way, name)
         places = self.after if key in self.after else self.before

@@ -33,6 +33,8 @@ NodeKey = tuple[Level, str]
 EdgeKey = tuple[Level, int | str]
 """An edge by its place among those of its graph; by its words, where no graph is known."""
 CallKey = tuple[Level, str, str]
+CallNumber = tuple[int, int]
+"""The number of a frame, and that of a call in it."""
 
 
 class Overlay:
@@ -67,7 +69,7 @@ class Overlay:
         self.at = 0.0
         self.steps = 0
         self.places = Places(graph, self.name)
-        self._callees: dict[tuple[int, int], str] = {}
+        self._callees: dict[CallNumber, str] = {}
         """The name under which each open call is drawn, by frame and number."""
         self._asking: dict[str, Tally] = {}
         """Who waits for each approval that is open, by its key."""
@@ -76,12 +78,14 @@ class Overlay:
     def take(self, event: AnyEvent) -> None:
         """Counts one event or one record of it."""
         kind = _text(event, "kind")
-        self.at = max(self.at, _number(event, "at"))
+        at = _number(event, "at")
+        self.at = max(self.at, at)
         if kind in ("node.start", "call.start"):
             self.steps += 1
         read = _READERS.get(kind)
         if read is not None:
-            place = self.places.of(_whole(event, "frame"))
+            frame = _whole(event, "frame")
+            place = self.places.of(frame)
             read(self, event, place)
 
     def take_all(self, events: Iterable[AnyEvent]) -> Overlay:
@@ -93,15 +97,18 @@ class Overlay:
     def _run_started(self, event: AnyEvent, _: FramePlace) -> None:
         name = _text(event, "graph")
         self.input = _field(event, "input")
-        if self.strict and name and name != self.name:
+        if not name or name == self.name:
+            return
+        if self.strict:
             other = printable(clip(name, 80))
             raise DeclarationError(
                 f"the record is of the graph {other!r}, not of {self.name!r}; say which was walked: graph=..."
             )
-        self.name = name or self.name
+        self.name = name
 
     def _run_ended(self, event: AnyEvent, _: FramePlace) -> None:
-        self.status = _text(event, "status") or "completed"
+        status = _text(event, "status")
+        self.status = status or "completed"
         self.error = _text(event, "error")
         self.output = _field(event, "output")
 
@@ -109,7 +116,8 @@ class Overlay:
         path = _field(event, "path")
         name = ""
         if isinstance(path, (list, tuple)) and path:
-            name = str(path[-1])
+            innermost = path[-1]
+            name = str(innermost)
         frame = _whole(event, "frame")
         parent = _whole(event, "parent")
         self.places.enter(frame, parent, name)
@@ -121,15 +129,21 @@ class Overlay:
         Raises:
             DeclarationError: the graph has no such node.
         """
-        # Without a graph nothing can be checked, and in the frame of a single agent there is only that agent.
-        is_known = not node or place.graph is None or place.alone is not None
-        if self.strict and not is_known and self.places.member(place, node) is None:
-            name = printable(clip(node, 80))
-            raise _another_graph(f"a node {name!r}", place)
-        return self._figures(place, place.alone or node)
+        # In the frame of a single agent there is only that agent.
+        if place.alone is not None:
+            return self._figures(place, place.alone or node)
+        # Without a graph nothing can be checked.
+        is_checked = self.strict and place.graph is not None
+        if is_checked and node:
+            member = self.places.member(place, node)
+            if member is None:
+                name = printable(clip(node, 80))
+                raise _another_graph(f"a node {name!r}", place)
+        return self._figures(place, node)
 
     def _figures(self, place: FramePlace, name: str) -> Tally:
-        return self.nodes.setdefault((place.level, name), Tally())
+        key = (place.level, name)
+        return self.nodes.setdefault(key, Tally())
 
     def _node_started(self, event: AnyEvent, place: FramePlace) -> None:
         node = _text(event, "node")
@@ -154,12 +168,14 @@ class Overlay:
     def _count_done(self, event: AnyEvent, tally: Tally) -> None:
         tally.done += 1
         if self.compares:
-            answer = digest(_field(event, "output"))
+            output = _field(event, "output")
+            answer = digest(output)
             tally.answers[answer] += 1
 
     def _count_failed(self, event: AnyEvent, tally: Tally) -> None:
         tally.failed += 1
-        tally.error = error_text(_field(event, "error"))
+        error = _field(event, "error")
+        tally.error = error_text(error)
 
     def _count_interval(self, event: AnyEvent, tally: Tally) -> None:
         # A record of facts alone tells of no starts.
@@ -169,16 +185,19 @@ class Overlay:
         tally.add_interval(started, at)
 
     def _node_skipped(self, event: AnyEvent, place: FramePlace) -> None:
-        tally = self._tally(place, _text(event, "node"))
+        node = _text(event, "node")
+        tally = self._tally(place, node)
         tally.skipped += 1
 
     def _node_retried(self, event: AnyEvent, place: FramePlace) -> None:
-        node = place.named(_text(event, "node"))
+        name = _text(event, "node")
+        node = place.named(name)
         tally = self._tally(place, node)
         tally.retried += 1
 
     def _model_answered(self, event: AnyEvent, place: FramePlace) -> None:
-        tally = self._tally(place, _text(event, "node"))
+        node = _text(event, "node")
+        tally = self._tally(place, node)
         tally.tokens += _whole(event, "input_tokens")
         tally.tokens += _whole(event, "output_tokens")
         tally.usd += _number(event, "usd")
@@ -188,16 +207,19 @@ class Overlay:
         caller = _text(event, "caller")
         node = _text(event, "node")
         callee = self.places.callee(place, node, caller)
-        key = (place.level, place.named(caller), callee)
+        drawn_caller = place.named(caller)
+        key = (place.level, drawn_caller, callee)
         count = self.calls.get(key, 0)
         self.calls[key] = count + 1
-        self._callees[_call(event)] = callee
+        number = _call(event)
+        self._callees[number] = callee
         tally = self._figures(place, callee)
         tally.started += 1
 
     def _call_ended(self, event: AnyEvent, place: FramePlace) -> None:
         node = _text(event, "node")
-        callee = self._callees.pop(_call(event), node)
+        number = _call(event)
+        callee = self._callees.pop(number, node)
         tally = self._figures(place, callee)
         if _text(event, "kind") == "call.end":
             self._count_done(event, tally)
@@ -208,7 +230,8 @@ class Overlay:
         self._count_interval(event, tally)
 
     def _approval_asked(self, event: AnyEvent, place: FramePlace) -> None:
-        node = place.named(_text(event, "node"))
+        name = _text(event, "node")
+        node = place.named(name)
         tally = self._figures(place, node)
         tally.asking += 1
         key = _text(event, "key")
@@ -217,8 +240,8 @@ class Overlay:
     def _approval_given(self, event: AnyEvent, _: FramePlace) -> None:
         key = _text(event, "key")
         tally = self._asking.pop(key, None)
-        if tally is not None:
-            tally.asking = max(0, tally.asking - 1)
+        if tally is not None and tally.asking > 0:
+            tally.asking -= 1
 
     # -- edges -------------------------------------------------------------------------------------
     def _message_sent(self, event: AnyEvent, place: FramePlace) -> None:
@@ -245,20 +268,26 @@ class Overlay:
         )
         number = _whole(event, "edge", -1)
         index = self.places.edge(place, words, number)
+        key: EdgeKey
         if index is not None:
-            return self.edges.setdefault((place.level, index), Traffic())
-        makes_sense = place.graph is not None and words.source and words.target
-        if self.strict and makes_sense:
-            raise _another_graph(f"an edge {words}", place)
-        return self.edges.setdefault((place.level, str(words)), Traffic())
+            key = (place.level, index)
+        else:
+            is_checked = self.strict and place.graph is not None
+            # An edge without ends makes no sense in any graph: that is not another one.
+            if is_checked and words.source and words.target:
+                raise _another_graph(f"an edge {words}", place)
+            key = (place.level, str(words))
+        return self.edges.setdefault(key, Traffic())
 
     # -- what it adds up to ------------------------------------------------------------------------
     @property
     def standing(self) -> list[str]:
         """The nodes that are at work now."""
         found: list[str] = []
-        for (_, name), tally in self.nodes.items():
+        for key, tally in self.nodes.items():
+            _, name = key
             open_activations = tally.started - tally.ended
+            # Who waits for an approval has begun, but is not at work.
             if open_activations > tally.asking:
                 found.append(name)
         return found
@@ -267,47 +296,55 @@ class Overlay:
     def asking(self) -> list[str]:
         """The nodes that wait for an approval now."""
         found: list[str] = []
-        for (_, name), tally in self.nodes.items():
+        for key, tally in self.nodes.items():
             if tally.asking:
+                _, name = key
                 found.append(name)
         return found
 
     @property
     def headline(self) -> str:
         """The walk in a line."""
-        steps = "1 step" if self.steps == 1 else f"{self.steps} steps"
+        total = Tally()
+        for tally in self.nodes.values():
+            total.tokens += tally.tokens
+            total.usd += tally.usd
+        noun = "step" if self.steps == 1 else "steps"
         took = duration(self.at)
-        figures = [steps, took]
-        tokens = sum(tally.tokens for tally in self.nodes.values())
-        if tokens:
-            figures.append(f"{tokens:,} tokens")
-        usd = sum(tally.usd for tally in self.nodes.values())
-        if usd:
-            figures.append(money(usd))
-        numbers = ", ".join(figures)
-        parts = [f"{self.name}: {self.status}, {numbers}"]
+        summary = f"{self.name}: {self.status}, {self.steps} {noun}, {took}"
+        if total.tokens:
+            summary += f", {total.tokens:,} tokens"
+        if total.usd:
+            usd = money(total.usd)
+            summary += f", {usd}"
+        parts = [summary]
         if self.status == "running":
             parts += self._now()
         if self.error:
             error = printable(self.error)
-            parts.append(clip(error, 120))
+            error = clip(error, 120)
+            parts.append(error)
         return "; ".join(parts)
 
     def _now(self) -> list[str]:
         words: list[str] = []
-        standing = ", ".join(self.standing[:MAX_NAMES])
+        standing = self.standing[:MAX_NAMES]
         if standing:
-            words.append(f"now at {standing}")
-        asking = ", ".join(self.asking[:MAX_NAMES])
+            names = ", ".join(standing)
+            words.append(f"now at {names}")
+        asking = self.asking[:MAX_NAMES]
         if asking:
-            words.append(f"waits for approval of {asking}")
+            names = ", ".join(asking)
+            words.append(f"waits for approval of {names}")
         return words
 
     def lay_on(self, picture: Picture) -> Picture:
         """Marks a picture of the same graph with what the walk did; the picture is changed in place."""
         picture.headline = self.headline
         figures = self._placed(picture)
-        traffic = {line: self.traffic_on(line) for line in picture.lines}
+        traffic: dict[Line, Traffic] = {}
+        for line in picture.lines:
+            traffic[line] = self.traffic_on(line)
         is_over = self.status != "running"
         lay_on(picture, figures, traffic, over=is_over)
         return picture
@@ -315,10 +352,11 @@ class Overlay:
     def _placed(self, picture: Picture) -> dict[Drawn, Tally]:
         """The figures of each shape and area, what is folded into it included."""
         figures: dict[Drawn, Tally] = {}
-        for (level, name), tally in self.nodes.items():
-            place = picture.places.get((level, name))
+        for key, tally in self.nodes.items():
+            place = picture.places.get(key)
             is_drawn = place is not None
             if place is None:
+                level, name = key
                 place = nearest(picture, level, name)
             if place is not None:
                 total = figures.setdefault(place, Tally())
@@ -329,10 +367,12 @@ class Overlay:
         """What went along a line of the picture, which may stand for several edges."""
         if line.style == "call":
             call = (line.level, *line.names)
-            return Traffic(sent=self.calls.get(call, 0))
+            count = self.calls.get(call, 0)
+            return Traffic(sent=count)
         traffic = Traffic()
         for index in line.indexes:
-            edge = self.edges.get((line.level, index))
+            key = (line.level, index)
+            edge = self.edges.get(key)
             if edge is not None:
                 traffic.add(edge)
         return traffic
@@ -367,29 +407,38 @@ def overlay_of(source: EventSource, graph: AnyGraph | None) -> Overlay:
         FileUnreadable: the file is not a record of events.
         DeclarationError: it records a walk of another graph.
     """
-    return Overlay(graph).take_all(recorded_events(source))
+    events = recorded_events(source)
+    overlay = Overlay(graph)
+    return overlay.take_all(events)
 
 
 # -- fields ----------------------------------------------------------------------------------------
 def error_text(error: object) -> str:
     """An error of an event or of its record, in a line."""
     if isinstance(error, BaseException):
-        text = f"{type(error).__name__}: {error}"
+        kind = type(error).__name__
+        text = f"{kind}: {error}"
     elif isinstance(error, Mapping):
         kind = error.get("type", "Error")
         words = error.get("text", "")
         text = f"{kind}: {words}"
+    elif error:
+        text = str(error)
     else:
-        text = str(error) if error else ""
-    return clip(printable(text), 400)
+        return ""
+    shown = printable(text)
+    return clip(shown, 400)
 
 
 def digest(value: object) -> str:
     """A short name for a message: equal messages have equal ones, whether they come from a run or from its record."""
-    plain = scrubbed(to_json_value(value))  # a record holds no secrets
+    plain = to_json_value(value)
+    # A record holds no secrets: what is compared with one must not, either.
+    plain = scrubbed(plain)
     text = json.dumps(plain, sort_keys=True, ensure_ascii=False)
     raw = text.encode(errors="surrogatepass")
-    return blake2s(raw, digest_size=8).hexdigest()
+    hashed = blake2s(raw, digest_size=8)
+    return hashed.hexdigest()
 
 
 def _another_graph(what: str, place: FramePlace) -> DeclarationError:
@@ -415,13 +464,19 @@ def _number(event: AnyEvent, name: str) -> float:
 
 def _whole(event: AnyEvent, name: str, default: int = 0) -> int:
     value = _field(event, name)
-    return value if isinstance(value, int) else default
+    if isinstance(value, int):
+        return value
+    return default
 
 
 def _text(event: AnyEvent, name: str) -> str:
     value = _field(event, name)
-    return value if isinstance(value, str) else ""
+    if isinstance(value, str):
+        return value
+    return ""
 
 
-def _call(event: AnyEvent) -> tuple[int, int]:
-    return _whole(event, "frame"), _whole(event, "call")
+def _call(event: AnyEvent) -> CallNumber:
+    frame = _whole(event, "frame")
+    call = _whole(event, "call")
+    return frame, call

@@ -29,15 +29,21 @@ def write_ascii(picture: Picture, *, width: int = 100, unicode: bool = True) -> 
     drawing = ""
     if picture.size <= MAX_SHAPES:
         drawing = draw_boxes(picture, width, unicode)
-    listing = _Listing(picture, width, unicode, is_alone=not drawing)
-    parts = listing.lines()
-    if drawing:
-        parts = [drawing, "", *parts]
+    is_alone = not drawing
+    listing = _Listing(picture, width, unicode, is_alone=is_alone)
+    parts: list[str] = []
     if picture.headline:
-        headline = line_of(printable(picture.headline), width)
-        parts = [headline, "", *parts]
-    text = "\n".join(parts) + "\n"
-    return text if unicode else in_ascii(text)
+        shown = printable(picture.headline)
+        headline = line_of(shown, width)
+        parts += (headline, "")
+    if drawing:
+        parts += (drawing, "")
+    parts += listing.lines()
+    parts.append("")
+    text = "\n".join(parts)
+    if unicode:
+        return text
+    return in_ascii(text)
 
 
 class _Listing:
@@ -49,8 +55,11 @@ class _Listing:
         self.arrows = ARROWS if unicode else ASCII_ARROWS
         self.is_alone = is_alone
         """Whether there is no drawing: then nodes that nothing leaves are listed, too."""
-        names = [printable(line.names[1]) for line in picture.lines]
-        widest = max(map(columns, names), default=1)
+        widest = 1
+        for line in picture.lines:
+            _, target = line.names
+            name = printable(target)
+            widest = max(widest, columns(name))
         self.target_width = min(MAX_TARGET, widest)
 
     def lines(self) -> list[str]:
@@ -60,18 +69,21 @@ class _Listing:
             leaving = [line for line in self.picture.lines if line.source is shape]
             if not leaving and not self.is_alone:
                 continue
-            lines.append(self._shape(shape))
+            heading = self._shape(shape)
+            lines.append(heading)
             lines += map(self._line, leaving)
         return [line_of(line, self.width) for line in lines]
 
     def _shape(self, shape: Shape) -> str:
         sign = SIGNS.get(shape.mark, "")
         name = printable(shape.name)
-        way = " > ".join((*shape.level[1:], name))
+        around = shape.level[1:]
+        way = " > ".join((*around, name))
         text = f"{sign} {way}"
         if not shape.is_end:
-            about = [shape.kind, shape.note, *shape.options, shape.waits]
-            words = ", ".join(part for part in about if part)
+            parts = (shape.kind, shape.note, *shape.options, shape.waits)
+            about = filter(None, parts)
+            words = ", ".join(about)
             text += f" ({words})"
         if shape.badge:
             figures = shape.badge.replace("\n", ", ")
@@ -83,16 +95,19 @@ class _Listing:
         _, name = line.names
         if self.is_alone:
             name = line.target.name
-        target = fitted(one_line(name), self.target_width)
+        name = one_line(name)
+        target = fitted(name, self.target_width)
         arrow = self.arrows[line.style]
-        words = printable(", ".join(line.parts))
-        if line.style == "call":
-            words = "call"
+        words = "call"
+        if line.style != "call":
+            carried = ", ".join(line.parts)
+            words = printable(carried)
         text = f"  {arrow} {target}  {words}"
         if line.back:
             text += " (back)"
         sign = self._sign(line)
-        figures = f"{sign} {line.badge}".strip()
+        figures = f"{sign} {line.badge}"
+        figures = figures.strip()
         if figures:
             text += f"  {figures}"
         return text

@@ -109,7 +109,10 @@ def area_look(area: Area, colours: Colours) -> Look:
 
 def known_kind(kind: str, colours: Colours) -> str:
     """A kind that has colours: a user's own kind is drawn as a step."""
-    return kind if f"{kind}-fill" in colours else "step"
+    fill = f"{kind}-fill"
+    if fill in colours:
+        return kind
+    return "step"
 
 
 def line_look(line: Line, colours: Colours, *, compared: bool) -> Attributes:
@@ -147,8 +150,10 @@ def _breadth(line: Line) -> str:
     """The more went along a line, the broader it is; twice as much is one step."""
     limit = MAX_BROADER_CALL if line.style == "call" else MAX_BROADER
     count = max(1, line.count)
-    more = min(limit, 0.6 * math.log2(count))
-    return f"{1.6 + more:.3g}"
+    doublings = math.log2(count)
+    more = min(limit, 0.6 * doublings)
+    width = 1.6 + more
+    return f"{width:.3g}"
 
 
 def label_colour(line: Line, colour: str, colours: Colours) -> str:
@@ -157,17 +162,23 @@ def label_colour(line: Line, colour: str, colours: Colours) -> str:
         return colours["faint"]
     if line.mark in ("idle", "skipped"):
         return colours["faint"]
-    is_pale = colour == colours["pale"]
-    return colours["faint"] if is_pale else colour
+    # Words as pale as the line could not be read.
+    if colour == colours["pale"]:
+        return colours["faint"]
+    return colour
 
 
 def turned(look: Attributes) -> Attributes:
     """The same line for an edge that is written from its head to its tail."""
     ends = {"ltail": "lhead", "lhead": "ltail", "arrowtail": "arrowhead", "arrowhead": "arrowtail"}
     # Where a line has a head but no tail, "back" draws just the tail: the head of the line as it is read.
-    other = {name: value for name, value in look.items() if name not in ends}
+    other: Attributes = {}
+    for name, value in look.items():
+        if name not in ends:
+            other[name] = value
     other["dir"] = look.get("dir", "back")
     for name in ("arrowhead", "ltail", "lhead", "arrowtail"):
         if name in look:
-            other[ends[name]] = look[name]
+            other_end = ends[name]
+            other[other_end] = look[name]
     return other

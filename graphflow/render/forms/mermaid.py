@@ -50,7 +50,7 @@ MAX_TEXT = 112
 MAX_LABELLED_LINES = 200
 INDENT = "    "
 
-Keys = dict[str, list[str]]
+StyleGroups = dict[str, list[str]]
 """What is drawn in one style: keys of shapes, or numbers of lines."""
 
 
@@ -134,7 +134,7 @@ class _MermaidWriter:
     # -- styles ------------------------------------------------------------------------------------
     def _kind_styles(self) -> list[str]:
         """Each kind in its colours, as in the other forms: a class for its shapes."""
-        keys: Keys = defaultdict(list)
+        keys: StyleGroups = defaultdict(list)
         for shape in self.picture.every_shape():
             kind = self._style_kind(shape)
             keys[kind].append(shape.key)
@@ -190,7 +190,7 @@ class _MermaidWriter:
 
     def _line_styles(self) -> list[str]:
         """The colours of lines, by their numbers."""
-        numbers: Keys = defaultdict(list)
+        numbers: StyleGroups = defaultdict(list)
         for place, line in enumerate(self.picture.lines):
             style = self._line_style(line)
             if style:
@@ -218,7 +218,7 @@ class _MermaidWriter:
 
     def _mark_styles(self) -> list[str]:
         """Marks of a walk or a comparison as classes; signs show them, too."""
-        keys: Keys = defaultdict(list)
+        keys: StyleGroups = defaultdict(list)
         for shape in self.picture.every_shape():
             keys[shape.mark].append(shape.key)
         lines: list[str] = []

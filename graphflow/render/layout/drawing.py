@@ -54,20 +54,37 @@ def outlines_of(blocks: list[AttributeList]) -> list[Outline]:
     """
     outlines: list[Outline] = []
     for block in blocks:
-        if block.is_area and "bb" in block.values:
-            left, low, right, high = numbers(block.values["bb"])
-            box = Box(left, low, right, high)
-            outlines.append(Outline(box, is_area=True))
-        elif block.is_node and "pos" in block.values:
-            x, y = numbers(block.values["pos"])
-            # Graphviz' defaults, for what is as it would be anyway is not written.
-            width = block.inches("width", 0.75)
-            height = block.inches("height", 0.4)
-            middle = Point(x, y)
-            box = box_at(middle, width, height)
-            is_round = block.values.get("shape") in _ROUND
-            outlines.append(Outline(box, is_round))
+        outline: Outline | None = None
+        if block.is_area:
+            outline = _area_outline(block)
+        elif block.is_node:
+            outline = _node_outline(block)
+        if outline is not None:
+            outlines.append(outline)
     return outlines
+
+
+def _area_outline(block: AttributeList) -> Outline | None:
+    written = block.values.get("bb")
+    if written is None:
+        return None
+    left, low, right, high = numbers(written)
+    box = Box(left, low, right, high)
+    return Outline(box, is_area=True)
+
+
+def _node_outline(block: AttributeList) -> Outline | None:
+    written = block.values.get("pos")
+    if written is None:
+        return None
+    x, y = numbers(written)
+    middle = Point(x, y)
+    # Graphviz' defaults, for what is as it would be anyway is not written.
+    width = block.inches("width", 0.75)
+    height = block.inches("height", 0.4)
+    box = box_at(middle, width, height)
+    shape = block.values.get("shape")
+    return Outline(box, is_round=shape in _ROUND)
 
 
 def edges_of(blocks: list[AttributeList]) -> list[EdgeLine]:
@@ -81,8 +98,9 @@ def edges_of(blocks: list[AttributeList]) -> list[EdgeLine]:
         if curve is None:
             continue
         edge = EdgeLine(block, curve)
-        if "lp" in block.values:
-            x, y = numbers(block.values["lp"])
+        label_place = block.values.get("lp")
+        if label_place is not None:
+            x, y = numbers(label_place)
             edge.label = Point(x, y)
             label = block.values.get("label", "")
             edge.label_width, edge.label_height = _size_of(label)
@@ -94,23 +112,31 @@ def titles_of(blocks: list[AttributeList]) -> list[Box]:
     """Where the titles of areas stand."""
     titles: list[Box] = []
     for block in blocks:
-        if not block.is_area or "lp" not in block.values:
+        title_place = block.values.get("lp")
+        if title_place is None or not block.is_area:
             continue
-        x, y = numbers(block.values["lp"])
+        x, y = numbers(title_place)
+        middle = Point(x, y)
         width = block.inches("lwidth", 0.0)
         height = block.inches("lheight", 0.0)
-        middle = Point(x, y)
-        titles.append(box_at(middle, width, height))
+        title = box_at(middle, width, height)
+        titles.append(title)
     return titles
 
 
 def _size_of(label: str) -> tuple[float, float]:
     """The width and height of a label of markup: `<<FONT POINT-SIZE="8.5">Verdict<BR/>each</FONT>>`."""
+    size = LABEL_SIZE
     named = _SIZE.search(label)
-    size = float(named[1]) if named else LABEL_SIZE
-    widths: list[float] = []
-    for row in _BREAK.split(label[1:-1]):
-        text = unescape(_MARKUP.sub("", row))
-        widths.append(width_of(text, size))
-    height = size * LINE_HEIGHT * len(widths)
-    return max(widths), height
+    if named:
+        size = float(named[1])
+    markup = label[1:-1]
+    rows = _BREAK.split(markup)
+    width = 0.0
+    for row in rows:
+        plain = _MARKUP.sub("", row)
+        text = unescape(plain)
+        width = max(width, width_of(text, size))
+    line_height = size * LINE_HEIGHT
+    height = line_height * len(rows)
+    return width, height

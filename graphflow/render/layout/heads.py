@@ -293,7 +293,7 @@ def _opened(ends: list[_LineEnd], middle: Point) -> list[float]:
         gaps.append(gap)
         before = angle
     widest = max(gaps)
-    cut = gaps.index(widest)
-    ends[:] = ends[cut:] + ends[:cut]
-    beyond = [angle + TURN for angle in angles[:cut]]
-    return angles[cut:] + beyond
+    start = gaps.index(widest)
+    ends[:] = ends[start:] + ends[:start]
+    beyond = [angle + TURN for angle in angles[:start]]
+    return angles[start:] + beyond

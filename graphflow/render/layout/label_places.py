@@ -8,6 +8,7 @@ r"""Moves labels along their lines until they stand on nothing.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from math import inf
 
 from graphflow.render.layout.drawing import EdgeLine, Outline
 from graphflow.render.layout.geometry import Box, Point, box_around, distance
@@ -33,26 +34,31 @@ def place_labels(edges: list[EdgeLine], outlines: list[Outline], titles: list[Bo
     """Moves each label to the best place beside its line; the edges are changed in place."""
     ground = _Ground(edges, outlines, titles)
     for edge in edges:
-        if edge.label is None:
+        label = edge.label
+        if label is None:
             continue
-        place = _best_place(edge, edge.label, ground)
-        if place != edge.label:
-            edge.label = place
-            edge.has_moved = True
-            ground.labels[edge] = edge.label_box(place)
+        place = _best_place(edge, label, ground)
+        if place == label:
+            continue
+        edge.label = place
+        edge.has_moved = True
+        # The labels after it have to keep clear of it where it is now.
+        ground.labels[edge] = edge.label_box(place)
 
 
 def _best_place(edge: EdgeLine, label: Point, ground: _Ground) -> Point:
     best = label
-    least = ground.cost(edge, label, float("inf"))
+    least = ground.cost(edge, label, inf)
     if least <= 0:
         return best
     line = ground.lines[edge]
     for place, extra in _candidates(edge, label, line):
-        if extra >= least - LEAST_GAIN:
+        enough = least - LEAST_GAIN
+        if extra >= enough:
             continue
-        cost = extra + ground.cost(edge, place, least - extra)
-        if cost < least - LEAST_GAIN:
+        bound = least - extra
+        cost = extra + ground.cost(edge, place, bound)
+        if cost < enough:
             best = place
             least = cost
     return best
@@ -65,14 +71,17 @@ def _candidates(edge: EdgeLine, label: Point, line: list[Point]) -> Iterable[tup
     half_height = edge.label_height / 2 + 1
     for number in range(1, last):
         point = line[number]
-        off_middle = abs(number / last - 0.5)
+        share = number / last
+        off_middle = abs(share - 0.5)
         aside = ASIDE * off_middle
         before = line[number - 1]
         after = line[number + 1]
         length = distance(before, after) or 1.0
+        rise = before.y - after.y
+        run = after.x - before.x
         # (across, up) is a unit vector square to the line; `clear` is how far along it the label just clears the line.
-        across = (before.y - after.y) / length
-        up = (after.x - before.x) / length
+        across = rise / length
+        up = run / length
         clear = half_width * abs(across) + half_height * abs(up)
         dx = across * clear
         dy = up * clear
@@ -83,17 +92,20 @@ def _candidates(edge: EdgeLine, label: Point, line: list[Point]) -> Iterable[tup
             point.moved(-dx, -dy),
         )
         for place in places:
-            away = FAR * distance(place, label)
-            yield place, BESIDE + aside + away
+            away = distance(place, label)
+            extra = BESIDE + aside + FAR * away
+            yield place, extra
 
 
 class _Ground:
     """All that a label could stand on: shapes, borders and titles of areas, other labels, lines."""
 
     def __init__(self, edges: list[EdgeLine], outlines: list[Outline], titles: list[Box]) -> None:
-        shapes = [outline.box for outline in outlines if not outline.is_area]
-        self.obstacles = [*shapes, *titles]
-        self.areas = [outline.box for outline in outlines if outline.is_area]
+        self.obstacles = list(titles)
+        self.areas: list[Box] = []
+        for outline in outlines:
+            boxes = self.areas if outline.is_area else self.obstacles
+            boxes.append(outline.box)
         self.labels: dict[EdgeLine, Box] = {}
         self.lines: dict[EdgeLine, list[Point]] = {}
         self.line_boxes: dict[EdgeLine, Box] = {}
@@ -101,8 +113,9 @@ class _Ground:
             line = edge.curve.sampled()
             self.lines[edge] = line
             self.line_boxes[edge] = box_around(line)
-            if edge.label is not None:
-                self.labels[edge] = edge.label_box(edge.label)
+            label = edge.label
+            if label is not None:
+                self.labels[edge] = edge.label_box(label)
 
     def cost(self, edge: EdgeLine, place: Point, bound: float) -> float:
         """How bad a place for a label is: what it covers, and what runs through it. Beyond the bound nothing more is added."""
@@ -113,8 +126,11 @@ class _Ground:
         for other, line in self.lines.items():
             if cost >= bound:
                 break
-            may_cross = inner.overlaps(self.line_boxes[other])
-            if may_cross and inner.is_crossed_by(line):
+            line_box = self.line_boxes[other]
+            # Cheaper than to follow the line, and most lines are somewhere else.
+            if not inner.overlaps(line_box):
+                continue
+            if inner.is_crossed_by(line):
                 cost += ON_ITS_LINE if other is edge else ON_A_LINE
         return cost
 

@@ -22,8 +22,8 @@ from graphflow.render.timeline.spans import Interval, Piece, Span
 
 Answers = dict[Span, Span | None]
 """The activation that sent the answer of a frame, by the span that the frame belongs to."""
-Wait = tuple[Span | None, float]
-"""What was waited for, and until when."""
+PathStep = tuple[Span | None, float]
+"""A step back along the path: what was waited for, and until when."""
 IN_TIME = attrgetter("start", "end")
 
 
@@ -36,7 +36,7 @@ def critical_path(final: Span | None, answers: Answers) -> list[Piece]:
 def _backwards(final: Span | None, answers: Answers) -> Iterator[Piece]:
     """Back along causes, and down into what was waited for."""
     # A list of what is still to be followed, not calls within calls: a run of thousands of steps is as deep as long.
-    todo: list[Wait] = [(final, inf)]
+    todo: list[PathStep] = [(final, inf)]
     seen: set[Span] = set()
     while todo:
         span, until = todo.pop()
@@ -65,7 +65,7 @@ def _has_frame(span: Span) -> bool:
     return first.frame != span.frame
 
 
-def _waited_for(span: Span, until: float) -> Iterator[Wait]:
+def _waited_for(span: Span, until: float) -> Iterator[PathStep]:
     """What ended last within a span, then what ended last before that began, and so on."""
     last_first = sorted(span.within, key=attrgetter("ended"), reverse=True)
     for inner in last_first:

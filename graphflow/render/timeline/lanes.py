@@ -35,10 +35,12 @@ class Lane:
 
     def pack(self) -> None:
         """Puts overlapping spans into rows: each into the row that has been free the longest."""
-        free: list[_FreeRow] = []  # a heap
-        for span in sorted(self.spans, key=attrgetter("started", "ended")):
+        free: list[_FreeRow] = []
+        """A heap: first the row that has been free the longest."""
+        in_time = sorted(self.spans, key=attrgetter("started", "ended"))
+        for span in in_time:
             if free and free[0].since <= span.started:
-                row = heapq.heappop(free).row
+                _, row = heapq.heappop(free)
             elif len(self.rows) < MAX_ROWS:
                 row = len(self.rows)
                 self.rows.append([])
@@ -46,7 +48,8 @@ class Lane:
                 self.hidden += 1
                 continue
             self.rows[row].append(span)
-            heapq.heappush(free, _FreeRow(span.ended, row))
+            taken = _FreeRow(span.ended, row)
+            heapq.heappush(free, taken)
 
 
 class _FreeRow(NamedTuple):
@@ -76,8 +79,9 @@ class _Lanes:
         """The paths of frames that a node of a graph entered, and not a call."""
         for span in story.activations:
             parent = span.parent
-            is_entered_by_node = parent is not None and parent.what == "node"
-            if is_entered_by_node and len(span.path) > 1:
+            if parent is None or parent.what != "node":
+                continue
+            if len(span.path) > 1:
                 self.graphs.add(span.path)
 
     def add_span(self, span: Span) -> None:
@@ -87,8 +91,8 @@ class _Lanes:
             self._add_frame(path[:end])
         inner = (*path, span.node)
         key: LaneKey = (path, span.node)
-        if inner in self.graphs:  # a graph that is a node here: its frame's lane is its own
-            # It has no lane of its own as a node, for both would show the same bars.
+        if inner in self.graphs:
+            # A graph that is a node here has no lane as a node: that of its frame would show the same bars.
             key = (inner, "")
         elif span.is_alone:
             key = (path, "")
@@ -102,17 +106,22 @@ class _Lanes:
     def _add_frame(self, path: FramePath) -> None:
         around = path[:-1]
         key: LaneKey = (path, "")
-        if key not in self.lanes:  # a frame that was called stands one step in
-            depth = self._depth_in(around) + 1
-            lane = Lane(path[-1], depth, is_frame=True)
-            self._add(key, lane, around)
+        if key in self.lanes:
+            return
+        # A frame that was called stands one step in.
+        depth = self._depth_in(around) + 1
+        name = path[-1]
+        lane = Lane(name, depth, is_frame=True)
+        self._add(key, lane, around)
 
     def _add(self, key: LaneKey, lane: Lane, around: FramePath) -> None:
         self.lanes[key] = lane
-        self.below.setdefault(around, []).append(key)
+        siblings = self.below.setdefault(around, [])
+        siblings.append(key)
 
     def _depth_in(self, path: FramePath) -> int:
-        frame = self.lanes.get((path, ""))
+        key = (path, "")
+        frame = self.lanes.get(key)
         if frame is None:
             return 0
         return frame.depth + 1
@@ -164,20 +173,25 @@ def at_once(story: Story) -> list[LoadStep]:
     """How many activations were at work, and from when on; one that waits for a frame that it has entered is not."""
     changes: list[LoadStep] = []
     for span in story.activations:
-        changes.append(LoadStep(span.started, 1))
-        changes.append(LoadStep(span.ended, -1))
+        begin = LoadStep(span.started, 1)
+        end = LoadStep(span.ended, -1)
+        changes += (begin, end)
         for wait in union(span.waits):
             resumed = min(wait.end, span.ended)
-            changes.append(LoadStep(wait.start, -1))
-            changes.append(LoadStep(resumed, 1))
-    changes.sort()  # at the same moment what ends goes before what begins
+            pause = LoadStep(wait.start, -1)
+            resumption = LoadStep(resumed, 1)
+            changes += (pause, resumption)
+    # At the same moment what ends goes before what begins.
+    changes.sort()
     steps: list[LoadStep] = []
     count = 0
     for change in changes:
         count += change.working
-        if steps and steps[-1].at == change.at:
+        if steps:
+            last = steps[-1]
             # Two changes at one moment are one step: in between there was no time.
-            steps.pop()
+            if last.at == change.at:
+                steps.pop()
         step = LoadStep(change.at, count)
         steps.append(step)
     return steps
@@ -187,11 +201,13 @@ def union(intervals: Iterable[Interval]) -> list[Interval]:
     """Intervals of time with those that touch joined."""
     joined: list[Interval] = []
     for interval in sorted(intervals):
-        if joined and interval.start <= joined[-1].end:
+        if joined:
             # Sorted by their begin, so that only the last one can touch what comes.
-            last = joined.pop()
-            end = max(last.end, interval.end)
-            interval = Interval(last.start, end)
+            last = joined[-1]
+            if interval.start <= last.end:
+                joined.pop()
+                end = max(last.end, interval.end)
+                interval = Interval(last.start, end)
         joined.append(interval)
     return joined
 
