@@ -11,16 +11,14 @@ Rules:
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
-from functools import lru_cache
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Protocol, TypeAlias, runtime_checkable
 
 from graphflow.errors import GraphflowError
 from graphflow.journal.question import Question
 from graphflow.messages.message import error_text, to_json_value
 from graphflow.notebook.html import MAX_CELL, details, table, text
-from graphflow.notebook.live import Bundle, Widget
+from graphflow.notebook.widget import Bundle, new_widget, widget_bundle
 from graphflow.redaction import scrub
 from graphflow.render.talk import json_text
 from graphflow.runtime.run_record import RunRecord
@@ -32,27 +30,6 @@ MAX_LINE = 2_000
 """Characters of a question that are shown."""
 NOT_ASKED = ("time", "message")
 """Questions that no person answers."""
-
-
-@lru_cache(maxsize=1)
-def _widget_class() -> Callable[..., Widget] | None:
-    """The widget's class, or None where anywidget is not installed."""
-    try:
-        import anywidget
-        import traitlets
-    except ImportError:
-        return None
-    here = Path(__file__).parent
-
-    class FormWidget(anywidget.AnyWidget):
-        _esm = (here / "form.js").read_text(encoding="utf-8")
-        _css = (here / "form.css").read_text(encoding="utf-8")
-        questions: object = traitlets.List().tag(sync=True)
-        answer: object = traitlets.Dict().tag(sync=True)
-        problem = traitlets.Unicode().tag(sync=True)
-        status = traitlets.Unicode().tag(sync=True)
-
-    return FormWidget
 
 
 @runtime_checkable
@@ -73,10 +50,8 @@ class QuestionForm:
     def __init__(self, run: AnyRun) -> None:
         self.run = run
         self.answering: asyncio.Task[None] | None = None
-        kind = _widget_class()
-        self.widget: Widget = None
-        if kind is not None:
-            self.widget = kind()
+        self.widget = new_widget("form")
+        if self.widget is not None:
             self._update()
             self.widget.observe(self._take, "answer")
 
@@ -86,29 +61,34 @@ class QuestionForm:
         questions: list[Data] = []
         for question in run.pending:
             if question.about not in NOT_ASKED:
-                questions.append(_shown_question(question))
+                shown = _shown_question(question)
+                questions.append(shown)
+        status = f"run {run.id}: {run.status}"
+        if run.output is not None:
+            words = _words(run.output)
+            answer = _line(words)
+            status += f": {answer}"
         self.widget.questions = questions
         self.widget.problem = ""
-        self.widget.status = f"run {run.id}: {run.status}"
-        if run.output is not None:
-            answer = _line(_words(run.output))
-            self.widget.status += f": {answer}"
+        self.widget.status = status
 
     def _take(self, change: Mapping[str, Data]) -> None:
         answer = change["new"]
         # Cleared from our side it is empty, and says nothing.
         if answer:
-            self.answering = asyncio.get_running_loop().create_task(self._answer(answer))
+            loop = asyncio.get_running_loop()
+            self.answering = loop.create_task(self._answer(answer))
 
     async def _answer(self, answer: Data) -> None:
         """Answers one question, and lets the run go on."""
+        id = str(answer["id"])
+        arm = str(answer.get("arm", ""))
         try:
-            await self.run.answer(
-                str(answer["id"]), answer["value"], arm=str(answer.get("arm", ""))
-            )
+            await self.run.answer(id, answer["value"], arm=arm)
             await self._go_on()
         except GraphflowError as error:
-            self.widget.problem = scrub(error_text(error))[:MAX_LINE]
+            words = error_text(error)
+            self.widget.problem = _line(words)
 
     async def _go_on(self) -> None:
         run = self.run
@@ -136,9 +116,13 @@ def _shown_question(question: Question) -> Data:
     lines: list[str] = []
     if isinstance(message, dict):
         for name, value in message.items():
-            lines.append(_line(f"{name}: {_words(value)}"))
+            words = _words(value)
+            line = _line(f"{name}: {words}")
+            lines.append(line)
     else:
-        lines.append(_line(_words(message)))
+        words = _words(message)
+        line = _line(words)
+        lines.append(line)
     where = " > ".join(question.path)
     return {
         "id": question.id,
@@ -154,22 +138,33 @@ def _words(value: object) -> str:
 
 
 def _line(words: str) -> str:
-    return scrub(words)[:MAX_LINE]
+    shown = scrub(words)
+    return shown[:MAX_LINE]
 
 
 def form_html(run: AnyRun) -> str:
     """What a run waits for, and what to type to answer it."""
     rows: list[list[str]] = []
     for question in run.pending:
-        due = "" if question.due is None else question.due.isoformat(timespec="seconds")
-        asked = text(json_text(to_json_value(question.message)), MAX_CELL)
-        rows.append([text(question.id), text(question.about), asked, text(due)])
-    listed = table(("question", "about", "asked", "due"), rows)
+        message = to_json_value(question.message)
+        due = ""
+        if question.due is not None:
+            due = question.due.isoformat(timespec="seconds")
+        row = [
+            text(question.id),
+            text(question.about),
+            text(json_text(message), MAX_CELL),
+            text(due),
+        ]
+        rows.append(row)
+    questions = table(("question", "about", "asked", "due"), rows)
     first = run.pending[0].id
-    typed = (
+    code = (
         f"await run.answer({first!r}, ...)\nrun = await graph.resume({run.id!r}, store=run.store)"
     )
-    return details("waits for an answer", f"{listed}<pre>{text(typed)}</pre>", is_open=True)
+    what_to_type = text(code)
+    inner = f"{questions}<pre>{what_to_type}</pre>"
+    return details("waits for an answer", inner, is_open=True)
 
 
 def form_bundle(run: AnyRun) -> Bundle:
@@ -177,8 +172,6 @@ def form_bundle(run: AnyRun) -> Bundle:
     form = QuestionForm(run)
     if form.widget is None or not form.widget.questions:
         return {}
-    form.widget.form = form  # lives as long as what is shown
-    # As anywidget has it: the bundle, or the bundle and what it says of itself.
-    made = form.widget._repr_mimebundle_() or {}
-    data = made[0] if isinstance(made, tuple) else made
-    return {kind: value for kind, value in data.items() if "widget" in kind}
+    # The form lives as long as what is shown.
+    form.widget.form = form
+    return widget_bundle(form.widget)

@@ -11,16 +11,15 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
-from collections.abc import AsyncIterator, Callable
-from functools import lru_cache
+from collections.abc import AsyncIterator
 from itertools import count
-from pathlib import Path
 from secrets import token_hex
 from typing import Any, Generic, Protocol, TypeVar, Unpack, runtime_checkable
 
 from graphflow.errors import DeclarationError
 from graphflow.events import Event
 from graphflow.notebook.rows import Rows
+from graphflow.notebook.widget import Bundle, Widget, new_widget, widget_bundle
 from graphflow.proofs.proven import AnyGraph, ProvenGraph
 from graphflow.render import Overlay, dot_binary, mimebundle
 from graphflow.render.builder import picture
@@ -36,34 +35,6 @@ PAUSE_S = 0.05
 _NUMBERS = count(1)
 
 AnyRun = RunRecord[Any]
-Widget = Any
-"""A widget of anywidget's, which has no types. Its traits are those of `LiveWidget`, below."""
-Bundle = dict[str, Any]
-"""What a notebook shows: texts by their kind; a widget's are JSON."""
-
-
-@lru_cache(maxsize=1)
-def _widget_class() -> Callable[..., Widget] | None:
-    """The widget's class, or None where anywidget is not installed; importing it takes a third of a second."""
-    try:
-        import anywidget
-        import traitlets
-    except ImportError:
-        return None
-    here = Path(__file__).parent
-
-    class LiveWidget(anywidget.AnyWidget):
-        _esm = (here / "live.js").read_text(encoding="utf-8")
-        _css = (here / "live.css").read_text(encoding="utf-8")
-        name = traitlets.Unicode().tag(sync=True)
-        svg = traitlets.Unicode().tag(sync=True)
-        title = traitlets.Unicode().tag(sync=True)
-        rows: object = traitlets.List().tag(sync=True)
-        beyond = traitlets.Int(0).tag(sync=True)
-
-    return LiveWidget
-
-
 R = TypeVar("R", bound=AnyRun)
 R_co = TypeVar("R_co", bound=AnyRun, covariant=True)
 
@@ -100,10 +71,10 @@ class Live(Generic[R]):
         self.svg = write_svg(drawn) if dot_binary() is not None else ""
         self._overlay = Overlay(graph)
         self.rows = Rows(graph, drawn)
-        kind = _widget_class() if self.svg else None
         self.widget: Widget = None
-        if kind is not None:
-            self.widget = kind(name=token_hex(8), svg=self.svg, title=graph.name)
+        if self.svg:
+            name = token_hex(8)
+            self.widget = new_widget("live", name=name, svg=self.svg, title=graph.name)
         self._shown_as: str | None = None
         self._shown_in = -1
         self._due = 0.0
@@ -212,11 +183,7 @@ class Live(Generic[R]):
             return dict(mimebundle(self.graph))
         bundle: Bundle = {"text/plain": repr(self), "image/svg+xml": self.to_svg()}
         if self.widget is not None:
-            made = self.widget._repr_mimebundle_() or {}
-            data = made[0] if isinstance(made, tuple) else made
-            for kind, value in data.items():
-                if "widget" in kind:
-                    bundle[kind] = value
+            bundle |= widget_bundle(self.widget)
         return bundle
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> Bundle:

@@ -25,7 +25,8 @@ from graphflow.notebook.html import (
     text,
     tree,
 )
-from graphflow.notebook.live import Bundle, in_notebook
+from graphflow.notebook.live import in_notebook
+from graphflow.notebook.widget import Bundle
 from graphflow.plain import to_json_value
 from graphflow.proofs.report import counted
 from graphflow.redaction import scrub

@@ -85,7 +85,7 @@ def test_the_bundle_holds_the_form_only_where_somebody_can_answer(
 
 
 def test_without_widgets_it_says_what_to_type(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(form_module, "_widget_class", lambda: None)
+    monkeypatch.setattr(form_module, "new_widget", lambda _: None)
     monkeypatch.setattr(tables, "in_notebook", lambda: True)
 
     async def main() -> None:

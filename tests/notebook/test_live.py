@@ -273,7 +273,7 @@ def test_secrets_do_not_get_into_notebooks(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_without_anywidget_there_is_the_static_picture(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(live_module, "_widget_class", lambda: None)
+    monkeypatch.setattr(live_module, "new_widget", lambda _, **traits: None)
     live = desk.live()
     assert live.widget is None
     bundle = live._repr_mimebundle_()
