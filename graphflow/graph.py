@@ -237,6 +237,7 @@ class Graph(ProvenGraph[In, Out], Generic[In, Out]):
         edit: Mapping[str, object] | None = None,
         new_id: str | None = None,
         graph: Graph[In, Out] | None = None,
+        prompt: Mapping[AnyNode | str, str] | str | None = None,
         metadata: Mapping[str, object] | None = None,
         **options: Unpack[ForkOptions],
     ) -> Coroutine[None, None, Run[Out]]: ...
@@ -256,6 +257,8 @@ class Graph(ProvenGraph[In, Out], Generic[In, Out]):
             edit: other answers, by the same names: of nodes, calls, models, people. An exception stands for a failure.
             new_id: the new run's name; default: the old one with a few letters behind it.
             graph: what the new run walks instead, such as `graph.variant(...)`.
+            prompt: other prompts, by the agent or its name: `{"draft": "Shorter: {{ text }}"}`; of a graph with one agent the
+                text alone. Without `at` and `edit`, these agents are where the runs part.
             metadata: instead of the old one's.
             options: deps, model, limits, ... as for `resume`.
 
@@ -271,6 +274,11 @@ class Graph(ProvenGraph[In, Out], Generic[In, Out]):
         from graphflow.runtime.fork import fork
 
         walked = options.pop("graph", None) or self
+        prompt = options.pop("prompt", None)
+        if prompt is not None:
+            from graphflow.kinds.other_prompts import with_prompts
+
+            walked = with_prompts(walked, prompt)
         return fork(walked, *given, make=Run, resume=_executor().resume, **options)
 
     async def verdict(self, *, store: Store | str, runs: Iterable[str] | None = None) -> Verdicts:

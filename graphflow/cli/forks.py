@@ -12,6 +12,7 @@ from graphflow.cli.keeping import Keeping
 from graphflow.cli.show import AnyRun, note
 from graphflow.cli.terminal import can_ask
 from graphflow.cli.watch import Watcher, stopped_run, until_terminated
+from graphflow.declaration.node import AnyNode
 from graphflow.errors import InputInvalid
 from graphflow.graph import RunnableGraph
 from graphflow.limits import Limits
@@ -26,11 +27,13 @@ class BranchPoint:
         parent: that run.
         at: what is done again, with all that depends on it.
         edits: other answers, by the place that gave them.
+        prompts: other prompts, by the agent's name.
     """
 
     parent: str
     at: str | None
     edits: dict[str, object]
+    prompts: dict[AnyNode | str, str]
 
 
 def read_edits(pairs: Sequence[str] | None) -> dict[str, object]:
@@ -41,17 +44,35 @@ def read_edits(pairs: Sequence[str] | None) -> dict[str, object]:
     """
     edits: dict[str, object] = {}
     for pair in pairs or ():
-        place, equals, text = pair.partition("=")
-        if not equals or not place:
-            raise InputInvalid(
-                f"--edit {pair}: write PLACE=VALUE, for example 'writers > draft#2=better'"
-            )
+        place, text = _parted(pair, "--edit", "PLACE=VALUE, for example 'writers > draft#2=better'")
         # What is no JSON is meant as it stands, as on the command line of `run`.
         try:
-            edits[place.strip()] = json.loads(text)
+            edits[place] = json.loads(text)
         except ValueError:
-            edits[place.strip()] = text
+            edits[place] = text
     return edits
+
+
+def read_prompts(pairs: Sequence[str] | None) -> dict[AnyNode | str, str]:
+    """Prompts as they stand on a command line: AGENT=TEXT.
+
+    Raises:
+        InputInvalid: one is not written like that.
+    """
+    prompts: dict[AnyNode | str, str] = {}
+    for pair in pairs or ():
+        agent, text = _parted(
+            pair, "--prompt", "AGENT=TEXT, for example 'draft=Shorter: {{ text }}'"
+        )
+        prompts[agent] = text
+    return prompts
+
+
+def _parted(pair: str, option: str, form: str) -> tuple[str, str]:
+    name, equals, text = pair.partition("=")
+    if not equals or not name.strip():
+        raise InputInvalid(f"{option} {pair}: write {form}")
+    return name.strip(), text
 
 
 def walk_fork(
@@ -85,7 +106,13 @@ async def _forked(
     parent, store, id = branch.parent, keeping.store, keeping.id
     try:
         run: AnyRun = await graph.fork(
-            parent, store=store, at=branch.at, edit=branch.edits, new_id=id, **options
+            parent,
+            store=store,
+            at=branch.at,
+            edit=branch.edits,
+            prompt=branch.prompts or None,
+            new_id=id,
+            **options,
         )
     except asyncio.CancelledError as cancelled:
         raise stopped_run(graph, getattr(cancelled, "run", None)) from None

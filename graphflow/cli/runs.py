@@ -270,6 +270,14 @@ def fork(
             help="Another answer of a node, as JSON or text; may be repeated.",
         ),
     ] = None,
+    prompts: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--prompt",
+            metavar="AGENT=TEXT",
+            help="Another prompt of an agent, which is asked anew; may be repeated.",
+        ),
+    ] = None,
     new_id: Annotated[
         str | None, typer.Option("--id", metavar="ID", help="The name of the new run.")
     ] = None,
@@ -285,7 +293,7 @@ def fork(
     store: StoreAddress = None,
 ) -> None:
     """Make another run of one: what does not depend on the cut is taken over, the rest is done anew."""
-    from graphflow.cli.forks import BranchPoint, read_edits, walk_fork
+    from graphflow.cli.forks import BranchPoint, read_edits, read_prompts, walk_fork
     from graphflow.cli.keeping import Keeping
     from graphflow.cli.keeping import new_id as id_for
     from graphflow.cli.outcome import walk_and_show
@@ -296,7 +304,7 @@ def fork(
     header, place = with_store(store, find)
     found = graph_of(header, graph)
     # Read before anything is done: a mistake in an option must not leave half a fork behind.
-    branch = BranchPoint(header.id, at, read_edits(edits))
+    branch = BranchPoint(header.id, at, read_edits(edits), read_prompts(prompts))
     limited = read_limits(limits)
     keeping = Keeping(place, place.open(), new_id or id_for(header.graph), graph=graph)
     uses = model or _model_of(header)

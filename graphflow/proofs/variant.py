@@ -11,7 +11,7 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from difflib import get_close_matches
 from typing import TypeAlias, TypeVar
@@ -20,7 +20,7 @@ from graphflow.declaration.arrows import Edge, Path
 from graphflow.declaration.handoffs import Handoff
 from graphflow.declaration.node import AnyNode, Node
 from graphflow.declaration.options import NO_OPTIONS
-from graphflow.errors import DeclarationError
+from graphflow.errors import DeclarationError, GraphError
 from graphflow.messages.types import type_name
 from graphflow.proofs.proven import AnyGraph, ProvenGraph
 
@@ -29,7 +29,9 @@ FramePath: TypeAlias = tuple[str, ...]
 """The names of the graphs around a node, but for the outermost."""
 NodeKey: TypeAlias = AnyNode | str
 """What says which node is replaced: the node, or its name, behind those of graphs around it if need be (`inner > draft`)."""
-Changes: TypeAlias = Mapping[NodeKey, AnyNode]
+Change: TypeAlias = AnyNode | Callable[[AnyNode], AnyNode]
+"""What takes a node's place, or what makes it of that node."""
+Changes: TypeAlias = Mapping[NodeKey, Change]
 """What takes whose place."""
 Callees: TypeAlias = Sequence[AnyNode | str]
 Handoffs: TypeAlias = Sequence[Handoff]
@@ -104,16 +106,21 @@ class _Swap:
         if not has_changed:
             return graph
         paths: list[object] = [Path((), tuple(edges), (), None)]
-        twin = type(graph)(
-            graph.name,
-            paths,
-            model=graph.model,
-            limits=graph.limits,
-            input=graph.declared_input,
-            ends=graph.ends,
-            deps=graph.deps,
-            description=graph.description,
-        )
+        try:
+            twin = type(graph)(
+                graph.name,
+                paths,
+                model=graph.model,
+                limits=graph.limits,
+                input=graph.declared_input,
+                ends=graph.ends,
+                deps=graph.deps,
+                description=graph.description,
+            )
+        except (
+            GraphError
+        ) as error:  # it names a line of this file; each problem names its own
+            raise GraphError(error.graph, error.problems) from None
         # As they were read: they are checked already.
         for option in (*NO_OPTIONS, "plain", "where"):
             twin.__dict__[option] = graph.__dict__[option]
@@ -164,6 +171,8 @@ class _Swap:
                 raise DeclarationError(
                     f"{self._whose}: {key!r} stands for several nodes; say which, as in 'inner > {key}'"
                 )
+            if not isinstance(other, Node) and callable(other):
+                other = other(node)
             return self._checked(node, other)
         return None
 

@@ -516,9 +516,13 @@ def test_a_fork_takes_over_what_does_not_depend_on_the_cut(kept: Path) -> None:
     wrong = graphflow(kept, "fork", "alpha", "--at", "secnd")
     assert wrong.returncode == 2
     assert "second" in wrong.stderr
-    unread = graphflow(kept, "fork", "alpha", "--edit", "first")
-    assert unread.returncode == 2
-    assert "write PLACE=VALUE" in unread.stderr
+    for option, form in (("--edit", "PLACE=VALUE"), ("--prompt", "AGENT=TEXT")):
+        unread = graphflow(kept, "fork", "alpha", option, "first")
+        assert unread.returncode == 2
+        assert f"write {form}" in unread.stderr
+    no_agent = graphflow(kept, "fork", "alpha", "--prompt", "first=x")
+    assert no_agent.returncode == 2
+    assert "is a step and has no prompt" in no_agent.stderr
 
 
 def test_the_list_tells_which_runs_can_go_on_with_a_graph_that_has_changed(kept: Path) -> None:

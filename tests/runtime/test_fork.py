@@ -13,7 +13,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from graphflow import END, START, Agent, Graph, Human, Limits, Message, Store, SubAgent, node, tool
-from graphflow.errors import DeclarationError, OutputInvalid, PlaceUnknown, RunExists
+from graphflow.errors import (
+    DeclarationError,
+    GraphError,
+    OutputInvalid,
+    PlaceUnknown,
+    RunExists,
+)
 from graphflow.events import CallFinished, ModelFinished, NodeFinished
 from graphflow.kinds.step import FunctionNode
 from graphflow.model.seam import Request
@@ -496,19 +502,25 @@ async def test_a_change_that_another_one_makes_impossible_is_refused(store: Stor
         await graph.fork("r", store=store, edit={"first": 5, "second": 9})
 
 
-@looped
-async def test_a_variant_does_its_own_nodes_anew_and_what_follows() -> None:
-    class Word(Message):
-        """A message."""
+class Word(Message):
+    """A message."""
 
-        text: str
+    text: str
 
-    asked: list[str] = []
 
-    def reply(request: Request) -> str:
-        asked.append(_last_text(request))
+class Recited:
+    """A model that says what it was asked, and remembers it."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        self.model = ComputedModel(self.reply)
+
+    def reply(self, request: Request) -> str:
+        self.asked.append(_last_text(request))
         return f"re {_last_text(request)}"
 
+
+def drafting() -> tuple[Graph[str, Any], Agent[Any, Any]]:
     draft = Agent("draft", input=Word, prompt="old {{ text }}")
 
     @node(effects=[])
@@ -520,14 +532,76 @@ async def test_a_variant_does_its_own_nodes_anew_and_what_follows() -> None:
         return "|".join(parts)
 
     inner = Graph("inner", START >> draft >> END)
-    graph = Graph("outer", START >> split, split.each >> inner >> join >> END)
+    return Graph("outer", START >> split, split.each >> inner >> join >> END), draft
+
+
+@looped
+async def test_a_variant_does_its_own_nodes_anew_and_what_follows() -> None:
+    graph, draft = drafting()
+    recited = Recited()
     store = Store.open("memory:")
-    model = ComputedModel(reply)
-    await graph.run("ab", store=store, id="one", model=model)
-    asked.clear()
+    await graph.run("ab", store=store, id="one", model=recited.model)
+    recited.asked.clear()
     other = graph.variant({"inner > draft": draft.but(prompt="new {{ text }}")})
-    forked = await other.fork("one", store=store, model=model)
+    forked = await other.fork("one", store=store, model=recited.model)
     assert forked.output == "re new a|re new b"
-    assert sorted(asked) == ["new a", "new b"]
+    assert sorted(recited.asked) == ["new a", "new b"]
     assert forked.fork_report is not None
     assert "split#1" in forked.fork_report.taken_over
+
+
+@looped
+@pytest.mark.parametrize(
+    "prompt", [{"inner > draft": "new {{ text }}"}, {"draft": "new {{ text }}"}, "new {{ text }}"]
+)
+async def test_a_prompt_in_other_words_is_a_variant(prompt: Any) -> None:
+    graph, _ = drafting()
+    recited = Recited()
+    store = Store.open("memory:")
+    await graph.run("ab", store=store, id="one", model=recited.model)
+    recited.asked.clear()
+    forked = await graph.fork("one", store=store, model=recited.model, prompt=prompt)
+    assert forked.output == "re new a|re new b"
+    assert sorted(recited.asked) == ["new a", "new b"]
+    assert forked.fork_report is not None
+    assert "split#1" in forked.fork_report.taken_over
+    first = await store.load("one", graph)
+    assert first.output == "re old a|re old b"
+
+
+@looped
+@pytest.mark.parametrize(
+    ("prompt", "refused", "why"),
+    [
+        ({"split": "x"}, DeclarationError, "'split' is a step and has no prompt"),
+        (
+            {"drafts": "x"},
+            DeclarationError,
+            "'drafts' does not stand in it; there are .*'inner > draft'",
+        ),
+        ({"draft": "{{ txt }}"}, GraphError, r"has 1 problem:.*txt.*test_fork.py:\d+"),
+        ({"draft": "{{ text"}, GraphError, "unexpected end of template"),
+    ],
+)
+async def test_a_prompt_that_cannot_be_is_refused_before_anything_is_kept(
+    prompt: Any, refused: type[Exception], why: str
+) -> None:
+    graph, _ = drafting()
+    recited = Recited()
+    store = Store.open("memory:")
+    await graph.run("ab", store=store, id="one", model=recited.model)
+    recited.asked.clear()
+    with pytest.raises(refused, match=f"(?s){why}"):
+        await graph.fork("one", store=store, model=recited.model, prompt=prompt)
+    assert recited.asked == []
+    assert [header.id for header in await store.runs()] == ["one"]
+
+
+@looped
+async def test_a_prompt_alone_is_for_a_graph_with_one_agent() -> None:
+    first, second = Agent("first", input=str, prompt="1"), Agent("second", input=str, prompt="2")
+    graph = Graph("two", START >> first >> second >> END)
+    store = Store.open("memory:")
+    await graph.run("a", store=store, id="one", model=Recited().model)
+    with pytest.raises(DeclarationError, match="has first, second; say whose it is"):
+        await graph.fork("one", store=store, model=Recited().model, prompt="3")
