@@ -57,3 +57,24 @@ def check_timeout(whose: str, seconds: object) -> None:
         return
     if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or seconds <= 0:
         raise DeclarationError(f"{whose}: timeout={seconds!r} must be a positive number of seconds")
+
+
+USE_TIMEOUT = "give timeout=..., and it sends TimedOut then"
+"""What a node that waits for somebody has in the place of `timeout_s`."""
+
+
+def refuse_attempt_timeout(whose: str, options: Mapping[str, object], instead: str) -> None:
+    """Refuses `timeout_s` for a node that only waits: it would hold in one process, and be forgotten by the next.
+
+    Args:
+        whose: what the error is about.
+        options: those of the node.
+        instead: what to write.
+
+    Raises:
+        DeclarationError: it is given.
+    """
+    if options.get("timeout_s") is not None:
+        raise DeclarationError(
+            f"{whose}: timeout_s= is for nodes that work, and this one waits, whether a process is there or not; {instead}"
+        )

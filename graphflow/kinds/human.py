@@ -7,7 +7,13 @@ from typing import Any, ClassVar, Unpack
 
 from graphflow.declaration.arrows import In, Out
 from graphflow.declaration.context import Context
-from graphflow.declaration.inquiry import Inquiry, check_timeout, due_after
+from graphflow.declaration.inquiry import (
+    USE_TIMEOUT,
+    Inquiry,
+    check_timeout,
+    due_after,
+    refuse_attempt_timeout,
+)
 from graphflow.declaration.node import Inputs, Node
 from graphflow.declaration.options import NodeOptions
 from graphflow.declaration.ports import Port
@@ -59,6 +65,8 @@ class Human(Node[In, Out]):
             raise DeclarationError(
                 f"human {name!r}: timeout= is for questions without ask=; give timeout_s= beside ask="
             )
+        if ask is None:
+            refuse_attempt_timeout(f"human {name!r}", options, USE_TIMEOUT)
         sent = output if timeout is None else output | TimedOut
         self._declare(
             name, ports=(Port("input", input),), output=sent, description=description, **options

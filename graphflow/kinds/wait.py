@@ -11,7 +11,13 @@ from typing import Any, ClassVar, TypeAlias, TypeVar, Unpack
 from graphflow import clock
 from graphflow.declaration.arrows import In, Out
 from graphflow.declaration.context import Context
-from graphflow.declaration.inquiry import Inquiry, check_timeout, due_after
+from graphflow.declaration.inquiry import (
+    USE_TIMEOUT,
+    Inquiry,
+    check_timeout,
+    due_after,
+    refuse_attempt_timeout,
+)
 from graphflow.declaration.node import Inputs, Node
 from graphflow.declaration.options import NodeOptions
 from graphflow.declaration.ports import Port
@@ -41,7 +47,7 @@ class Wait(Node[T, T]):
         input: the type of message that goes through. It is needed where that is what the graph answers: `Any` says
             nothing, and proves nothing.
         description: what the node is for.
-        retry, timeout_s, cache, policy, approval, approval_timeout_s: as for every node (`NodeOptions`).
+        retry, cache, policy, approval, approval_timeout_s: as for every node (`NodeOptions`).
     """
 
     kind: ClassVar[str] = "wait"
@@ -70,6 +76,7 @@ class Wait(Node[T, T]):
             problem = _problem_of(until)
             if problem:
                 raise DeclarationError(f"{whose}: until={until!r} {problem}")
+        refuse_attempt_timeout(whose, options, "seconds= and until= say how long")
         ports = (Port("input", input),)
         self._declare(
             name, ports=ports, output=bool, description=description, passes_input=True, **options
@@ -138,7 +145,7 @@ class Receive(Node[In, Out]):
             output (`payment[TimedOut] >> ...`).
         input: the type of message that lets it begin.
         description: what the node is for.
-        retry, timeout_s, cache, policy, approval, approval_timeout_s: as for every node (`NodeOptions`).
+        retry, cache, policy, approval, approval_timeout_s: as for every node (`NodeOptions`).
     """
 
     kind: ClassVar[str] = "receive"
@@ -158,6 +165,7 @@ class Receive(Node[In, Out]):
         **options: Unpack[NodeOptions],
     ) -> None:
         check_timeout(f"receive {name!r}", timeout)
+        refuse_attempt_timeout(f"receive {name!r}", options, USE_TIMEOUT)
         sent = type if timeout is None else type | TimedOut
         self._declare(
             name, ports=(Port("input", input),), output=sent, description=description, **options

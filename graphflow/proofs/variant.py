@@ -117,9 +117,7 @@ class _Swap:
                 deps=graph.deps,
                 description=graph.description,
             )
-        except (
-            GraphError
-        ) as error:  # it names a line of this file; each problem names its own
+        except GraphError as error:  # it names a line of this file; each problem names its own
             raise GraphError(error.graph, error.problems) from None
         # As they were read: they are checked already.
         for option in (*NO_OPTIONS, "plain", "where"):

@@ -43,6 +43,7 @@ from graphflow.proofs.proven import AnyGraph
 from graphflow.redaction import scrub, scrubbed
 from graphflow.runtime.derivation import derived
 from graphflow.runtime.frame import Frame
+from graphflow.runtime.late_answers import check_by_id, check_of_ended
 from graphflow.runtime.options import KEEPING, Sync
 from graphflow.runtime.past import Past
 from graphflow.runtime.recorder import RunRecorder, acquired, holder
@@ -168,18 +169,15 @@ class Durability:
             RunExists: a run of that id was given another message.
             RunOwned: somebody else is working on it.
             Diverged, Unreadable: its record does not fit the graph.
+        AnswerExists, QuestionUnknown: it was given an answer that comes too late, or that nobody has asked for.
         """
-        recorder = self.recorder
+        recorder, sitting = self.recorder, frame.shared.sitting
         assert recorder is not None
+        assert sitting is not None
         header = await self.store.find(run.id)
         if header is None and not self.resumes:
             try:
-                assert run.declared is not None
-                header = self._new_header(run, limits, frame.shared.model)
-                detail = Detail(form=form_to_keep(run.declared))
-                await recorder.begin(
-                    header, self.lease_s, RunStarted(0.0, 0, run.graph, message), detail
-                )
+                await self._begin(recorder, run, frame, message, limits)
             except RunExists:
                 header = await self.store.header(run.id)
             else:
@@ -189,6 +187,7 @@ class Durability:
         if header.status in OVER:
             record = await read_record(self.store, header, run.declared)
             if fill(run, frame, record, message):
+                check_of_ended(record, sitting.answers)
                 return True
         asked = time.monotonic()
         ownership = await acquired(self.store, self.store.acquire(run.id, holder(), self.lease_s))
@@ -201,7 +200,9 @@ class Durability:
             if fill(run, frame, record, message):
                 await self.store.note(ownership, run.status)  # its process has died before it could
                 await recorder.close()
+                check_of_ended(record, sitting.answers)
                 return True
+            check_by_id(record, sitting.answers)
             # What earlier sittings have done is not removed because this one fails.
             recorder.best_effort = False
             if header.status != "running":
@@ -210,13 +211,30 @@ class Durability:
             take_up(run, frame, record, recorder)
             check_answers(frame)
             await self._note_limits(ownership, header, limits)
-            sitting = frame.shared.sitting
-            assert sitting is not None
             sitting.stored = await self.store.answers(run.id)
         except BaseException:
             await recorder.close()
             raise
         return False
+
+    async def _begin(
+        self,
+        recorder: RunRecorder,
+        run: RunRecord[Any],
+        frame: Frame,
+        message: object,
+        limits: Limits | None,
+    ) -> None:
+        """Begins a run that nobody knows yet.
+
+        Raises:
+            RunExists: somebody has begun it meanwhile.
+        """
+        assert run.declared is not None
+        header = self._new_header(run, limits, frame.shared.model)
+        started = RunStarted(0.0, 0, run.graph, message)
+        detail = Detail(form=form_to_keep(run.declared))
+        await recorder.begin(header, self.lease_s, started, detail)
 
     async def _note_limits(
         self, ownership: Ownership, header: RunHeader, limits: Limits | None

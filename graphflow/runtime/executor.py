@@ -16,12 +16,10 @@ from graphflow.errors import (
     DeclarationError,
     GraphflowError,
     ModelUnset,
-    QuestionUnknown,
     WalkCancelled,
 )
 from graphflow.events import Resumed, RunEnded, RunStarted, Status
 from graphflow.journal.detail import NO_DETAIL, Detail
-from graphflow.journal.question import names_of
 from graphflow.keywords import refuse
 from graphflow.limits import Ledger, Limits, tightest
 from graphflow.model.resolve import check_model
@@ -340,13 +338,9 @@ def _waiting(run: R, frame: Frame) -> R:
     assert sitting is not None
     problems: list[GraphflowError] = [*sitting.refused]
     if sitting.answers:
-        names = ", ".join(map(repr, sitting.answers))
-        is_open = names_of([question.id for question in run.pending])
-        problems.append(
-            QuestionUnknown(
-                f"run {run.id!r} was given answers that nobody has asked for: {names}; it waits for {is_open}"
-            )
-        )
+        from graphflow.runtime.late_answers import problem_of_unasked
+
+        problems.append(problem_of_unasked(run, sitting))
     if problems:
         _attach(run, problems[0])
         raise problems[0]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -17,6 +18,7 @@ import pytest
 from graphflow import errors
 from graphflow.journal.store import Ownership, Store
 from graphflow.journal.stored import StoredRow
+from graphflow.journal.stores import postgres as postgres_store
 from graphflow.journal.stores import sqlite as sqlite_store
 from tests.journal.conftest import Disk
 from tests.journal.keeping import (
@@ -287,6 +289,51 @@ def test_a_database_that_dies_while_runs_are_written_loses_nothing_that_was_ackn
             assert await all_rows(store, ownership.run) == some_rows(0, ownership.rows)
 
     within(address, work)
+
+
+def test_a_server_that_lets_nobody_in_is_told_to_be_out_of_reach(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pytest.importorskip("asyncpg")
+    monkeypatch.setattr(postgres_store, "CONNECT_S", 0.2)
+
+    async def main(port: int) -> None:
+        async with Store.open(f"postgresql://me@127.0.0.1:{port}/runs") as store:
+            with pytest.raises(errors.StoreUnreachable):
+                await store.find("order-17")
+
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # connections wait in its queue for ever
+        asyncio.run(main(silent.getsockname()[1]))
+
+
+def test_a_server_that_answers_no_more_is_waited_for_only_so_long(
+    server: postgres.Postgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(postgres_store, "CONNECT_S", 1.5)
+    monkeypatch.setattr(postgres_store, "ANSWER_S", 1.5)
+    address = server.new_database()
+
+    async def work(store: Store) -> None:
+        ownership = await store.create(header(), "me")
+        with server.frozen():
+            with pytest.raises(errors.StoreUnreachable):
+                await store.append(ownership, some_rows(0, 2))
+            with pytest.raises(errors.StoreUnreachable):
+                await store.find("order-17")
+        # It goes on with what it was asked before it stood still, so the same call again must be safe.
+        while True:
+            with suppress(errors.StoreUnreachable):  # a busy machine may take longer than that, too
+                await store.append(ownership, some_rows(0, 2))
+                break
+        assert ownership.rows == 2
+
+    within(address, work)
+
+    async def read(store: Store) -> None:
+        assert await all_rows(store, "order-17") == some_rows(0, 2)
+
+    monkeypatch.undo()
+    within(address, read)
 
 
 # -- what was spoilt -------------------------------------------------------------------------------

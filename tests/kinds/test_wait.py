@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -147,3 +148,17 @@ def test_a_file_declares_what_waits_and_what_is_written_is_read_again(
     again = tmp_path / "again.yaml"
     again.write_text(dump_graph(graph))
     assert load_graph(again, Graph) == graph
+
+
+@pytest.mark.parametrize(
+    ("made", "instead"),
+    [
+        (lambda: Human("boss", timeout_s=5), "give timeout="),
+        (lambda: Receive("payment", int, timeout_s=5), "give timeout="),
+        (lambda: Wait("pause", seconds=3, timeout_s=5), "seconds= and until= say how long"),
+    ],
+)
+def test_what_waits_has_no_time_limit_of_an_attempt(made: Callable[[], Any], instead: str) -> None:
+    with pytest.raises(DeclarationError, match=instead):
+        made()
+    Human("boss", ask=lambda name, message: "yes", timeout_s=5)  # this one works

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import pwd
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
 
@@ -61,6 +62,20 @@ class Postgres:
         """Stops it: "fast" ends connections in order, "immediate" is as if it had been killed."""
         self._run("pg_ctl", "-D", str(self.folder / "data"), "-m", how, "-w", "stop")
 
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """It answers nobody meanwhile; its connections stay open."""
+        first = int((self.folder / "data" / "postmaster.pid").read_text().split()[0])
+        children = subprocess.run(
+            ["pgrep", "-P", str(first)], capture_output=True, text=True, check=True
+        )
+        processes = [first, *map(int, children.stdout.split())]
+        _signal(processes, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            _signal(processes, signal.SIGCONT)
+
     def _run(self, name: str, *arguments: str) -> None:
         program = binary(name)
         assert program is not None
@@ -97,6 +112,12 @@ def running() -> Iterator[Postgres]:
             server.stop("immediate")
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _signal(processes: Sequence[int], number: signal.Signals) -> None:
+    for process in processes:
+        with suppress(ProcessLookupError):  # a server's helpers come and go
+            os.kill(process, number)
 
 
 def _free_port() -> int:

@@ -45,6 +45,12 @@ MAX_CONNECTIONS = 8
 FROZEN_MS = 10_000
 """Milliseconds after which the server ends a transaction in which nothing happens: a process that was frozen in the middle of
 one must not keep others from its run."""
+CONNECT_S = 10.0
+"""Seconds within which a server has to let somebody in."""
+ANSWER_S = 30.0
+"""Seconds within which it has to answer. One that is frozen, or a network that swallows everything, says nothing at all."""
+UPKEEP_S = 3600.0
+"""The same where it looks through all that there is."""
 MIGRATIONS: tuple[str, ...] = (
     """
     CREATE TABLE graphflow_runs (
@@ -226,20 +232,21 @@ class PostgresStore(Store):
             if found is not None:
                 refuse_owned(header_of(found), found["now"])
                 key = found["key"]
-                await db.execute("DELETE FROM graphflow_rows WHERE run = $1", key)
+                await db.execute("DELETE FROM graphflow_rows WHERE run = $1", key, timeout=UPKEEP_S)
                 await db.execute("DELETE FROM graphflow_used WHERE run = $1", key)
                 await db.execute("DELETE FROM graphflow_answers WHERE run = $1", key)
                 await db.execute("DELETE FROM graphflow_runs WHERE key = $1", key)
                 await db.execute(
                     "DELETE FROM graphflow_large l WHERE NOT EXISTS"
-                    " (SELECT 1 FROM graphflow_used u WHERE u.digest = l.digest)"
+                    " (SELECT 1 FROM graphflow_used u WHERE u.digest = l.digest)",
+                    timeout=UPKEEP_S,
                 )
         if found is None:
             raise await self.unknown(run)
 
     async def compact(self) -> None:
         async with self._connection() as db:
-            await db.execute(f"VACUUM {', '.join(TABLES)}")
+            await db.execute(f"VACUUM {', '.join(TABLES)}", timeout=UPKEEP_S)
 
     # -- reading -----------------------------------------------------------------------------------
     async def find(self, run: str) -> RunHeader | None:
@@ -313,8 +320,13 @@ class PostgresStore(Store):
             return
         while session.writer is not None:
             await asyncio.wait([session.writer])
-        if session.pool is not None:
-            await session.pool.close()
+        if session.pool is None:
+            return
+        try:
+            async with asyncio.timeout(CONNECT_S):
+                await session.pool.close()
+        except TimeoutError:  # it closes what is left at once
+            session.pool.terminate()
 
     # -- connections -------------------------------------------------------------------------------
     def _session(self) -> _LoopConnections:
@@ -338,7 +350,12 @@ class PostgresStore(Store):
             raise MissingExtra("a store in PostgreSQL", "postgres") from None
         settings = {"idle_in_transaction_session_timeout": str(FROZEN_MS)}
         pool = await asyncpg.create_pool(
-            self._address, min_size=1, max_size=MAX_CONNECTIONS, server_settings=settings
+            self._address,
+            min_size=0,
+            max_size=MAX_CONNECTIONS,
+            timeout=CONNECT_S,
+            command_timeout=ANSWER_S,
+            server_settings=settings,
         )
         try:
             async with pool.acquire() as db:
@@ -372,7 +389,7 @@ class PostgresStore(Store):
         """A connection; what goes wrong with it is told as an error of the store."""
         try:
             pool = await self._pool()
-            async with pool.acquire() as db:
+            async with pool.acquire(timeout=ANSWER_S) as db:
                 yield db
         except (StoreError, MissingExtra):
             raise
