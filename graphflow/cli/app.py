@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import typer
 
@@ -20,6 +20,7 @@ from graphflow.cli.options import (
     OpenLevels,
     StatedLimits,
     StoreAddress,
+    WalkOutput,
     read_limits,
 )
 from graphflow.cli.runs import COMMANDS as RUN_COMMANDS
@@ -27,7 +28,6 @@ from graphflow.cli.show import note, out, show_error
 from graphflow.messages.types import type_name
 from graphflow.project.graphs import find_all, load
 from graphflow.project.message import read_message
-from graphflow.run import Run
 
 app = typer.Typer(
     name="graphflow",
@@ -135,31 +135,15 @@ def run(
     kept: after Ctrl-C, a crash or a question, `graphflow resume` goes on with it.
     """
     from graphflow.cli.keeping import keeping_of
-    from graphflow.cli.outcome import walk_and_show
-    from graphflow.cli.terminal import can_ask
-    from graphflow.cli.watch import walk
+    from graphflow.cli.watch import walk_here
 
     found = load(graph)
     text = sys.stdin.read() if message == "-" else message
     given = read_message(found, text, _settings(settings))
     keeping = keeping_of(found, graph, store, id=id, sync=sync)
-    # Piped, nothing but the answer is printed.
-    live = sys.stdout.isatty() and not as_json
-
-    def walking() -> Run[Any]:
-        return walk(
-            found,
-            given,
-            model=model,
-            limits=read_limits(limits),
-            events=events,
-            live=live,
-            whole=report is not None,
-            asks=can_ask(),
-            keeping=keeping,
-        )
-
-    code = walk_and_show(walking, report=report, as_json=as_json, keeping=keeping)
+    limited = read_limits(limits)
+    output = WalkOutput(as_json, events, report)
+    code = walk_here(found, given, model=model, limits=limited, output=output, keeping=keeping)
     raise typer.Exit(code)
 
 

@@ -1,11 +1,12 @@
-"""What several commands take: a graph, a run, a store, limits, spans of time."""
+"""What several commands take: a graph, a run, a store, limits, spans of time, where the output goes."""
 
 from __future__ import annotations
 
 import re
 import time
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from datetime import datetime
+from pathlib import Path
 from typing import Annotated, get_args, get_type_hints
 
 import typer
@@ -69,6 +70,22 @@ StatedLimits = Annotated[
         metavar="NAME=NUMBER,...", help="What the run may use, for example steps=500,usd=2."
     ),
 ]
+
+
+@dataclass(frozen=True, slots=True)
+class WalkOutput:
+    """What a command prints and writes of its walk.
+
+    Attributes:
+        as_json: whether it prints the output, status and usage as JSON.
+        events: the file that gets every event.
+        report: the file that gets the run as a page.
+    """
+
+    as_json: bool = False
+    events: Path | None = None
+    report: Path | None = None
+
 
 SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 """Seconds of the units in which spans are given."""

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from graphflow.cli.keeping import Keeping
+from graphflow.cli.options import WalkOutput
 from graphflow.cli.show import AnyRun, note, out_json, show_output, summary
 from graphflow.cli.stored_runs import command_for
 from graphflow.journal.question import Question
@@ -19,38 +19,37 @@ MAX_ASKED = 300
 """Characters of a question that are shown."""
 
 
-def walk_and_show(
-    walking: Callable[[], AnyRun], *, report: Path | None, as_json: bool, keeping: Keeping | None
-) -> int:
+def walk_and_show(walk: Callable[[], AnyRun], output: WalkOutput, keeping: Keeping | None) -> int:
     """Walks, and prints what comes of it; the exit code.
 
     Raises: whatever the walk raises, once what there is of it is written: it has cost time and money, too.
     """
     try:
-        run = walking()
+        run = walk()
     except Exception as error:
         partial: AnyRun | None = getattr(error, "run", None)
         if partial is not None:
-            _write(partial, report, as_json, keeping)
+            _write(partial, output, keeping)
             advise(error, partial, keeping)
         raise
-    _write(run, report, as_json, keeping)
+    _write(run, output, keeping)
     if run.unkept is not None:
         note(f"the run is not kept any more: {run.unkept}")
     # It has not failed, and there is no answer yet: a script has to be able to tell.
     if run.status == "waiting":
         _show_waiting(run, keeping)
         return WAITING
-    if not as_json:
+    if not output.as_json:
         show_output(run)
     return 0
 
 
-def _write(run: AnyRun, report: Path | None, as_json: bool, keeping: Keeping | None) -> None:
-    if report is not None:
-        run.report(str(report))
-    if as_json:
-        out_json(outcome(run, is_kept=keeping is not None and run.store is keeping.store))
+def _write(run: AnyRun, output: WalkOutput, keeping: Keeping | None) -> None:
+    if output.report is not None:
+        run.report(str(output.report))
+    if output.as_json:
+        is_kept = keeping is not None and run.store is keeping.store
+        out_json(outcome(run, is_kept=is_kept))
 
 
 def advise(error: Exception, run: AnyRun, keeping: Keeping | None) -> None:

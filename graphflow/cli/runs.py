@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import getpass
-import sys
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 
@@ -16,6 +16,7 @@ from graphflow.cli.options import (
     RunId,
     StatedLimits,
     StoreAddress,
+    WalkOutput,
     read_limits,
     read_since,
     read_span,
@@ -156,45 +157,29 @@ def resume(
         return header, place
 
     header, place = with_store(store, find)
-    _go_on(header, place, model, limits, as_json, events, report, graph)
+    output = WalkOutput(as_json, events, report)
+    _go_on(header, place, graph, model, limits, output)
 
 
 def _go_on(
     header: RunHeader,
     place: RunPlace,
+    graph: str | None,
     model: str | None,
     limits: str | None,
-    as_json: bool,
-    events: Path | None,
-    report: Path | None,
-    graph: str | None,
-) -> None:
+    output: WalkOutput,
+) -> NoReturn:
     from graphflow.cli.keeping import Keeping
-    from graphflow.cli.outcome import walk_and_show
-    from graphflow.cli.terminal import can_ask
-    from graphflow.cli.watch import walk
+    from graphflow.cli.watch import walk_here
 
     found = graph_of(header, graph)
     model = model or _model_of(header)
     keeping = Keeping(place, place.open(), header.id, resumes=True, graph=graph)
     if header.status in OVER:
         note(f"run {header.id} has ended already ({header.status})")
-    live = sys.stdout.isatty() and not as_json
-
-    def walking() -> Run[Any]:
-        return walk(
-            found,
-            None,
-            model=model,
-            limits=read_limits(limits),
-            events=events,
-            live=live,
-            whole=report is not None,
-            asks=can_ask(),
-            keeping=keeping,
-        )
-
-    raise typer.Exit(walk_and_show(walking, report=report, as_json=as_json, keeping=keeping))
+    limited = read_limits(limits)
+    code = walk_here(found, None, model=model, limits=limited, output=output, keeping=keeping)
+    raise typer.Exit(code)
 
 
 def answer(
@@ -225,7 +210,7 @@ def answer(
     )
     # It never comes back from there: how the run goes is the exit code.
     if goes_on:
-        _go_on(header, place, None, None, False, None, None, graph)
+        _go_on(header, place, graph, model=None, limits=None, output=WalkOutput())
     command = command_for(place, ["resume", header.id], graph)
     note(f"{asked} is answered; `{command}` goes on with the run")
 
@@ -309,10 +294,10 @@ def fork(
     keeping = Keeping(place, place.open(), new_id or id_for(header.graph), graph=graph)
     uses = model or _model_of(header)
 
-    def walking() -> Run[Any]:
-        return walk_fork(found, branch, keeping, uses, limited)
-
-    raise typer.Exit(walk_and_show(walking, report=report, as_json=as_json, keeping=keeping))
+    walk = partial(walk_fork, found, branch, keeping, uses, limited)
+    output = WalkOutput(as_json, report=report)
+    code = walk_and_show(walk, output, keeping)
+    raise typer.Exit(code)
 
 
 def _model_of(header: RunHeader) -> str | None:

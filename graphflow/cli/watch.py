@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import sys
 from collections.abc import AsyncIterator, Coroutine, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from graphflow.cli.approvals import Asker
 from graphflow.cli.event_file import EventFile
 from graphflow.cli.keeping import Keeping
+from graphflow.cli.options import WalkOutput
+from graphflow.cli.outcome import walk_and_show
 from graphflow.cli.show import AnyRun, note
+from graphflow.cli.terminal import can_ask
 from graphflow.cli.visible import visible
 from graphflow.errors import AnswerExists, AnswerInvalid, WalkCancelled
 from graphflow.events import (
@@ -55,37 +58,42 @@ class Terminated(WalkCancelled):
     """The walk was stopped by SIGTERM, the way in which services and containers are asked to end."""
 
 
-def walk(
+def walk_here(
     graph: RunnableGraph,
     message: object,
     *,
     model: str | None,
-    limits: Limits | None = None,
-    events: Path | None,
-    live: bool,
-    whole: bool = False,
-    asks: bool = False,
-    keeping: Keeping | None = None,
-) -> AnyRun:
-    """Walks the graph to its end, and returns the run.
+    limits: Limits | None,
+    output: WalkOutput,
+    keeping: Keeping | None,
+) -> int:
+    """Walks the graph to its end, where a person may look on and be asked, and prints what comes of it; the exit code.
 
     Args:
         graph: what is walked.
         message: its input.
         model: for nodes that name none.
         limits: of the run; for one that goes on, instead of those that it was begun with.
-        events: the file that gets every event.
-        live: whether the walk is drawn on the terminal while it goes.
-        whole: whether a run is kept with all that a report shows, also where nobody looks on.
-        asks: whether the person at the terminal is asked for approvals.
+        output: what is printed and written.
         keeping: how the run is kept; None: it is not.
 
     Raises: whatever the walk raises; Ctrl-C and SIGTERM cancel the walk cleanly and are raised again.
     """
-    with ExitStack() as stack:
-        sink = stack.enter_context(EventFile(events)) if events is not None else None
-        watch = Watcher(WalkTree(graph.name) if live else None, sink, whole, asks)
-        return asyncio.run(until_terminated(_walked(graph, message, model, limits, watch, keeping)))
+
+    def walk() -> AnyRun:
+        with ExitStack() as stack:
+            picture = sink = None
+            # Piped, nothing but the answer is printed.
+            if sys.stdout.isatty() and not output.as_json:
+                picture = WalkTree(graph.name)
+            if output.events is not None:
+                sink = stack.enter_context(EventFile(output.events))
+            is_whole = output.report is not None
+            watch = Watcher(picture, sink, is_whole, can_ask())
+            walking = _walked(graph, message, model, limits, watch, keeping)
+            return asyncio.run(until_terminated(walking))
+
+    return walk_and_show(walk, output, keeping)
 
 
 async def until_terminated(walking: Coroutine[Any, Any, AnyRun]) -> AnyRun:

@@ -18,6 +18,7 @@ what one of the two does the other has to mirror.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import MISSING, Field, fields
 from typing import Any
 
@@ -31,6 +32,8 @@ HANDOVER = "handover"
 """What stands in a row in place of `output`, if a node has handed over to another one."""
 DIGITS = 6
 """Decimals of a time: microseconds."""
+RowBody = dict[str, Any]
+"""The fields of a row, as JSON has them."""
 TIMES = frozenset({"at", "started", "wait_s"})
 """Fields that hold seconds."""
 MESSAGES = frozenset({"input", "output", "value", "message", "piece"})
@@ -70,3 +73,15 @@ def usual_value(field: EventField) -> Any:
     if field.default_factory is not MISSING:
         return field.default_factory()
     return None
+
+
+def hop_nodes(body: RowBody) -> Sequence[int]:
+    """Of each hop in a row, which of the row's nodes has answered."""
+    order: Sequence[int] | None = body.get("order")
+    return order or range(len(body["at"]))
+
+
+def node_columns(body: RowBody) -> Sequence[int]:
+    """Of each node in a row of hops, which column holds its answers."""
+    columns: Sequence[int] | None = body.get("columns")
+    return columns or [0] * len(body["nodes"])

@@ -28,15 +28,22 @@ from graphflow.journal.codec.secrets import reveal
 from graphflow.journal.codec.value_codec import ValueCodec, codec_of
 from graphflow.journal.detail import NO_DETAIL, Detail, FrameForm, KeptForm
 from graphflow.journal.message_types import codec_in, handover_type, message_type
-from graphflow.journal.row_format import HANDOVER, HOPS, MESSAGES, event_fields, usual_value
+from graphflow.journal.row_format import (
+    HANDOVER,
+    HOPS,
+    MESSAGES,
+    RowBody,
+    event_fields,
+    hop_nodes,
+    node_columns,
+    usual_value,
+)
 from graphflow.journal.stored import Json, StoredRow
 from graphflow.messages.artifacts import Artifact
 from graphflow.model.sources import Source
 
 Large = Mapping[str, bytes]
 """Large values, by their digests."""
-RowBody = dict[str, Any]
-"""The fields of a row, as JSON has them."""
 _NodeCodecs = list[ValueCodec | None]
 """What reads the answers of each node; None where nobody knows the node."""
 _FieldReader = Callable[[Any], object]
@@ -202,7 +209,7 @@ class RowReader:
         started = body["started"]
         if not isinstance(started, list):
             started = [started, *ended[:-1]]
-        order = body.get("order") or range(len(ended))
+        order = hop_nodes(body)
         codecs = _node_codecs(self.forms.get(frame), names)
         outputs = _outputs(body, order, codecs)
         hops = zip(order, started, ended, outputs, strict=True)
@@ -305,9 +312,9 @@ def _node_codecs(form: FrameForm | None, names: Sequence[str]) -> _NodeCodecs:
 
 def _outputs(body: RowBody, order: Iterable[int], codecs: _NodeCodecs) -> Iterator[object]:
     """What hops have answered, in their order; `order` says of which node each is."""
-    column_of = body.get("columns") or [0] * len(codecs)
+    column_of = node_columns(body)
     column_codecs = _column_codecs(column_of, codecs)
-    columns: list[Iterator[object]] = []
+    columns: list[Iterator[Any]] = []
     for column, data in enumerate(body["outputs"]):
         column_codec = column_codecs[column]
         values = data

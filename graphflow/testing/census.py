@@ -6,9 +6,9 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
-from graphflow.journal.row_format import HOPS
+from graphflow.journal.row_format import HOPS, RowBody, hop_nodes, node_columns
 from graphflow.journal.stored import StoredRow
 
 CensusLine: TypeAlias = tuple[str, str, str]
@@ -38,8 +38,14 @@ _ENDS: Mapping[str, tuple[str, ...]] = {
 _STOPS = frozenset({"node.cancel", "node.refuse", "run.stop"})
 _WITHOUT_PLACE = frozenset({"node.end", "node.error", "node.retry"})
 """Of these several may be equal, and one of them stopped in one run and not in the other."""
+_OF_FRAMES = frozenset({"node.end", "node.error", "frame.exit"})
+"""Of these it is compared in which frame they are, and not behind what."""
+_BEGUN = frozenset({"node.end", "node.error", "node.cancel", "call.start", "node.retry"})
+"""Each of these tells that a node was asked once more."""
 _OF_STOPS = frozenset({"WalkCancelled", "CancelledError"})
-"""How something fails that was told to stop: nobody knows what it would have answered."""
+"""How something fails that was told to stop."""
+_COMPLETE = frozenset({"completed", "failed"})
+"""How a frame ends that was not."""
 MOST_SHOWN = 12
 """Differences that are listed; how many more there are is said."""
 
@@ -73,32 +79,43 @@ class Census:
             whole: what that one tells.
             known: what was known when this one was taken up.
         """
+        is_stopped = self.is_stopped or whole.is_stopped
         problems: list[str] = []
-        more, less = self.lines - whole.lines, whole.lines - self.lines
-        stopped = self.is_stopped or whole.is_stopped
-        for line, count in more.items():
-            if stopped and line[0] in _WITHOUT_PLACE:
+        surplus = self.lines - whole.lines
+        for line, count in surplus.items():
+            kind, _, _ = line
+            if is_stopped and kind in _WITHOUT_PLACE:
                 continue
+            shown = _shown(line)
+            times = _times(count)
             if line in known.lines:
-                problems.append(f"known, and got again{_times(count)}: {_shown(line)}")
-            elif not stopped:
-                problems.append(f"got{_times(count)}, and not by the whole run: {_shown(line)}")
-        if not stopped:
-            problems += [
-                f"never got{_times(count)}: {_shown(line)}" for line, count in less.items()
-            ]
-        if len(problems) > MOST_SHOWN:
-            problems[MOST_SHOWN:] = [f"and {len(problems) - MOST_SHOWN} more"]
+                problems.append(f"known, and got again{times}: {shown}")
+            elif not is_stopped:
+                problems.append(f"got{times}, and not by the whole run: {shown}")
+        # Whoever was told to stop need not have come so far.
+        if not is_stopped:
+            lacking = whole.lines - self.lines
+            for line, count in lacking.items():
+                shown = _shown(line)
+                times = _times(count)
+                problems.append(f"never got{times}: {shown}")
+        more = len(problems) - MOST_SHOWN
+        if more > 0:
+            del problems[MOST_SHOWN:]
+            problems.append(f"and {more} more")
         return problems
 
 
 def _times(count: int) -> str:
-    return "" if count == 1 else f" ({count} times)"
+    if count == 1:
+        return ""
+    return f" ({count} times)"
 
 
 def _shown(line: CensusLine) -> str:
     kind, place, what = line
-    return f"{kind} at {place or 'the outermost frame'}: {what[:160]}"
+    where = place or "the outermost frame"
+    return f"{kind} at {where}: {what[:160]}"
 
 
 def census_of(rows: Sequence[StoredRow]) -> Census:
@@ -109,55 +126,84 @@ def census_of(rows: Sequence[StoredRow]) -> Census:
         for kind, body in _facts(row):
             if kind == "frame.enter":
                 frames[body["frame"]] = row.place
-            census.is_stopped |= kind in _STOPS
+            if kind in _STOPS:
+                census.is_stopped = True
             _note_begun(census, row.number, kind, body)
-            _note_line(census, kind, row.place, body, frames)
+            line = _line(kind, row.place, body, frames)
+            if line is not None:
+                census.lines[line] += 1
     return census
 
 
-def _facts(row: StoredRow) -> Iterable[tuple[str, dict[str, Any]]]:
+def _facts(row: StoredRow) -> Iterable[tuple[str, RowBody]]:
+    """The kind and the fields of each fact in a row."""
     body = json.loads(row.body)
     if row.kind != HOPS:
         yield row.kind, body
         return
+    frame = body["frame"]
+    # Which digest the columns have is all that can be compared.
     if "large" in body:
-        yield "node.end", {"frame": body["frame"], "node": "", "output": body["large"]}
+        yield "node.end", {"frame": frame, "node": "", "output": body["large"]}
         return
     names = body["nodes"]
-    column_of = body.get("columns") or [0] * len(names)
-    left = [iter(column) for column in body["outputs"]]
-    for place in body.get("order") or range(len(body["at"])):
-        output = next(left[column_of[place]])
-        yield "node.end", {"frame": body["frame"], "node": names[place], "output": output}
+    column_of = node_columns(body)
+    columns = [iter(column) for column in body["outputs"]]
+    for node in hop_nodes(body):
+        column = column_of[node]
+        output = next(columns[column])
+        yield "node.end", {"frame": frame, "node": names[node], "output": output}
 
 
-def _note_begun(census: Census, number: int, kind: str, body: Mapping[str, Any]) -> None:
+def _note_begun(census: Census, number: int, kind: str, body: RowBody) -> None:
+    count = 1
     if kind == "model.start":
-        census.begun.append((number, f"model {body['model']!r}", 1))
-    elif kind in ("node.end", "node.error", "node.cancel", "call.start", "node.retry"):
-        census.begun.append((number, f"node {body['node']!r}", 1))
+        name = f"model {body['model']!r}"
+    elif kind in _BEGUN:
+        name = f"node {body['node']!r}"
     elif kind == "answer.kept":
-        census.begun.append((number, f"node {body['node']!r}", -1))
+        # The call that has begun found the answer of an earlier attempt, and nobody was asked.
+        name = f"node {body['node']!r}"
+        count = -1
+    else:
+        return
+    census.begun.append((number, name, count))
 
 
-def _note_line(
-    census: Census, kind: str, place: str, body: dict[str, Any], frames: Mapping[int, str]
-) -> None:
+def _line(kind: str, place: str, body: RowBody, frames: Mapping[int, str]) -> CensusLine | None:
+    """What is compared of a fact; None if nothing is."""
     names = _ENDS.get(kind)
-    if names is None:
-        return
+    if names is None or _is_stop(kind, body):
+        return None
+    # The numbers of activations follow the order of arrival.
+    if kind in _OF_FRAMES:
+        where = frames[body["frame"]]
+    else:
+        where = _without_number(place)
+    what = [_compared(name, body) for name in names]
+    text = json.dumps(what, sort_keys=True)
+    return kind, where, text
+
+
+def _is_stop(kind: str, body: RowBody) -> bool:
+    """Whether something ended as it was told to stop: nobody knows what it would have answered."""
     error = body.get("error")
-    if isinstance(error, dict):
-        if error.get("kind") in _OF_STOPS:
-            return
-        error.pop("notes", None)  # added when the run ends, for whoever reads a traceback
-    if kind == "frame.exit" and body["status"] not in ("completed", "failed"):
-        return
-    if kind in ("node.end", "node.error", "frame.exit"):
-        place = frames[body["frame"]]  # the numbers of activations follow the order of arrival
-    elif "#" in place:
-        place = place.rpartition("#")[0]
+    if isinstance(error, dict) and error.get("kind") in _OF_STOPS:
+        return True
+    return kind == "frame.exit" and body["status"] not in _COMPLETE
+
+
+def _without_number(place: str) -> str:
+    """A place without the number of its activation."""
+    before, numbered, last = place.rpartition("#")
+    return before if numbered else last
+
+
+def _compared(name: str, body: RowBody) -> object:
+    """What is compared of a field: of a large one the digest."""
     large = body.get("large", {})
-    what = [large.get(name, body.get(name)) for name in names]
-    line = (kind, place, json.dumps(what, sort_keys=True))
-    census.lines[line] += 1
+    value = large.get(name, body.get(name))
+    if name == "error" and isinstance(value, dict):
+        # Added when the run ends, for whoever reads a traceback.
+        value.pop("notes", None)
+    return value

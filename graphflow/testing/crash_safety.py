@@ -21,7 +21,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from graphflow.errors import StoreError, Unstorable
-from graphflow.journal.row_format import HOPS
+from graphflow.journal.row_format import HOPS, hop_nodes, node_columns
+from graphflow.journal.row_reader import digests_in
 from graphflow.journal.store import Store
 from graphflow.journal.stored import StoredRow
 from graphflow.journal.stores.memory import MemoryStore
@@ -34,8 +35,12 @@ if TYPE_CHECKING:
     from graphflow.model.seam import Model
     from graphflow.run import Run
 
+    AnyRun = Run[Any]
+
 Answers = Mapping[str, Any] | Callable[["Question"], Any]
 """What questions are answered with: by the name of the node that asks, or by a function of the question."""
+_KeptRows = Sequence[StoredRow]
+"""A record, or a beginning of one."""
 MOST_CUTS = 400
 """Places at which a record is cut at most; of a longer one so many are taken, evenly."""
 
@@ -93,81 +98,93 @@ async def check_crash_safety(
     options["sync"] = sync
     trial = _Trial(graph, message, model, answers, options)
     whole = await trial.sit(store or MemoryStore(), "crash-safety", seed=0)
-    rows = await _rows_of(whole.store, whole.id)
-    cuts = _spread(list(_beginnings(rows)), most)
+    every_cut = list(_beginnings(whole.rows))
+    cuts = _spread(every_cut, most)
     sittings = 0
-    for number, rows_kept in enumerate(cuts):
+    for number, known in enumerate(cuts):
         for seed in seeds:
-            shown = _shown_cut(rows_kept, rows)
-            again = await trial.take_up(whole, rows_kept, seed)
-            sittings += 1
-            again.compare(whole, census_of(rows_kept), f"{shown}, seed {seed}")
-            later = await _rows_of(again.store, whole.id)
-            second = list(_beginnings(later))[len(rows_kept) + 1 :]
-            if not second:
-                continue
-            cut_again = second[random.Random(number * 31 + seed).randrange(len(second))]
-            third = await trial.take_up(again, cut_again, seed)
-            sittings += 1
-            third.compare(
-                whole,
-                census_of(cut_again),
-                f"{shown}; then {_shown_cut(cut_again, later)}, seed {seed}",
-            )
-    return CrashReport(len(rows), len(cuts), sittings)
+            chance = random.Random(number * 31 + seed)
+            sittings += await trial.cut_twice(whole, known, seed, chance)
+    return CrashReport(len(whole.rows), len(cuts), sittings)
 
 
 # -- one trial -------------------------------------------------------------------------------------
 @dataclass(slots=True)
-class _Sat:
-    """What a run has come to."""
+class _Trace:
+    """What a run has come to, and what can be seen of how.
+
+    Attributes:
+        id: the run's.
+        store: where it is kept.
+        run: the run.
+        rows: its record.
+        census: what that tells.
+        begun: what was really begun in its newest sittings, by node and by model.
+        first: the first row of these sittings.
+    """
 
     id: str
     store: Store
-    run: Run[Any]
+    run: AnyRun
+    rows: _KeptRows
     census: Census
     begun: Counter[str]
-    """What was really begun in its newest sittings, by node and by model."""
-    rows_told: Counter[str]
-    """What its record tells to have been begun there."""
+    first: int
 
-    def compare(self, other: _Sat, known: Census, where: str) -> None:
+    def compare(self, whole: _Trace, known: _KeptRows, where: str) -> None:
         """Refuses what differs from the run that was not cut off.
 
         Raises:
             AssertionError: something does.
         """
-        problems = [*self._outcome(other), *self.census.differences(other.census, known)]
-        for name, count in (self.begun - self.rows_told).items():
+        problems = self._outcome_problems(whole)
+        known_then = census_of(known)
+        problems += self.census.differences(whole.census, known_then)
+        recorded = self.census.begun_since(self.first)
+        untold = self.begun - recorded
+        for name, count in untold.items():
             problems.append(f"{name} was begun {count} more time(s) than the record tells")
         if not problems:
             return
-        listed = "\n".join(f"  - {problem}" for problem in problems)
+        listed = "".join(f"\n  - {problem}" for problem in problems)
         raise AssertionError(
-            f"{self.run.graph!r} taken up after a crash comes to something else ({where}):\n{listed}"
+            f"{self.run.graph!r} taken up after a crash comes to something else ({where}):{listed}"
         )
 
-    def _outcome(self, other: _Sat) -> list[str]:
-        run, whole = self.run, other.run
-        problems: list[str] = []
-        for what in ("status", "output"):
-            now, then = getattr(run, what), getattr(whole, what)
-            if now != then:
-                problems.append(f"{what}: it was {then!r}, and is {now!r}")
-        errors = [_error_text(each.error) for each in (whole, run)]
-        if errors[0] != errors[1]:
-            problems.append(f"error: it was {errors[0]}, and is {errors[1]}")
-        if self.census.is_stopped or other.census.is_stopped:
-            return problems  # how far a branch comes that is told to stop is a matter of time
-        for what in ("steps", "tool_calls", "model_calls", "input_tokens", "output_tokens", "usd"):
-            now, then = getattr(run.usage, what), getattr(whole.usage, what)
-            if now != then:
-                problems.append(f"usage.{what}: it was {then}, and is {now}")
+    def _outcome_problems(self, whole: _Trace) -> list[str]:
+        run, whole_run = self.run, whole.run
+        problems = _differences("", run, whole_run, ("status", "output"))
+        error = _error_text(run.error)
+        whole_error = _error_text(whole_run.error)
+        if error != whole_error:
+            problems.append(f"error: it was {whole_error}, and is {error}")
+        # How far a branch comes that is told to stop is a matter of time.
+        is_stopped = self.census.is_stopped or whole.census.is_stopped
+        if not is_stopped:
+            problems += _differences("usage.", run.usage, whole_run.usage, _COUNTED)
         return problems
 
 
+_COUNTED = ("steps", "tool_calls", "model_calls", "input_tokens", "output_tokens", "usd")
+"""What of a run's usage does not depend on time."""
+
+
+def _differences(of: str, found: object, whole: object, names: Sequence[str]) -> list[str]:
+    """The attributes of those names in which one differs from the other."""
+    problems: list[str] = []
+    for name in names:
+        now = getattr(found, name)
+        then = getattr(whole, name)
+        if now != then:
+            problems.append(f"{of}{name}: it was {then!r}, and is {now!r}")
+    return problems
+
+
 def _error_text(error: BaseException | None) -> str:
-    return "none" if error is None else f"{type(error).__name__}: {error}"
+    if error is None:
+        return "none"
+    kind = type(error).__name__
+    return f"{kind}: {error}"
 
 
 @dataclass(slots=True)
@@ -180,14 +197,41 @@ class _Trial:
     answers: Answers | None
     options: dict[str, Any]
 
-    async def sit(self, store: Store, id: str, seed: int, first: int = 0) -> _Sat:
+    async def cut_twice(
+        self, whole: _Trace, known: _KeptRows, seed: int, chance: random.Random
+    ) -> int:
+        """Takes the run up where it was cut off, and once more from somewhere within what it has done then.
+
+        Returns:
+            How often it was taken up.
+
+        Raises:
+            AssertionError: it has come to something else.
+        """
+        where = _shown_cut(known, whole.rows)
+        again = await self.take_up(whole, known, seed)
+        again.compare(whole, known, f"{where}, seed {seed}")
+        beginnings = list(_beginnings(again.rows))
+        first_new = len(known) + 1
+        later = beginnings[first_new:]
+        if not later:
+            return 1
+        place = chance.randrange(len(later))
+        known_then = later[place]
+        where_then = _shown_cut(known_then, again.rows)
+        third = await self.take_up(again, known_then, seed)
+        third.compare(whole, known_then, f"{where}; then {where_then}, seed {seed}")
+        return 2
+
+    async def sit(self, store: Store, id: str, seed: int, first: int = 0) -> _Trace:
         """Runs the graph, or takes the run up, until it has ended."""
         with Witness(self.graph, self.model, seed) as witness:
             run = await self._settled(store, id, witness)
-        census = census_of(await _rows_of(store, id))
-        return _Sat(id, store, run, census, witness.begun, census.begun_since(first))
+        rows = [row async for row in store.rows(id)]
+        census = census_of(rows)
+        return _Trace(id, store, run, rows, census, witness.begun, first)
 
-    async def take_up(self, other: _Sat, rows: Sequence[StoredRow], seed: int) -> _Sat:
+    async def take_up(self, other: _Trace, rows: _KeptRows, seed: int) -> _Trace:
         """Takes a run up of which only so much is known."""
         store = MemoryStore()
         header = await other.store.header(other.id)
@@ -195,7 +239,7 @@ class _Trial:
         ownership = await store.create(begun, "a process that is gone")
         large: dict[str, bytes] = {}
         for row in rows:
-            for digest in json.loads(row.body).get("large", {}).values():
+            for digest in digests_in(row):
                 content = await other.store.large(digest)
                 if content is not None:
                     large[digest] = content
@@ -203,14 +247,14 @@ class _Trial:
         await store.release(ownership)
         return await self.sit(store, other.id, seed, len(rows))
 
-    async def _settled(self, store: Store, id: str, witness: Witness) -> Run[Any]:
+    async def _settled(self, store: Store, id: str, witness: Witness) -> AnyRun:
         while True:
             try:
                 run = await self.graph.run(
                     self.message, store=store, id=id, model=self.model, **self.options
                 )
             except Exception as error:
-                ended: Run[Any] | None = getattr(error, "run", None)
+                ended: AnyRun | None = getattr(error, "run", None)
                 if ended is None or isinstance(error, (StoreError, Unstorable)):
                     raise
                 return ended
@@ -218,21 +262,23 @@ class _Trial:
                 return run
             witness.begun.clear()  # what rests with a sitting is begun again with the next
             for question in run.pending:
-                await run.answer(question.id, self._answer_to(question))
+                answer = self._answer_to(question)
+                await run.answer(question.id, answer)
 
     def _answer_to(self, question: Question) -> Any:
         answers = self.answers
         if callable(answers):
             return answers(question)
         if answers is None or question.node not in answers:
+            node = repr(question.node)
             raise AssertionError(
-                f"{question.node!r} asks, and nothing is said to answer it with; give answers={{{question.node!r}: ...}}"
+                f"{node} asks, and nothing is said to answer it with; give answers={{{node}: ...}}"
             )
         return answers[question.node]
 
 
 # -- cuts ------------------------------------------------------------------------------------------
-def _beginnings(rows: Sequence[StoredRow]) -> Iterable[list[StoredRow]]:
+def _beginnings(rows: _KeptRows) -> Iterable[_KeptRows]:
     """Every beginning of a record, the whole of it last; a row of many hops is cut inside, too."""
     for number, row in enumerate(rows):
         before = list(rows[:number])
@@ -248,33 +294,39 @@ def _begun_hops(row: StoredRow) -> Iterable[StoredRow]:
     body = json.loads(row.body)
     if "large" in body:
         return
-    count = len(body["at"])
-    names, started = body["nodes"], body["started"]
-    order = body.get("order") or list(range(count))
-    column_of = body.get("columns") or [0] * len(names)
-    for end in range(1, count):
-        taken = Counter(column_of[place] for place in order[:end])
-        begun = {**body, "at": body["at"][:end], "order": order[:end]}
+    ended = body["at"]
+    started = body["started"]
+    outputs = body["outputs"]
+    order = list(hop_nodes(body))
+    column_of = node_columns(body)
+    for end in range(1, len(ended)):
+        begun = dict(body)
+        begun["at"] = ended[:end]
+        begun["order"] = order[:end]
         if isinstance(started, list):
             begun["started"] = started[:end]
-        begun["outputs"] = [
-            column[: taken[number]] for number, column in enumerate(body["outputs"])
-        ]
-        yield StoredRow.of(row.number, row.kind, row.place, json.dumps(begun))
+        lengths = Counter(column_of[node] for node in order[:end])
+        columns: list[object] = []
+        for number, column in enumerate(outputs):
+            length = lengths[number]
+            columns.append(column[:length])
+        begun["outputs"] = columns
+        text = json.dumps(begun)
+        yield StoredRow.of(row.number, row.kind, row.place, text)
 
 
-def _spread(cuts: list[list[StoredRow]], most: int) -> list[list[StoredRow]]:
+def _spread(cuts: list[_KeptRows], most: int) -> list[_KeptRows]:
+    """So many cuts at most, evenly, the first and the last among them."""
     if len(cuts) <= most:
         return cuts
-    return [cuts[number * (len(cuts) - 1) // (most - 1)] for number in range(most)]
+    last = len(cuts) - 1
+    places = [number * last // (most - 1) for number in range(most)]
+    return [cuts[place] for place in places]
 
 
-def _shown_cut(known: Sequence[StoredRow], rows: Sequence[StoredRow]) -> str:
+def _shown_cut(known: _KeptRows, rows: _KeptRows) -> str:
     if not known:
         return f"cut off before the first of {len(rows)} rows"
     last = known[-1]
-    return f"cut off behind row {last.number} of {len(rows)}: {last.kind} at {last.place or 'the outermost frame'}"
-
-
-async def _rows_of(store: Store, id: str) -> list[StoredRow]:
-    return [row async for row in store.rows(id)]
+    where = last.place or "the outermost frame"
+    return f"cut off behind row {last.number} of {len(rows)}: {last.kind} at {where}"

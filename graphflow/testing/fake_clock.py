@@ -1,9 +1,9 @@
 """A clock that a test moves: timers and timeouts of hours are over in no time.
 
 with FakeClock() as clock:
-run = await graph.run(order, store=store, id="order-17")     # waits for `Wait("night", seconds=8 * 3600)`
-clock.move(8 * 3600)
-run = await graph.resume("order-17", store=store)
+    run = await graph.run(order, store=store, id="order-17")     # waits for `Wait("night", seconds=8 * 3600)`
+    clock.move(8 * 3600)
+    run = await graph.resume("order-17", store=store)
 """
 
 from __future__ import annotations

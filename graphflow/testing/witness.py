@@ -36,10 +36,12 @@ class Witness:
         self._random = random.Random(seed)
         self._seen: list[tuple[Any, str]] = []
         self._nodes = list(_nodes_of(graph))
-        models: list[Any] = [model, *(node.model for node in self._nodes), graph.model]
-        self._models = {
-            id(each): each for each in models if each is not None and not isinstance(each, str)
-        }
+        named = [node.model for node in self._nodes]
+        self._models: dict[int, Model] = {}
+        for each in (model, *named, graph.model):
+            # What is named by a string is opened by the run, and seen by nobody.
+            if each is not None and not isinstance(each, str):
+                self._models[id(each)] = each
 
     def __enter__(self) -> Self:
         for node in self._nodes:
@@ -63,7 +65,8 @@ class Witness:
         real = node.activate
 
         async def activate(inputs: Any, ctx: Any) -> Any:
-            self.begun[f"node {node.name!r}"] += 1
+            name = f"node {node.name!r}"
+            self.begun[name] += 1
             await self._wait()
             return await real(inputs, ctx)
 
@@ -73,7 +76,8 @@ class Witness:
         real = model.stream
 
         async def stream(request: Request) -> AsyncIterator[Any]:
-            self.begun[f"model {model.name!r}"] += 1
+            name = f"model {model.name!r}"
+            self.begun[name] += 1
             await self._wait()
             async for event in real(request):
                 yield event
@@ -81,7 +85,8 @@ class Witness:
         return stream
 
     async def _wait(self) -> None:
-        for _ in range(self._random.randrange(MOST_TURNS + 1)):
+        turns = self._random.randrange(MOST_TURNS + 1)
+        for _ in range(turns):
             await asyncio.sleep(0)
 
 
@@ -98,7 +103,8 @@ def _nodes_of(graph: AnyGraph) -> Iterable[AnyNode]:
         if target is not node:
             todo.append(target)
         if isinstance(node, ProvenGraph):
-            todo += [slot.node for slot in node.program.slots if slot.node is not None]
-            for callees in node.program.callees.values():
+            program = node.program
+            todo += program.nodes_by_name.values()
+            for callees in program.callees.values():
                 todo += callees
     return seen.values()
