@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import TypeAlias
 
 from graphflow.events import (
     BackgroundStarted,
@@ -40,6 +41,13 @@ from graphflow.runtime.spans import ActivationKey, Moving, RecordSpan, SpanIndex
 from graphflow.runtime.stops import counts, is_stopped
 from graphflow.walk.commands import Activation
 from graphflow.walk.machine import Walk
+
+Entries: TypeAlias = Sequence[RecordEntry]
+"""All entries of a record."""
+NumbersByFrame: TypeAlias = dict[int, list[int]]
+"""Numbers of entries, or of frames within, for each frame."""
+NEVER = float("inf")
+"""Behind all entries."""
 
 
 @dataclass(slots=True)
@@ -111,16 +119,17 @@ class ConeFinder:
         self._dropped_frames: set[int] = set()
         self._met: set[ActivationKey] = set()
         self._taken: dict[int, Taken] = {}
-        self._by_parent: dict[int, list[int]] = {}
+        self._by_parent: NumbersByFrame = {}
         """The frames within each frame."""
         for number, span in index.frames.items():
             parent, _ = span.activation
             within = self._by_parent.setdefault(parent, [])
             within.append(number)
-        self._entries_of: dict[int, list[int]] = {}
+        self._entries_of: NumbersByFrame = {}
         """The entries of each frame."""
         for number, entry in enumerate(self._entries):
-            own = self._entries_of.setdefault(entry.event.frame, [])
+            frame = entry.event.frame
+            own = self._entries_of.setdefault(frame, [])
             own.append(number)
         self._count = len(self._entries)
         self._all = list(changes)
@@ -142,7 +151,7 @@ class ConeFinder:
         span = change.span
         if change.entry is None:
             self._drop_place(span)
-            return float("inf") if span.end is None else span.end
+            return NEVER if span.end is None else span.end
         if span.end is None:
             span.end = self._new_number()
         self._edited[span.end] = change.entry
@@ -151,7 +160,8 @@ class ConeFinder:
     def _drop_place(self, span: RecordSpan) -> None:
         """Leaves out all that stands at a place, and in it."""
         for other in self._index.within(span.activation):
-            if other.begin >= span.begin and span.holds(other.place):
+            is_later = other.begin >= span.begin
+            if is_later and span.holds(other.place):
                 self._drop(other)
 
     def _new_number(self) -> int:
@@ -166,7 +176,7 @@ class ConeFinder:
         if entered is None:
             return
         # What stands on an arrow has an end of its own, and nothing in its activation comes after it.
-        boundary = float("inf")
+        boundary = NEVER
         call = self._call_at(entered)
         if call is not None and call.end is not None:
             boundary = call.end
@@ -180,12 +190,15 @@ class ConeFinder:
         """Leaves out the calls that have waited for a call in the background: they were told its answer."""
         begun = self._entries[background.begin].event
         assert isinstance(begun, BackgroundStarted)
+        known = background.end or 0
         for span in self._index.within(background.activation):
+            ended = span.end or 0
+            if ended <= known:
+                continue
             event = self._entries[span.begin].event
             if not isinstance(event, CallStarted) or not isinstance(event.input, dict):
                 continue
-            ended = span.end or 0
-            if event.input.get("handle") == begun.handle and ended > (background.end or 0):
+            if event.input.get("handle") == begun.handle:
                 self._drop(span)
 
     def _call_at(self, entered: RecordSpan) -> RecordSpan | None:
@@ -197,7 +210,8 @@ class ConeFinder:
         for span in self._index.within(entered.activation):
             if span.begin > entered.begin:
                 break
-            if span.kind in ("call", "background") and span.place == entered.place:
+            is_call = span.kind in ("call", "background")
+            if is_call and span.place == entered.place:
                 found = span
         return found
 
@@ -210,30 +224,27 @@ class ConeFinder:
         #     /boss 1/note                 called beside `helper`, before that ended  taken over
         self._reopened.add(key)
         spans = self._index.within(key)
-        scopes: list[RecordSpan] = []
-        for span in spans:
-            if span.kind == "call" and span.place != place and span.holds(place):
-                scopes.append(span)
-        scopes.sort(key=_depth, reverse=True)  # the innermost call first
-        for scope in scopes:
-            inside = [span for span in spans if span is not scope and scope.holds(span.place)]
+        for scope in _calls_around(place, spans):
+            others = [span for span in spans if span is not scope]
+            inside = [span for span in others if scope.holds(span.place)]
             self._drop_after(inside, boundary, place)
             if scope.end is None:
                 return
+            # It was told what has changed, so it is open, too, and what was begun after its answer knew of that.
             self._dropped.add(scope.end)
-            boundary, place = scope.end, scope.place
+            boundary = scope.end
+            place = scope.place
         self._drop_after(spans, boundary, place)
 
     def _drop_after(self, spans: Sequence[RecordSpan], boundary: float, changed: str) -> None:
         """Leaves out what was begun after an entry, and not by a call that was begun before it and has nothing changed in it."""
         before: list[RecordSpan] = []
         for span in spans:
-            if span.begin <= boundary:
-                if span.kind == "call" and not span.holds(changed):
-                    before.append(span)
-                continue
-            if not any(call.holds(span.place) for call in before):
-                self._drop(span)
+            if span.begin > boundary:
+                if not any(call.holds(span.place) for call in before):
+                    self._drop(span)
+            elif span.kind == "call" and not span.holds(changed):
+                before.append(span)
 
     def _drop(self, span: RecordSpan) -> None:
         self._dropped.add(span.begin)
@@ -244,21 +255,22 @@ class ConeFinder:
 
     def _drop_frame(self, frame: int) -> None:
         self._dropped_frames.add(frame)
-        for inner in self._by_parent.get(frame, ()):
+        within = self._by_parent.get(frame, ())
+        for inner in within:
             self._drop_frame(inner)
 
     # -- what is taken over ------------------------------------------------------------------------
     def find(self) -> Cone:
         """What may be taken over, and what may not."""
         for number in self._entries_of[0]:
-            if isinstance(self._entries[number].event, RunStarted):
-                self._take(number, self._entries[number], (number, 0))
-                self._walk_frame(0, number, (number, 0))
+            entry = self._entries[number]
+            if isinstance(entry.event, RunStarted):
+                position = (number, 0)
+                self._take(number, entry, position)
+                self._walk_frame(0, number, position)
         entries, forms = self._ordered()
-        left: list[int] = []
-        for number, _ in enumerate(self._entries):
-            if number not in self._taken:
-                left.append(number)
+        numbers = range(len(self._entries))
+        left = [number for number in numbers if number not in self._taken]
         unmet: list[RecordChange] = []
         for change in self._all:
             # Another change has led the walk elsewhere.
@@ -271,10 +283,13 @@ class ConeFinder:
         form = self._index.record.forms[frame]
         assert form is not None
         beginning = self._entries[begun].event
-        facts = [number for number in self._entries_of[frame] if self._is_end(number)]
-        acts = _activations(_roomy_walk(form, frame), beginning, self._entries, facts)
+        facts = list(filter(self._is_end, self._entries_of[frame]))
+        # Once as it was, to know which activation each fact is of; and once anew, with the changes.
+        former = _roomy_walk(form, frame)
+        acts = _activations(former, beginning, self._entries, facts)
         fresh = FreshWalk(_roomy_walk(form, frame), beginning, position)
-        fresh.offer(self._offers(frame, facts, acts))
+        offers = self._offers(frame, facts, acts)
+        fresh.offer(offers)
         for offer in fresh.taken:
             assert offer.event is not None
             detail = self._detail_of(offer.number)
@@ -285,14 +300,17 @@ class ConeFinder:
             self._met.add(key)
             change = self._changes.get(key)
             if change is None or change.entry is not None:
-                self._take_below(key, act.id, fresh.begun_at[act.id])
+                begun_at = fresh.begun_at[act.id]
+                self._take_below(key, act.id, begun_at)
 
     def _detail_of(self, number: int) -> Detail:
         """What a row keeps beside a fact that moves a walk: nothing. Whoever writes rows tells hops by it."""
         if number >= len(self._entries):
             return Detail()
-        entry = self._entries[number]
-        return NO_DETAIL if entry.detail is NO_DETAIL else Detail()
+        known = self._entries[number].detail
+        if known is NO_DETAIL:
+            return NO_DETAIL
+        return Detail()
 
     def _is_end(self, number: int) -> bool:
         """Whether an entry is the last word on how an activation has ended."""
@@ -310,15 +328,19 @@ class ConeFinder:
         for number in facts:
             event = self._entries[number].event
             assert isinstance(event, Moving)
-            act = acts.get(event.activation)
-            if act is not None:
-                end = self._end_of((frame, event.activation), event)
-                offers[event.activation] = RecordedEnd(number, act, end)
+            id = event.activation
+            act = acts.get(id)
+            if act is None:
+                continue
+            end = self._end_of((frame, id), event)
+            offers[id] = RecordedEnd(number, act, end)
         for id, act in acts.items():
-            if id not in offers:  # it was under way
-                number = self._new_number()
-                end = self._end_of((frame, id), None)
-                offers[id] = RecordedEnd(number, act, end)
+            if id in offers:
+                continue
+            # It was under way.
+            number = self._new_number()
+            end = self._end_of((frame, id), None)
+            offers[id] = RecordedEnd(number, act, end)
         return list(offers.values())
 
     def _end_of(self, key: ActivationKey, event: Moving | None) -> Moving | None:
@@ -341,24 +363,31 @@ class ConeFinder:
             for number in span.numbers:
                 if number in self._dropped:
                     continue
-                entry = self._edited.get(number) or self._entries[number]
-                detail = NO_DETAIL if span.kind == "other" else entry.detail
-                event = _numbered(entry.event, id)
-                self._take(number, RecordEntry(0, event, detail), position)
+                old = self._edited.get(number) or self._entries[number]
+                detail = NO_DETAIL if span.kind == "other" else old.detail
+                event = _numbered(old.event, id)
+                entry = RecordEntry(0, event, detail)
+                self._take(number, entry, position)
             if span.frame and span.begin not in self._dropped:
-                self._take_frame(span.frame, max((span.begin, 0), position))
+                begun_at = max((span.begin, 0), position)
+                self._take_frame(span.frame, begun_at)
 
     def _take_frame(self, frame: int, position: Position) -> None:
         if frame in self._dropped_frames:
             return
         if frame in self._open_frames:
-            self._walk_frame(frame, self._index.frames[frame].begin, position)
+            entered = self._index.frames[frame]
+            self._walk_frame(frame, entered.begin, position)
             return
+        # Nothing in it has changed: all of it is taken over, without a walk.
         stopped = self._stops_in(frame)
         for number in self._entries_of[frame]:
-            if number not in self._taken and number not in stopped:
-                self._take(number, self._entries[number], position)
-        for inner in self._by_parent.get(frame, ()):
+            if number in self._taken or number in stopped:
+                continue
+            entry = self._entries[number]
+            self._take(number, entry, position)
+        within = self._by_parent.get(frame, ())
+        for inner in within:
             self._take_frame(inner, position)
 
     def _stops_in(self, frame: int) -> set[int]:
@@ -369,9 +398,7 @@ class ConeFinder:
             event = self._entries[number].event
             if isinstance(event, Moving) and not self._is_end(number):
                 found.add(number)
-            elif isinstance(event, Stopped) or (
-                isinstance(event, FrameExited) and event.status not in OVER
-            ):
+            elif _says_stopped(event):
                 stops.add(number)
             elif isinstance(event, NodeFinished):  # it has gone on
                 found |= stops
@@ -380,39 +407,63 @@ class ConeFinder:
     def _take(self, number: int, entry: RecordEntry, behind: Position) -> None:
         """Takes an entry over: where it was, but behind what it depends on."""
         # Its code may have been begun later than before: when what leads to it was taken.
-        position = max((number, 0), behind)
+        before = (number, 0)
+        position = max(before, behind)
         self._taken[number] = Taken(number, entry, position)
 
     # -- the new record ----------------------------------------------------------------------------
     def _ordered(self) -> tuple[list[RecordEntry], dict[int, FrameForm]]:
         """The entries in their new order, with new numbers of frames and times that do not go back."""
-        found = sorted(self._taken.values(), key=_order)
-        numbers: dict[int, int] = {0: 0}
+        known = self._taken.values()
+        numbers = {0: 0}
         forms: dict[int, FrameForm] = {}
         entries: list[RecordEntry] = []
         at = 0.0
-        for taken in found:
+        for taken in sorted(known, key=_order):
             event = taken.entry.event
             if isinstance(event, _OF_THE_END):
                 continue
+            old_frame = event.frame
             if isinstance(event, FrameEntered):
-                numbers[event.frame] = len(numbers)
-                event = replace(event, parent=numbers[event.parent])
-            frame = numbers[event.frame]
-            form = self._index.record.forms[taken.entry.event.frame]
+                numbers[old_frame] = len(numbers)
+                parent = numbers[event.parent]
+                event = replace(event, parent=parent)
+            frame = numbers[old_frame]
+            form = self._index.record.forms[old_frame]
             assert form is not None
             forms[frame] = form
+            later = max(at, event.at)
             # Only what has moved gets another time: of parallel branches the times overlap anyway.
             if taken.position != (taken.number, 0):
-                event = replace(event, at=max(at, event.at))
-            at = max(at, event.at)
+                event = replace(event, at=later)
+            at = later
             event = replace(event, frame=frame)
-            entries.append(RecordEntry(0, event, taken.entry.detail))
+            entry = RecordEntry(0, event, taken.entry.detail)
+            entries.append(entry)
         return entries, forms
+
+
+def _calls_around(place: str, spans: Iterable[RecordSpan]) -> list[RecordSpan]:
+    """The calls that a place lies in, the innermost first."""
+    calls: list[RecordSpan] = []
+    for span in spans:
+        if span.kind != "call" or span.place == place:
+            continue
+        if span.holds(place):
+            calls.append(span)
+    calls.sort(key=_depth, reverse=True)
+    return calls
 
 
 def _depth(span: RecordSpan) -> int:
     return len(span.place)
+
+
+def _says_stopped(event: Event) -> bool:
+    """Whether an event says that a frame was stopped, and not how it ended."""
+    if isinstance(event, FrameExited):
+        return event.status not in OVER
+    return isinstance(event, Stopped)
 
 
 def _order(taken: Taken) -> tuple[Position, int]:
@@ -424,7 +475,7 @@ _OF_THE_END = (RunEnded, Resumed, LimitWarning)
 
 
 def _activations(
-    walk: Walk, begun: Event, entries: Sequence[RecordEntry], facts: Iterable[int]
+    walk: Walk, begun: Event, entries: Entries, facts: Iterable[int]
 ) -> dict[int, Activation]:
     """The activations of a walk as it was, by number."""
     acts: dict[int, Activation] = {}

@@ -52,9 +52,11 @@ def derived(
     newest = _newest_sitting(facts)
     for place, fact in enumerate(facts):
         events.append(fact)
+        number = fact.frame
         if isinstance(fact, (RunStarted, FrameEntered)):
-            walks[fact.frame] = beginning_walk(fact, frames[fact.frame], beginnings.get(fact.frame))
-        walk = walks.get(fact.frame)
+            begun = beginnings.get(number)
+            walks[number] = beginning_walk(fact, frames[number], begun)
+        walk = walks.get(number)
         if walk is None:
             continue
         if isinstance(fact, _MOVES) and (place >= newest or counts(fact, walk)):
@@ -67,7 +69,8 @@ def derived(
 
 def _newest_sitting(facts: Sequence[Event]) -> int:
     """Where the newest sitting of a run begins: how the ones before it were stopped moves no walk."""
-    for place in range(len(facts) - 1, 0, -1):
+    last = len(facts) - 1
+    for place in range(last, 0, -1):
         if isinstance(facts[place], Resumed):
             return place
     return 0
@@ -96,7 +99,9 @@ def _refused(facts: Sequence[Event]) -> set[tuple[int, int]]:
 
 def _is_start_of(event: Event, activations: Container[tuple[int, int]]) -> bool:
     """Whether it tells of the start of one of these activations."""
-    return isinstance(event, NodeStarted) and (event.frame, event.activation) in activations
+    if not isinstance(event, NodeStarted):
+        return False
+    return (event.frame, event.activation) in activations
 
 
 def beginning_walk(fact: Event, frame: FrameInfo, begun: Stretch | Snapshot | None) -> Walk:

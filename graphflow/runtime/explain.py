@@ -105,14 +105,16 @@ def explain(run: Telling, name: str) -> Explanation:
     # A graph within may have been entered several times: each of its walks is explained.
     for number in _frames_at(run.frames, prefix):
         story = _FrameStory(number, run)
-        known += story.names
-        if node in story.names:
+        names = story.names
+        known += names
+        if node in names:
             ran += story.ran(node)
             lines += story.explained(node)
     if not lines:
-        raise PlaceUnknown(_unknown(name, prefix, known, run.graph))
+        problem = _unknown(name, prefix, known, run.graph)
+        raise PlaceUnknown(problem)
     # Messages stand in them, and messages may hold what is secret.
-    shown = [scrub(line) for line in lines]
+    shown = map(scrub, lines)
     return Explanation(name, ran, tuple(shown))
 
 
@@ -122,8 +124,10 @@ def _frames_at(frames: Sequence[FrameInfo], prefix: Sequence[str]) -> list[int]:
         return [0]
     found: list[int] = []
     wanted = list(prefix)
-    for number, (_, path, _) in enumerate(frames):
-        tail = path[-len(wanted) :]
+    count = len(wanted)
+    for number, frame in enumerate(frames):
+        _, path, _ = frame
+        tail = path[-count:]
         if list(tail) == wanted:
             found.append(number)
     return found
@@ -153,9 +157,10 @@ class _FrameStory:
         self.program: Program = self._frame[0]
         self._begun = run.beginnings.get(number)
         self._walk: Walk | None = None
-        self._slots: dict[str, Slot] = {
-            slot.name: slot for slot in self.program.slots if slot.node is not None
-        }
+        self._slots: dict[str, Slot] = {}
+        for slot in self.program.slots:
+            if slot.node is not None:
+                self._slots[slot.name] = slot
         self._started: dict[int, NodeStarted] = {}
         self._sent: list[EdgeSent] = []
         self._skipped_edges: list[tuple[EdgeSkipped, Event]] = []
@@ -177,12 +182,13 @@ class _FrameStory:
     @property
     def names(self) -> list[str]:
         """The nodes on its arrows, what they may call, and what was called."""
-        names = list(self._slots)
+        names = dict.fromkeys(self._slots)
         for call in self._calls:
-            names.append(call.node)
+            names[call.node] = None
         for callees in self.program.callees.values():
-            names += [callee.name for callee in callees]
-        return list(dict.fromkeys(names))
+            for callee in callees:
+                names[callee.name] = None
+        return list(names)
 
     # -- reading -----------------------------------------------------------------------------------
     def _take(self, event: Event) -> None:
@@ -241,8 +247,11 @@ class _FrameStory:
     def ran(self, node: str) -> int:
         """How often a node was activated or called."""
         activations = list(self._activations(node))
-        calls = [call for call in self._calls if call.node == node]
+        calls = self._calls_of(node)
         return len(activations) + len(calls)
+
+    def _calls_of(self, node: str) -> list[CallStarted]:
+        return [call for call in self._calls if call.node == node]
 
     def _activations(self, node: str) -> Iterator[NodeStarted]:
         for started in self._started.values():
@@ -257,13 +266,15 @@ class _FrameStory:
         """Why a node ran, or why it did not."""
         lines: list[str] = []
         for started in self._activations(node):
-            lines.append(self._activation_line(started))
-        for call in self._calls:
-            if call.node == node:
-                lines.append(self._call_line(call))
+            line = self._activation_line(started)
+            lines.append(line)
+        for call in self._calls_of(node):
+            line = self._call_line(call)
+            lines.append(line)
         for skip in self._skips:
             if skip.node == node:
-                lines.append(f"{node!r} was skipped{self._where(skip)}: {skip.why}")
+                where = self._where(skip)
+                lines.append(f"{node!r} was skipped{where}: {skip.why}")
         if lines:
             return lines
         return self._why_not(node, 0)
@@ -276,16 +287,19 @@ class _FrameStory:
 
     def _activation_line(self, started: NodeStarted) -> str:
         where = self._where(started)
+        subject = f"{started.node!r} ran as activation {started.activation}{where}"
         fed = self._fed(started)
         outcome = self._outcome(started)
-        return f"{started.node!r} ran as activation {started.activation}{where}: {fed}; {outcome}"
+        return f"{subject}: {fed}; {outcome}"
 
     def _fed(self, started: NodeStarted) -> str:
         """What it got, and from where."""
         parts: list[str] = []
         # By the very objects: equal messages of other laps are others.
         for sent in self._sent:
-            if sent.target != started.node or not _holds(started.input, sent.message):
+            if sent.target != started.node:
+                continue
+            if not _holds(started.input, sent.message):
                 continue
             origin = "the start" if sent.source == "START" else sent.origin
             message = shortened(sent.message)
@@ -297,13 +311,13 @@ class _FrameStory:
     def _outcome(self, started: NodeStarted) -> str:
         end = self._ends.get(started.activation)
         if isinstance(end, NodeFinished):
-            if isinstance(end.output, Handover):
-                return f"it handed over to {end.output.target!r}"
-            return f"it answered {shortened(end.output)}"
+            return _answer_text(end)
         if isinstance(end, NodeFailed):
-            return f"it failed: {_line(end.error)}"
+            error = _line(end.error)
+            return f"it failed: {error}"
         if isinstance(end, NodeCancelled):
-            return f"it was stopped: {self._stopping(started.activation)}"
+            why = self._stopping(started.activation)
+            return f"it was stopped: {why}"
         for asked in self._questions.values():
             if asked.activation == started.activation:
                 return f"it waits for an answer to {asked.question!r}"
@@ -313,22 +327,27 @@ class _FrameStory:
         """What has stopped an activation."""
         by = self._stopped_by.get(activation)
         if isinstance(by, NodeFailed):
-            return f"{by.node!r} failed, and its fork was cancelled with it ({_line(by.error)})"
+            error = _line(by.error)
+            return f"{by.node!r} failed, and its fork was cancelled with it ({error})"
         if isinstance(by, NodeFinished):
             return f"with the answer of {by.node!r} nobody wanted it any more"
         stop = by if isinstance(by, Stopped) else self._stop
         if stop is None:
             return "the run was stopped"
-        return f"the walk was {stop.status} ({_line(stop.error)})"
+        error = _line(stop.error)
+        return f"the walk was {stop.status} ({error})"
 
     def _call_line(self, call: CallStarted) -> str:
         end = self._call_ends.get(call.call)
         came = "it has not answered yet"
         if isinstance(end, CallFinished):
-            came = f"it answered {shortened(end.output)}"
+            answer = shortened(end.output)
+            came = f"it answered {answer}"
         elif isinstance(end, CallFailed):
-            came = f"it failed: {_line(end.error)}"
-        return f"{call.node!r} was called by {call.caller!r} with {shortened(call.input)}; {came}"
+            error = _line(end.error)
+            came = f"it failed: {error}"
+        given = shortened(call.input)
+        return f"{call.node!r} was called by {call.caller!r} with {given}; {came}"
 
     # -- why not -----------------------------------------------------------------------------------
     def _why_not(self, node: str, depth: int) -> list[str]:
@@ -347,17 +366,19 @@ class _FrameStory:
         for link in self.program.links:
             if link.target != slot.index:
                 continue
-            source = self.program.slots[link.source].name
-            line = self._edge_line(link.index, link.origin, source, depth)
+            source = self.program.slots[link.source]
+            line = self._edge_line(link.index, link.origin, source.name, depth)
             lines.append(line)
-        return list(dict.fromkeys(lines))
+        once = dict.fromkeys(lines)
+        return list(once)
 
     def _why_not_called(self, node: str) -> list[str]:
         lines: list[str] = []
         for caller, callees in self.program.callees.items():
             if not any(callee.name == node for callee in callees):
                 continue
-            times = counted(self.ran(caller), "time")
+            count = self.ran(caller)
+            times = counted(count, "time")
             lines.append(f"{caller!r} may call it, and did not; {caller!r} itself ran {times}")
         return lines
 
@@ -374,7 +395,8 @@ class _FrameStory:
         nothing = f"nothing came from {origin}"
         acts = list(self._activations(source))
         if acts:
-            outcome = self._outcome(acts[-1])
+            last = acts[-1]
+            outcome = self._outcome(last)
             return f"{nothing}: {source!r} ran, and {outcome}"
         # Loops lead back to where the question began.
         if depth >= DEEPEST or source in self._asked or source not in self._slots:
@@ -386,19 +408,21 @@ class _FrameStory:
     def _instead(self, skipped: EdgeSkipped, by: Event) -> str:
         """What happened instead of an edge being taken."""
         if isinstance(by, NodeFailed):
-            return f"{by.node!r} failed ({_line(by.error)})"
-        if isinstance(by, NodeFinished):
-            taken: dict[str, None] = {}
-            for sent in self._sent:
-                if sent.source == skipped.source and sent.at == by.at:
-                    taken[sent.target] = None
-            output = shortened(by.output)
-            answered = f"{by.node!r} answered {output}"
-            if not taken:
-                return answered
-            went = " and ".join(map(repr, taken))
-            return f"{answered}, which went to {went}"
-        return "the message at the start went another way"
+            error = _line(by.error)
+            return f"{by.node!r} failed ({error})"
+        if not isinstance(by, NodeFinished):
+            return "the message at the start went another way"
+        taken: dict[str, None] = {}
+        for sent in self._sent:
+            # What one fact has caused has the time of that fact.
+            if sent.source == skipped.source and sent.at == by.at:
+                taken[sent.target] = None
+        output = shortened(by.output)
+        answered = f"{by.node!r} answered {output}"
+        if not taken:
+            return answered
+        went = " and ".join(map(repr, taken))
+        return f"{answered}, which went to {went}"
 
 
 def _holds(given: object, message: object) -> bool:
@@ -406,11 +430,22 @@ def _holds(given: object, message: object) -> bool:
     if given is message:
         return True
     if isinstance(given, dict):
-        return any(_holds(value, message) for value in given.values())
+        values = given.values()
+        return any(_holds(value, message) for value in values)
     if isinstance(given, (list, tuple)):
         return any(value is message for value in given)
     return False
 
 
+def _answer_text(end: NodeFinished) -> str:
+    answer = end.output
+    if isinstance(answer, Handover):
+        return f"it handed over to {answer.target!r}"
+    shown = shortened(answer)
+    return f"it answered {shown}"
+
+
 def _line(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error_text(error)}"
+    kind = type(error).__name__
+    text = error_text(error)
+    return f"{kind}: {text}"

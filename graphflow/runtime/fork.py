@@ -36,11 +36,11 @@ from graphflow.events import (
 )
 from graphflow.journal.detail import NO_DETAIL, Detail
 from graphflow.journal.fork_report import ForkReport
-from graphflow.journal.record import read_record
+from graphflow.journal.record import StoredRecord, read_record
 from graphflow.journal.row_reader import RecordEntry
 from graphflow.journal.row_writer import RowDraft, RowWriter
 from graphflow.journal.store import Store
-from graphflow.journal.stored import Json, RunHeader
+from graphflow.journal.stored import Json, RunHeader, StoredRow
 from graphflow.limits import Ledger
 from graphflow.messages.message import to_json_value, to_text
 from graphflow.messages.types import Type, adapter_of, output_check, type_name
@@ -77,11 +77,13 @@ async def fork(
     store = opened(store, f"the fork of {id!r}")
     # Only read: whoever owns that run goes on undisturbed.
     header = await store.header(id)
-    record = await read_record(store, header, graph, limits_of(header, graph))
+    limits = limits_of(header, graph)
+    record = await read_record(store, header, graph, limits)
     if record.damage is not None:
         raise record.damage
     index = SpanIndex(record)
-    parent = made_run(store, record, graph, Ledger((header.graph,), limits_of(header, graph)), make)
+    ledger = Ledger((header.graph,), limits)
+    parent = made_run(store, record, graph, ledger, make)
     editor = _Editor(index, PlaceNames(index, parent.events))
     if at is not None:
         editor.redo(at)
@@ -89,22 +91,26 @@ async def fork(
         editor.edit(name, value)
     is_told = at is not None or bool(edit)
     if not is_told:
-        editor.redo_all_of(_nodes_to_redo(graph, options))
+        nodes = _nodes_to_redo(graph, options)
+        editor.redo_all_of(nodes)
     finder = ConeFinder(index, editor.changes)
     cone = finder.find()
     if is_told:
         _check_met(cone, editor.names)
     names = tuple(editor.names.values())
-    new_id = new_id or f"{id}-fork-{token_hex(3)}"
+    if not new_id:
+        new_id = f"{id}-fork-{token_hex(3)}"
     own = _header_of(header, new_id, graph, names, metadata)
     await _keep(store, own, cone, graph)
-    answers = {**editor.answers, **(options.pop("answers", None) or {})}
+    given = options.pop("answers", None) or {}
+    answers = {**editor.answers, **given}
     taken, left = _steps(index, cone)
-    report = ForkReport(id, names, tuple(taken), tuple(left))
+    report = ForkReport(id, names, taken, left)
     try:
         run = await resume(graph, new_id, store=store, answers=answers, **options)
     except BaseException as error:
-        _attach(getattr(error, "run", None), report)
+        failed = getattr(error, "run", None)
+        _attach(failed, report)
         raise
     _attach(run, report)
     return run
@@ -115,7 +121,9 @@ def _nodes_to_redo(graph: AnyGraph, options: Mapping[str, Any]) -> frozenset[str
     changed = changed_nodes(graph)
     if options.get("model") is None:
         return changed
-    return changed | {node for node, named in graph.models_needed(None) if named is None}
+    needed = graph.models_needed(None)
+    unnamed = {node for node, named in needed if named is None}
+    return changed | unnamed
 
 
 def _attach(run: Any, report: ForkReport) -> None:
@@ -154,15 +162,15 @@ async def _keep(store: Store, header: RunHeader, cone: Cone, graph: AnyGraph) ->
     """Keeps a new run, all of what it takes over at once: of a crash in between nothing remains that could go on."""
     writer = RowWriter()
     writer.forms = cone.forms
-    drafts = list(_drafts(writer, cone.taken, graph))
+    rows: list[StoredRow] = []
     large: dict[str, bytes] = {}
-    for draft in drafts:
+    for number, draft in enumerate(_drafts(writer, cone.taken, graph)):
+        row = draft.numbered(number)
+        rows.append(row)
         large.update(draft.large)
     ownership = await store.create(header, holder())
     try:
-        await store.append(
-            ownership, [draft.numbered(number) for number, draft in enumerate(drafts)], large
-        )
+        await store.append(ownership, rows, large)
     finally:
         await store.release(ownership)
 
@@ -173,39 +181,55 @@ def _drafts(writer: RowWriter, entries: Sequence[RecordEntry], graph: AnyGraph) 
     hops: list[NodeFinished] = []
 
     def write_hops() -> None:
-        if hops:
-            drafts.append(_hops_row(writer, hops))
-            hops.clear()
+        if not hops:
+            return
+        draft = _hops_row(writer, hops)
+        drafts.append(draft)
+        hops.clear()
 
     for entry in entries:
-        event = entry.event
-        if (
-            entry.detail is NO_DETAIL
-            and isinstance(event, NodeFinished)
-            and type(event.output) is not Handover
-        ):
-            if hops and (event.frame, event.activation) != (
-                hops[-1].frame,
-                hops[-1].activation + 1,
-            ):
+        hop = _hop_in(entry)
+        if hop is not None:
+            if hops and not _follows(hop, hops[-1]):
                 write_hops()
-            hops.append(event)
+            hops.append(hop)
             continue
         write_hops()
+        event = entry.event
         detail = entry.detail
         if isinstance(event, RunStarted):
             detail = replace(detail, form=form_to_keep(graph))
-        drafts.append(writer.row(event, detail))
+        draft = writer.row(event, detail)
+        drafts.append(draft)
     write_hops()
     return drafts
 
 
+def _hop_in(entry: RecordEntry) -> NodeFinished | None:
+    """The hop that an entry is, if it is one: an answer of which a straight walk keeps nothing else."""
+    if entry.detail is not NO_DETAIL:
+        return None
+    event = entry.event
+    if not isinstance(event, NodeFinished) or type(event.output) is Handover:
+        return None
+    return event
+
+
+def _follows(hop: NodeFinished, before: NodeFinished) -> bool:
+    """Whether a hop is the next one of its frame. A row holds the number of its first activation alone."""
+    if hop.frame != before.frame:
+        return False
+    return hop.activation == before.activation + 1
+
+
 def _hops_row(writer: RowWriter, events: Sequence[NodeFinished]) -> RowDraft:
     first = events[0]
-    numbers = {slot.name: slot.index for slot in writer.forms[first.frame].program.slots}
+    slots = writer.forms[first.frame].program.slots
+    numbers = {slot.name: slot.index for slot in slots}
     hops: list[Any] = []
     for event in events:
-        hops += (numbers[event.node], event.started, event.at, event.output)
+        slot = numbers[event.node]
+        hops += (slot, event.started, event.at, event.output)
     return writer.hops(first.frame, first.activation, hops, 0.0)
 
 
@@ -236,33 +260,41 @@ class StepNames:
         return shown_activation(path, event.node, event.activation)
 
 
-def _steps(index: SpanIndex, cone: Cone) -> tuple[Sequence[str], Sequence[str]]:
+def _steps(index: SpanIndex, cone: Cone) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The steps that are taken over, and those that are left out."""
-    forms = [cone.forms[frame] for frame in sorted(cone.forms)]
-    steps = StepNames([form.path for form in forms])
+    numbers = sorted(cone.forms)
+    steps = StepNames([cone.forms[number].path for number in numbers])
     taken = [steps.shown(entry.event) for entry in cone.taken]
-    forms_before = index.record.forms
-    paths: list[Sequence[str]] = []
-    for frame in range(max(forms_before) + 1):
-        form = forms_before.get(frame)
-        paths.append(("", "") if form is None else form.path)
-    steps = StepNames(paths)
+    steps = StepNames(_paths_of(index.record))
     left: list[str] = []
-    is_left = frozenset(cone.left)
+    numbers_left = frozenset(cone.left)
     for number, entry in enumerate(index.record.entries):
+        # All of them are looked at: a call that has ended is named by what began it.
         shown = steps.shown(entry.event)
-        if number in is_left:
+        if number in numbers_left:
             left.append(shown)
-    return list(filter(None, taken)), list(filter(None, left))
+    return tuple(filter(None, taken)), tuple(filter(None, left))
+
+
+def _paths_of(record: StoredRecord) -> list[Sequence[str]]:
+    """The paths of a record's frames, by number; what nobody knows is left empty."""
+    count = max(record.forms) + 1
+    paths: list[Sequence[str]] = []
+    for number in range(count):
+        form = record.forms.get(number)
+        paths.append(("", "") if form is None else form.path)
+    return paths
 
 
 def _check_met(cone: Cone, names: Mapping[int, str]) -> None:
-    if cone.unmet:
-        change = cone.unmet[0]
-        raise DeclarationError(
-            f"fork: {change.span.node!r} at {names.get(id(change.span), '')!r} depends on another change, so that it is "
-            "not come to any more; make one fork of the other"
-        )
+    if not cone.unmet:
+        return
+    span = cone.unmet[0].span
+    name = names.get(id(span), "")
+    raise DeclarationError(
+        f"fork: {span.node!r} at {name!r} depends on another change, so that it is not come to any more; "
+        "make one fork of the other"
+    )
 
 
 # -- edits -----------------------------------------------------------------------------------------
@@ -277,6 +309,7 @@ class _Editor:
 
     def __init__(self, index: SpanIndex, places: PlaceNames) -> None:
         self._index = index
+        self._entries = index.record.entries
         self._places = places
         self.changes: list[RecordChange] = []
         self.answers: dict[str, Any] = {}
@@ -284,7 +317,8 @@ class _Editor:
 
     def redo(self, name: str) -> None:
         """Has something done again."""
-        self._add(name, self._places.span(name), None)
+        span = self._places.span(name)
+        self._add(name, span, None)
 
     def redo_all_of(self, nodes: Collection[str]) -> None:
         """Has all done again that nodes of these names have done."""
@@ -300,7 +334,7 @@ class _Editor:
         """
         span = self._places.span(name)
         if span.kind == "question":
-            asked = self._index.record.entries[span.begin].event
+            asked = self._entries[span.begin].event
             assert isinstance(asked, QuestionAsked)
             self.answers[asked.question] = value
             # One that is open is answered as soon as the fork has begun.
@@ -312,17 +346,22 @@ class _Editor:
             raise PlaceUnknown(
                 f"fork: what stands at {name!r} has no answer that could be another one"
             )
-        self._add(name, span, edit(name, span, value))
+        entry = edit(name, span, value)
+        self._add(name, span, entry)
 
     def _add(self, name: str, span: RecordSpan, entry: RecordEntry | None) -> None:
         self.names[id(span)] = name
-        self.changes.append(RecordChange(span, entry))
+        change = RecordChange(span, entry)
+        self.changes.append(change)
 
     def _ended(self, span: RecordSpan) -> Event | None:
-        return None if span.end is None else self._index.record.entries[span.end].event
+        if span.end is None:
+            return None
+        return self._entries[span.end].event
 
     def _now(self) -> float:
-        return self._index.record.entries[-1].event.at
+        last = self._entries[-1]
+        return last.event.at
 
     def _edited_activation(self, name: str, span: RecordSpan, value: Any) -> RecordEntry:
         frame, activation = span.activation
@@ -330,22 +369,20 @@ class _Editor:
         assert form is not None
         node = form.program.nodes_by_name.get(span.node)
         assert node is not None
+        at = started = self._now()
         ended = self._ended(span)
-        at, started = self._now(), self._now()
         if isinstance(ended, Moving):
             at = ended.at
             started = getattr(ended, "started", at)
         if isinstance(value, BaseException):
-            return RecordEntry(
-                0, NodeFailed(at, frame, activation, node.name, value, started), NO_DETAIL
-            )
+            failed = NodeFailed(at, frame, activation, node.name, value, started)
+            return RecordEntry(0, failed, NO_DETAIL)
         output = fitting(name, node.output, value)
-        return RecordEntry(
-            0, NodeFinished(at, frame, activation, node.name, output, started), NO_DETAIL
-        )
+        finished = NodeFinished(at, frame, activation, node.name, output, started)
+        return RecordEntry(0, finished, NO_DETAIL)
 
     def _edited_call(self, name: str, span: RecordSpan, value: Any) -> RecordEntry:
-        entry = self._index.record.entries[span.begin]
+        entry = self._entries[span.begin]
         event = entry.event
         assert isinstance(event, CallStarted)
         node: AnyNode | None = entry.detail.node
@@ -353,28 +390,31 @@ class _Editor:
             raise PlaceUnknown(
                 f"fork: {name!r} is a call in the background, whose answer comes later; change what it calls"
             )
+        at = self._now()
         detail = Detail(span.place, node)
-        ended = self._ended(span)
         if span.end is not None:
-            known = self._index.record.entries[span.end].detail
-            detail = replace(known, turns=(), raw=None)
-        at = self._now() if ended is None else ended.at
+            ended = self._entries[span.end]
+            at = ended.event.at
+            detail = replace(ended.detail, turns=(), raw=None)
         head = (at, event.frame, event.activation, event.call, event.node)
         if isinstance(value, BaseException):
-            return RecordEntry(0, CallFailed(*head, value, event.at), detail)
-        output = value if node is None else fitting(name, node.output, value)
-        return RecordEntry(0, CallFinished(*head, output, event.at), detail)
+            failed = CallFailed(*head, value, event.at)
+            return RecordEntry(0, failed, detail)
+        output = value
+        if node is not None:
+            output = fitting(name, node.output, value)
+        finished = CallFinished(*head, output, event.at)
+        return RecordEntry(0, finished, detail)
 
     def _edited_model(self, name: str, span: RecordSpan, value: Any) -> RecordEntry:
-        asked = self._index.record.entries[span.begin].event
+        asked = self._entries[span.begin].event
         assert isinstance(asked, ModelStarted)
         ended = self._ended(span)
         at = self._now() if ended is None else ended.at
         head = (at, asked.frame, asked.activation, asked.node, asked.model)
         if isinstance(value, BaseException):
-            return RecordEntry(
-                0, ModelFailed(*head, value, asked.at, asked.question), Detail(span.place)
-            )
+            failed = ModelFailed(*head, value, asked.at, asked.question)
+            return RecordEntry(0, failed, Detail(span.place))
         reply = value
         if not isinstance(value, Reply):
             text = value if isinstance(value, str) else to_text(value)
@@ -394,9 +434,11 @@ class _Editor:
         return RecordEntry(0, finished, Detail(span.place, reply=reply))
 
     def _edited_value(self, name: str, span: RecordSpan, value: Any) -> RecordEntry:
-        entry = self._index.record.entries[span.begin]
+        entry = self._entries[span.begin]
         assert isinstance(entry.event, ValueKept)
-        return RecordEntry(0, replace(entry.event, value=to_json_value(value)), entry.detail)
+        plain = to_json_value(value)
+        event = replace(entry.event, value=plain)
+        return RecordEntry(0, event, entry.detail)
 
 
 def fitting(name: str, kind: Type, value: Any) -> Any:
@@ -411,6 +453,6 @@ def fitting(name: str, kind: Type, value: Any) -> Any:
     try:
         return adapter_of(kind).validate_python(value)
     except ValueError as error:
-        raise OutputInvalid(
-            f"fork: what {name!r} is to answer must be {type_name(kind)}: {error}"
-        ) from None
+        wanted = type_name(kind)
+        problem = f"fork: what {name!r} is to answer must be {wanted}: {error}"
+        raise OutputInvalid(problem) from None

@@ -56,13 +56,16 @@ async def _going_on(store: Store, graph: AnyGraph) -> list[RunHeader]:
 
 
 async def _verdict(store: Store, header: RunHeader, graph: AnyGraph, digest: str) -> Verdict:
-    id, status = header.id, header.status
+    id = header.id
+    status = header.status
     about: Any = header.about
-    if about.get("digest") == digest:
+    known = about.get("digest")
+    if known == digest:
         return Verdict(id, status, "same")
-    content = await store.large(str(about.get("digest")))
+    content = await store.large(str(known))
     if content is not None:
-        reordered = _reordered(json.loads(content), form_of(graph), (graph.name,))
+        before = json.loads(content)
+        reordered = _reordered(before, form_of(graph), (graph.name,))
         if reordered:
             return Verdict(id, status, "refused", tuple(reordered))
     # Only now the rows are read: most runs are of the graph as it is.
@@ -77,14 +80,16 @@ async def _verdict(store: Store, header: RunHeader, graph: AnyGraph, digest: str
 
 def _named(used: Iterable[Migration]) -> tuple[str, ...]:
     """Each migration once."""
-    names = {str(migration): None for migration in used}
-    return tuple(names)
+    names = map(str, used)
+    once = dict.fromkeys(names)
+    return tuple(once)
 
 
 async def _problem(store: Store, header: RunHeader, graph: AnyGraph) -> Misplacement | None:
     """The first place where a record does not fit a graph."""
+    limits = limits_of(header, graph)
     try:
-        record = await read_record(store, header, graph, limits_of(header, graph))
+        record = await read_record(store, header, graph, limits)
         if record.damage is not None:
             raise record.damage
         _push(header.id, record)
@@ -93,7 +98,9 @@ async def _problem(store: Store, header: RunHeader, graph: AnyGraph) -> Misplace
     except Unreadable as error:
         notes = getattr(error, "__notes__", ())
         recorded = " ".join([error.found, *notes])
-        found = f"{error.wanted} at {error.type}{error.path}" if error.path else error.wanted
+        found = error.wanted
+        if error.path:
+            found += f" at {error.type}{error.path}"
         return Misplacement((), "", recorded, found)
     except (RecordInvalid, RunDamaged) as error:
         return Misplacement((), "", "rows of a run", str(error))
@@ -114,13 +121,14 @@ def _push(id: str, record: StoredRecord) -> None:
     past = Past(id, record.entries)
     for place, frame in past.frames.items():
         number = frame.number
-        if number not in begun:
+        beginning = begun.get(number)
+        if beginning is None:
             continue  # nothing is recorded yet
         form = record.forms.get(number)
         if form is None:
-            raise _gone(begun[number])
+            raise _gone(beginning)
         walk = walk_of(form, number)
-        walk.apply(begun[number])
+        walk.apply(beginning)
         push_facts(walk, frame.facts)
         check_places(past, frame, place, walk)
 
@@ -137,29 +145,34 @@ def _reordered(
     old: Mapping[str, Any], new: Mapping[str, Any], path: tuple[str, ...]
 ) -> list[Misplacement]:
     """The nodes whose answers are kept by the number of an arm that is another one now."""
-    now = {node["name"]: node for node in new.get("nodes", ())}
+    nodes = new.get("nodes", ())
+    now = {node["name"]: node for node in nodes}
     found: list[Misplacement] = []
     for node in old.get("nodes", ()):
         name = node["name"]
         other = now.get(name)
         if other is None:
             continue
-        before, after = node["output"], other["output"]
+        before = node["output"]
+        after = other["output"]
         if not _keeps_numbers(before, after):
-            found.append(
-                Misplacement(path, name, f"answers of {before}", f"{after}: add arms at the end")
-            )
+            recorded = f"answers of {before}"
+            place = Misplacement(path, name, recorded, f"{after}: add arms at the end")
+            found.append(place)
         if "form" in node and "form" in other:
-            found += _reordered(node["form"], other["form"], (*path, name))
+            below = (*path, name)
+            found += _reordered(node["form"], other["form"], below)
     return found
 
 
 def _keeps_numbers(before: str, after: str) -> bool:
     """Whether each arm of a type has the number that it had; where nothing has numbers, reading tells."""
-    old, new = arms_in(before), arms_in(after)
+    old = arms_in(before)
+    new = arms_in(after)
     if len(new) < 2 or not _is_numbered(old):
         return True
-    return new[: len(old)] == old
+    count = len(old)
+    return new[:count] == old
 
 
 def _is_numbered(arms: Sequence[str]) -> bool:

@@ -45,8 +45,10 @@ async def load(store: Store, id: str, graph: AnyGraph | None, make: Make[R]) -> 
 def limits_of(header: RunHeader, graph: AnyGraph | None) -> Limits:
     """The limits of a run's outermost walk: its own, and those of its graph."""
     about: Any = header.about
-    own = None if graph is None else graph.limits
-    return tightest(own, limits_from(about.get("limits")))
+    kept = limits_from(about.get("limits"))
+    if graph is None:
+        return tightest(None, kept)
+    return tightest(graph.limits, kept)
 
 
 def made_run(
@@ -61,7 +63,8 @@ def made_run(
     run.began_at = header.began
     run.damage = record.damage
     if graph is not None:
-        run.frames.append((graph.program, (graph.name,), ledger.limits))
+        outermost = (graph.program, (graph.name,), ledger.limits)
+        run.frames.append(outermost)
     take_events(run, record)
     past = Past(header.id, record.entries)
     past.charge(ledger, 0)
@@ -81,19 +84,24 @@ def _open_questions(run: RunRecord[Any], past: Past) -> list[OpenQuestion]:
     """What it waits for."""
     found: list[OpenQuestion] = []
     for asked in open_questions(run.facts):
+        path = run.path_of(asked.frame)
+        question = Question.of(asked, path, run.began_at)
         record = past.asked[asked.question]
-        question = Question.of(asked, run.path_of(asked.frame), run.began_at)
-        found.append(OpenQuestion(question, plain_answer, record))
+        waiting = OpenQuestion(question, plain_answer, record)
+        found.append(waiting)
     return found
 
 
 def _take_end(run: RunRecord[Any], record: StoredRecord, status: Any) -> None:
     """How the run has ended, or stands."""
     run.status = status
-    last = record.entries[-1] if record.entries else None
-    if last is None or not isinstance(last.event, RunEnded):
+    if not record.entries:
+        return
+    last = record.entries[-1]
+    end = last.event
+    if not isinstance(end, RunEnded):
         return
     run.error = last.detail.error
-    if last.event.status in OVER:
-        run.status = last.event.status
-        run._output = last.event.output
+    if end.status in OVER:
+        run.status = end.status
+        run._output = end.output

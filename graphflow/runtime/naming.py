@@ -11,8 +11,9 @@ editor-1a2b3c4d             a question to a person, by its id
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from difflib import get_close_matches
+from typing import TypeAlias
 
 from graphflow.errors import PlaceUnknown
 from graphflow.events import CallStarted, Event, NodeStarted, QuestionAsked
@@ -20,6 +21,10 @@ from graphflow.runtime.spans import ActivationKey, RecordSpan, SpanIndex
 
 SHOWN = 8
 """Names that an error shows, at most."""
+NamedSpans: TypeAlias = dict[str, RecordSpan]
+"""Spans, by what they are called."""
+NodePath: TypeAlias = Sequence[str]
+"""Names of nodes, the outermost first."""
 
 
 class PlaceNames:
@@ -55,13 +60,12 @@ class PlaceNames:
         # A node that is called and stands on an arrow as well is meant on its arrow.
         candidates = self._activations_of(prefix, node) or self._calls_of(prefix, node)
         if number:
-            ending = f"#{number}"
-            names = [shown for shown in candidates if shown.endswith(ending)]
-            candidates = {shown: candidates[shown] for shown in names}
+            candidates = _of_number(candidates, number)
         if not candidates:
             raise self._unknown(name)
         if len(candidates) > 1:
-            several = _listed(list(candidates))
+            names = list(candidates)
+            several = _listed(names)
             raise PlaceUnknown(f"{name!r} stands for several: {several}; say which")
         [span] = candidates.values()
         return span
@@ -73,57 +77,74 @@ class PlaceNames:
         for span in self._index.spans:
             if span.kind == "frame":
                 continue
-            begun = self._entries[span.begin].event
-            if span.place == name or (isinstance(begun, QuestionAsked) and begun.question == name):
+            if span.place == name or self._question_of(span) == name:
                 found = span
         return found
+
+    def _question_of(self, span: RecordSpan) -> str | None:
+        """The id of a question to a person; None if it is anything else."""
+        begun = self._entries[span.begin].event
+        if not isinstance(begun, QuestionAsked):
+            return None
+        return begun.question
 
     def _numbered(self, name: str) -> RecordSpan | None:
         """The activation of a number in the frame at a place."""
         place, separator, number = name.rpartition("#")
         if not separator or not number.isdecimal():
             return None
+        wanted = int(number)
         for key in self._activations:
             frame, activation = key
             form = self._forms.get(frame)
             if form is None or form.place != place:
                 continue
-            if activation == int(number):
+            if activation == wanted:
                 return self._activation(key)
         return None
 
     # -- by node -----------------------------------------------------------------------------------
-    def _activations_of(self, prefix: Sequence[str], node: str) -> Mapping[str, RecordSpan]:
+    def _activations_of(self, prefix: NodePath, node: str) -> NamedSpans:
         """The activations of a node, by what they are called: in the outermost frames that the prefix fits."""
-        found: dict[int, dict[str, RecordSpan]] = {}
+        by_depth: dict[int, NamedSpans] = {}
         for key, name in self._activations.items():
-            frame, number = key
-            path = self._inner_path(frame)
-            if name != node or not _ends_with(path, prefix):
+            if name != node:
                 continue
-            there = found.setdefault(len(path), {})
-            shown = shown_activation(path, name, number)
-            there[shown] = self._activation(key)
-        if not found:
+            frame, _ = key
+            path = self._inner_path(frame)
+            if _ends_with(path, prefix):
+                depth = len(path)
+                there = by_depth.setdefault(depth, {})
+                shown = self._name_of(key)
+                there[shown] = self._activation(key)
+        if not by_depth:
             return {}
         # An agent that was called stands in a frame of its own name: the one further out is meant.
-        outermost = min(found)
-        return found[outermost]
+        outermost = min(by_depth)
+        return by_depth[outermost]
 
     def all_of(self, nodes: Collection[str]) -> Sequence[tuple[str, RecordSpan]]:
         """Every activation and call of nodes of these names, with what it is called. Frames that are alike share names."""
         found: list[tuple[str, RecordSpan]] = []
         for key, name in self._activations.items():
-            if name in nodes:
-                frame, number = key
-                shown = shown_activation(self._inner_path(frame), name, number)
-                found.append((shown, self._activation(key)))
+            if name not in nodes:
+                continue
+            shown = self._name_of(key)
+            span = self._activation(key)
+            found.append((shown, span))
         for node in nodes:
-            found += self._calls_of((), node).items()
+            calls = self._calls_of((), node)
+            found += calls.items()
         return found
 
-    def _calls_of(self, prefix: Sequence[str], node: str) -> Mapping[str, RecordSpan]:
-        found: dict[str, RecordSpan] = {}
+    def _name_of(self, key: ActivationKey) -> str:
+        frame, number = key
+        path = self._inner_path(frame)
+        node = self._activations[key]
+        return shown_activation(path, node, number)
+
+    def _calls_of(self, prefix: NodePath, node: str) -> NamedSpans:
+        found: NamedSpans = {}
         for span in self._index.spans:
             event = self._entries[span.begin].event
             if not isinstance(event, CallStarted) or event.node != node:
@@ -164,42 +185,54 @@ class PlaceNames:
         """All that there are names for, each once."""
         known: list[str] = []
         for key, node in self._activations.items():
-            frame, number = key
-            path = self._inner_path(frame)
-            known += (shown_activation(path, node, number), node)
+            shown = self._name_of(key)
+            known += (shown, node)
         for span in self._index.spans:
             if span.kind == "call":
                 known.append(span.node)
             if span.place:
                 known.append(span.place)
-        return list(dict.fromkeys(known))
+        once = dict.fromkeys(known)
+        return list(once)
 
 
-def callers(path: Sequence[str], caller: str) -> tuple[str, ...]:
+def callers(path: NodePath, caller: str) -> tuple[str, ...]:
     """Who stands around a call: the frames, and the caller. One that was called stands alone in a frame of its own name."""
     if path and path[-1] == caller:
         return tuple(path)
     return (*path, caller)
 
 
-def shown_activation(path: Sequence[str], node: str, number: int) -> str:
+def shown_activation(path: NodePath, node: str, number: int) -> str:
     """An activation or a call as people name it."""
-    way = " > ".join((*path, node))
+    names = (*path, node)
+    way = " > ".join(names)
     return f"{way}#{number}"
 
 
-def _ends_with(path: Sequence[str], prefix: Sequence[str]) -> bool:
+def _ends_with(path: NodePath, prefix: NodePath) -> bool:
     if not prefix:
         return True
-    tail = path[-len(prefix) :]
+    count = len(prefix)
+    tail = path[-count:]
     return list(tail) == list(prefix)
+
+
+def _of_number(candidates: NamedSpans, number: str) -> NamedSpans:
+    """Those of several of one name that have this number."""
+    found: NamedSpans = {}
+    ending = f"#{number}"
+    for shown, span in candidates.items():
+        if shown.endswith(ending):
+            found[shown] = span
+    return found
 
 
 def _listed(names: Sequence[str]) -> str:
     if not names:
         return "nothing"
-    quoted = map(repr, names[:SHOWN])
-    shown = ", ".join(quoted)
+    first = names[:SHOWN]
+    shown = ", ".join(map(repr, first))
     more = len(names) - SHOWN
     if more > 0:
         shown += f" and {more} more"

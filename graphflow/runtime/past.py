@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextvars import copy_context
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from graphflow.errors import Diverged, LimitExceeded
 from graphflow.events import (
@@ -72,6 +72,10 @@ _FACTS = (NodeFinished, NodeFailed, NodeCancelled, NodeRefused)
 
 ActivationKey = tuple[int, int]
 """A frame's number and an activation's."""
+Answer: TypeAlias = Reply | BaseException
+"""What came of a question to a model."""
+TurnsByActivation: TypeAlias = dict[int, Sequence[Turn]]
+"""What agents have added to a conversation, by activation."""
 
 
 class Past:
@@ -92,8 +96,8 @@ class Past:
         self.run = run
         self._forms = forms or {}
         self._parents: dict[int, int] = {}
-        self._turns: dict[int, dict[int, Sequence[Turn]]] = {}
-        """What agents have added to the conversation of each frame, by activation."""
+        self._turns: dict[int, TurnsByActivation] = {}
+        """By frame."""
         self._is_stopping = False
         self.seconds = 0.0
         """How long the run has taken so far."""
@@ -124,7 +128,7 @@ class Past:
         self._going_on: set[str] = set()
         """The places of calls in the background that have not ended: what is known of them outlasts their callers."""
         self._effects: dict[str, EffectState] = {}
-        self._replies: dict[str, Reply | BaseException] = {}
+        self._replies: dict[str, Answer] = {}
         self._values: dict[str, Any] = {}
         self._cached: dict[str, list[AnswerCached]] = {}
         self._statements: set[str] = set()
@@ -135,9 +139,10 @@ class Past:
         """The places of what each activation has asked."""
         self._activations: dict[int, list[int]] = {}
         """The activations of each frame that have asked something."""
-        self._frames_by_number: dict[int, FrameRecord] = {0: FrameRecord(0, 0.0)}
         self._books = Books()
-        self.frames[""] = self._frames_by_number[0]
+        outermost = FrameRecord(0, 0.0)
+        self.frames[""] = outermost
+        self._frames_by_number = {0: outermost}
         for entry in entries:
             self._take(entry.event, entry.detail)
 
@@ -157,7 +162,7 @@ class Past:
         """What is known of what may have left something behind in the world, of whatever attempt."""
         return self._effects.get(place)
 
-    def reply(self, place: str) -> Reply | BaseException | None:
+    def reply(self, place: str) -> Answer | None:
         """What came of a question to a model, once."""
         return self._replies.pop(place, None)
 
@@ -176,12 +181,17 @@ class Past:
             node: its name.
             path: in which frames; None: in any.
         """
+        known = self._cached.pop(node, [])
+        if path is None:
+            return known
         taken: list[AnswerCached] = []
         left: list[AnswerCached] = []
-        for event in self._cached.pop(node, ()):
+        for event in known:
             form = self._forms.get(event.frame)
-            is_there = path is None or (form is not None and form.path == path)
-            (taken if is_there else left).append(event)
+            if form is not None and form.path == path:
+                taken.append(event)
+            else:
+                left.append(event)
         if left:
             self._cached[node] = left
         return taken
@@ -200,7 +210,8 @@ class Past:
     def asked_in(self, frame: int) -> Iterator[tuple[int, str]]:
         """What activations of a frame have asked and may ask again: each activation, with the place of what it has asked."""
         for activation in self._activations.get(frame, ()):
-            for place in self._below.get((frame, activation), ()):
+            places = self._below.get((frame, activation), ())
+            for place in places:
                 yield activation, place
 
     def turns_in(self, frame: int) -> Mapping[int, Sequence[Turn]]:
@@ -220,24 +231,30 @@ class Past:
         record = self._frames_by_number.get(number)
         if form is None or record is None or number == 0:
             return None
-        if not record.exited and self.frames.get(form.place) is record:
+        may_be_entered = self.frames.get(form.place) is record
+        if may_be_entered and not record.exited:
             return None
-        return LeftFrame(number, self._parents[number], form)
+        return self.any_frame(number)
 
     def any_frame(self, number: int) -> LeftFrame | None:
         """A frame, by its number; None if nobody knows what it walks."""
         form = self._forms.get(number)
-        return None if form is None else LeftFrame(number, self._parents[number], form)
+        if form is None:
+            return None
+        parent = self._parents[number]
+        return LeftFrame(number, parent, form)
 
     @property
     def unknown(self) -> tuple[str, ...]:
         """Places of calls that may have been carried out, of which nobody has seen an answer."""
-        waiting = {record.place for record in self.asked.values() if record.answered is None}
+        questions = self.asked.values()
+        waiting = {record.place for record in questions if record.answered is None}
         places: list[str] = []
         for call in self._calls.values():
-            # It waits for consent: nothing was done.
-            is_asked_for = f"{call.place}/approval" in waiting
-            if call.lasting and call.end is None and not is_asked_for:
+            if not call.lasting or call.end is not None:
+                continue
+            # One that waits for consent was not carried out.
+            if f"{call.place}/approval" not in waiting:
                 places.append(call.place)
         return tuple(places)
 
@@ -271,7 +288,8 @@ class Past:
             return
         self._drop_activation(key)
         frame, activation = key
-        self._turns.get(frame, {}).pop(activation, None)
+        turns = self._turns.get(frame, {})
+        turns.pop(activation, None)
 
     # -- reading -----------------------------------------------------------------------------------
     def _take(self, event: Event, detail: Detail) -> None:
@@ -281,50 +299,57 @@ class Past:
             take(self, event, detail)
 
     def _moved(self, event: Fact, detail: Detail) -> None:
-        frame = self._frames_by_number[event.frame]
+        number = event.frame
+        frame = self._frames_by_number[number]
         frame.facts.append(event)
-        if isinstance(event, NodeFinished) or (
-            isinstance(event, NodeFailed) and not is_stopped(event.error)
-        ):
-            self._books.own(event.frame).steps += 1
+        has_failed = isinstance(event, NodeFailed) and not is_stopped(event.error)
+        if has_failed or isinstance(event, NodeFinished):
+            own = self._books.own(number)
+            own.steps += 1
             # What it has asked, it will not ask again.
-            self._drop_activation((event.frame, event.activation))
+            self._drop_activation((number, event.activation))
 
     def _frame_entered(self, event: FrameEntered, detail: Detail) -> None:
-        record = FrameRecord(event.frame, event.at)
-        self.frames[detail.place] = record
-        self._frames_by_number[event.frame] = record
-        self._books.enter(event.frame, event.parent)
-        self._parents[event.frame] = event.parent
-        self._note((event.parent, event.activation), detail.place)
+        number = event.frame
+        parent = event.parent
+        place = detail.place
+        record = FrameRecord(number, event.at)
+        self.frames[place] = record
+        self._frames_by_number[number] = record
+        self._books.enter(number, parent)
+        self._parents[number] = parent
+        self._note((parent, event.activation), place)
 
     def _frame_exited(self, event: FrameExited, detail: Detail) -> None:
         if event.status in ("completed", "failed"):
-            self._frames_by_number[event.frame].exited = True
+            record = self._frames_by_number[event.frame]
+            record.exited = True
 
     def _call_started(self, event: CallStarted, detail: Detail) -> None:
-        self.calls = max(self.calls, event.call)
-        record = CallRecord(event.call, detail.place, detail.lasting)
+        number = event.call
+        place = detail.place
+        self.calls = max(self.calls, number)
+        record = CallRecord(number, place, detail.lasting)
         if detail.node is not None and detail.node.in_background:
             # What it was given, in case that the record alone has to begin it.
-            self._started[detail.place] = event
-        self._calls[detail.place] = record
-        self._by_number[event.call] = record
-        self._note((event.frame, event.activation), detail.place)
+            self._started[place] = event
+        self._calls[place] = record
+        self._by_number[number] = record
+        self._note((event.frame, event.activation), place)
         if detail.lasting:
-            state = self._effects.setdefault(detail.place, EffectState(UNKNOWN))
+            # Equal calls of an attempt that was cut off are asked again in the order in which they were.
+            state = self._effects.setdefault(place, EffectState(UNKNOWN))
             if state.rank is None:
-                state.rank = event.call
+                state.rank = number
 
     def _call_ended(self, event: CallFinished | CallFailed, detail: Detail) -> None:
         record = self._by_number.pop(event.call, None)
         if record is None:
             return
-        if isinstance(event, CallFailed) and comes_of_a_stop(
-            event.error, event.frame, self._books.depth(event.frame)
-        ):
+        number = event.frame
+        if isinstance(event, CallFailed) and self._was_stopped(event.error, number):
             return
-        own = self._books.own(event.frame)
+        own = self._books.own(number)
         own.steps += 1
         if detail.metered == "tool_calls":
             own.tool_calls += 1
@@ -333,62 +358,77 @@ class Past:
         begun = self._begun.pop(record.place, None)
         if begun is not None:
             begun.has_answered = True
-        self._drop_below(record.place, (event.frame, event.activation))
+        self._drop_below(record.place, (number, event.activation))
         if record.lasting and isinstance(event, CallFinished):
             state = self._effects[record.place]
             state.answered = True
             state.answer = event.output
 
+    def _was_stopped(self, error: BaseException, frame: int) -> bool:
+        depth = self._books.depth(frame)
+        return comes_of_a_stop(error, frame, depth)
+
     def _model_started(self, event: ModelStarted, detail: Detail) -> None:
         self.questions = max(self.questions, event.question)
 
     def _model_finished(self, event: ModelFinished, detail: Detail) -> None:
+        number = event.frame
         if event.usd is None:
-            self._books.unpriced.add(event.frame)
+            self._books.unpriced.add(number)
+        own = self._books.own(number)
         priced = replace(event, usd=event.usd or 0.0)
-        self._books.own(event.frame).count(priced)
+        own.count(priced)
         if detail.reply is not None:
-            self._keep_reply(event.frame, event.activation, detail.place, detail.reply)
+            self._keep_reply((number, event.activation), detail.place, detail.reply)
 
     def _model_failed(self, event: ModelFailed, detail: Detail) -> None:
+        number = event.frame
         if not event.spent:
-            self._books.own(event.frame).model_calls += 1
-        self._keep_reply(event.frame, event.activation, detail.place, event.error)
+            own = self._books.own(number)
+            own.model_calls += 1
+        self._keep_reply((number, event.activation), detail.place, event.error)
 
-    def _keep_reply(
-        self, frame: int, activation: int, place: str, reply: Reply | BaseException
-    ) -> None:
+    def _keep_reply(self, key: ActivationKey, place: str, reply: Answer) -> None:
         self._replies[place] = reply
-        self._note((frame, activation), place)
+        self._note(key, place)
 
     def _retried(self, event: NodeRetried, detail: Detail) -> None:
-        activation = (event.frame, event.activation)
-        call = None if event.call is None else self._by_number.get(event.call)
-        place = None if call is None else call.place
-        self.give_up(activation, place)
-        self._retries[activation if place is None else place] = event
+        key = (event.frame, event.activation)
+        call: CallRecord | None = None
+        if event.call is not None:
+            call = self._by_number.get(event.call)
+        if call is None:
+            self.give_up(key, None)
+            self._retries[key] = event
+        else:
+            self.give_up(key, call.place)
+            self._retries[call.place] = event
 
     def _approved(self, event: Approved, detail: Detail) -> None:
         self.consents[event.key] = event
 
     def _background_started(self, event: BackgroundStarted, detail: Detail) -> None:
-        started = self._started.get(detail.place)
-        record = BackgroundRecord(event, detail.place, started, detail.turns)
-        self.backgrounds[event.handle] = self._begun[detail.place] = record
-        self._going_on.add(detail.place)
+        place = detail.place
+        started = self._started.get(place)
+        record = BackgroundRecord(event, place, started, detail.turns)
+        self.backgrounds[event.handle] = record
+        self._begun[place] = record
+        self._going_on.add(place)
 
     def _background_finished(self, event: BackgroundFinished, detail: Detail) -> None:
-        if event.error is not None and comes_of_a_stop(
-            event.error, event.frame, self._books.depth(event.frame)
-        ):
+        error = event.error
+        if error is not None and self._was_stopped(error, event.frame):
             return
         # Cancelled by its caller, it has ended; with its run, or cut off at the end of that, it is begun again.
-        if event.status == "cancelled" and (self._is_stopping or event.error is not None):
+        is_cut_off = self._is_stopping or error is not None
+        if is_cut_off and event.status == "cancelled":
             return
         record = self.backgrounds[event.handle]
-        record.finished, record.detail = event, detail
-        self._going_on.discard(record.place)
-        for key in self._forget(record.place, call=False):
+        record.finished = event
+        record.detail = detail
+        place = record.place
+        self._going_on.discard(place)
+        for key in self._forget(place, call=False):
             self._drop_activation(key)
 
     def _told_to_stop(self, event: Stopped, detail: Detail) -> None:
@@ -396,7 +436,8 @@ class Past:
             self._is_stopping = True
 
     def _answer_cached(self, event: AnswerCached, detail: Detail) -> None:
-        self._cached.setdefault(event.node, []).append(event)
+        answers = self._cached.setdefault(event.node, [])
+        answers.append(event)
 
     def _turns_added(self, event: TurnsAdded, detail: Detail) -> None:
         of_frame = self._turns.setdefault(event.frame, {})
@@ -404,9 +445,11 @@ class Past:
         of_frame[event.activation] = detail.turns
 
     def _question_asked(self, event: QuestionAsked, detail: Detail) -> None:
-        if event.question not in self.asked:
-            self.asked[event.question] = QuestionRecord(event, detail.place)
-        self._note((event.frame, event.activation), detail.place)
+        question = event.question
+        place = detail.place
+        if question not in self.asked:
+            self.asked[question] = QuestionRecord(event, place)
+        self._note((event.frame, event.activation), place)
 
     def _question_answered(self, event: QuestionAnswered, detail: Detail) -> None:
         record = self.asked[event.question]
@@ -418,19 +461,24 @@ class Past:
     def _answer_refused(self, event: AnswerRefused, detail: Detail) -> None:
         self.taken.add(event.entry)
         if not is_message(event.entry):
-            self.asked[event.question].refused += 1
+            record = self.asked[event.question]
+            record.refused += 1
 
     def _statement(self, event: Emitted | ArtifactKept | HandedOver, detail: Detail) -> None:
-        self._statements.add(detail.place)
-        self._note((event.frame, event.activation), detail.place)
+        place = detail.place
+        self._statements.add(place)
+        self._note((event.frame, event.activation), place)
 
     def _value_kept(self, event: ValueKept, detail: Detail) -> None:
+        place = detail.place
         if detail.lasting:
-            state = self._effects[detail.place] = EffectState(UNKNOWN)
-            state.answer, state.answered = event.value, True
+            state = EffectState(UNKNOWN)
+            state.answer = event.value
+            state.answered = True
+            self._effects[place] = state
             return
-        self._values[detail.place] = event.value
-        self._note((event.frame, event.activation), detail.place)
+        self._values[place] = event.value
+        self._note((event.frame, event.activation), place)
 
     def _resumed(self, event: Resumed, detail: Detail) -> None:
         self.sittings = event.sitting
@@ -442,11 +490,13 @@ class Past:
     # -- what is given up --------------------------------------------------------------------------
     def _note(self, key: ActivationKey, place: str) -> None:
         below = self._below.get(key)
-        if below is None:
-            below = self._below[key] = []
-            frame, activation = key
-            self._activations.setdefault(frame, []).append(activation)
-        below.append(place)
+        if below is not None:
+            below.append(place)
+            return
+        self._below[key] = [place]
+        frame, activation = key
+        activations = self._activations.setdefault(frame, [])
+        activations.append(activation)
 
     def _drop_activation(self, key: ActivationKey) -> None:
         """Forgets what an activation has got: it has ended, or is tried again."""
@@ -462,12 +512,13 @@ class Past:
         kept: list[str] = []
         inside = f"{place}/"
         for other in self._below.pop(key, ()):
-            if other != place and not other.startswith(inside):
+            is_itself = other == place
+            is_inside = other.startswith(inside)
+            if is_itself or not is_inside:
                 kept.append(other)
+            if not is_itself and not is_inside:
                 continue
-            if other == place:
-                kept.append(other)
-            for inner in self._forget(other, call=other != place):
+            for inner in self._forget(other, call=is_inside):
                 self._drop_activation(inner)
         self._below[key] = kept
 
@@ -527,10 +578,12 @@ def comes_of_a_stop(error: BaseException, frame: int, depth: int) -> bool:
         frame: the number of the frame that it was in.
         depth: frames around that one.
     """
-    if isinstance(error, LimitExceeded):
-        # A limit of this frame or of one around it; one of a frame within is an answer.
-        return len(error.path) <= depth + 1 and error.limit != "depth"
-    return is_stopped(error)
+    if not isinstance(error, LimitExceeded):
+        return is_stopped(error)
+    if error.limit == "depth":
+        return False
+    # A limit of this frame or of one around it; one of a frame within is an answer.
+    return len(error.path) <= depth + 1
 
 
 def check_fits(fact: Fact, walk: Walk) -> Activation:
@@ -539,21 +592,17 @@ def check_fits(fact: Fact, walk: Walk) -> Activation:
     Raises:
         Diverged: the graph has changed, or the record is another graph's.
     """
-    act = walk.running.get(fact.activation) or walk.waiting.get(fact.activation)
-    if act is None:
-        running = (
-            ", ".join(f"{act.slot.name!r} as {act.id}" for act in walk.running.values())
-            or "nothing"
-        )
-        raise Diverged(
-            walk.path, f"activation {fact.activation} of {fact.node!r}", running, fact.node
-        )
-    if act.slot.name != fact.node:
+    id = fact.activation
+    act = walk.running.get(id) or walk.waiting.get(id)
+    if act is not None and act.slot.name == fact.node:
+        return act
+    recorded = f"activation {id} of {fact.node!r}"
+    if act is not None:
         found = f"{act.slot.name!r} in its place"
-        raise Diverged(
-            walk.path, f"activation {fact.activation} of {fact.node!r}", found, fact.node
-        )
-    return act
+        raise Diverged(walk.path, recorded, found, fact.node)
+    running = [f"{act.slot.name!r} as {act.id}" for act in walk.running.values()]
+    found = ", ".join(running) or "nothing"
+    raise Diverged(walk.path, recorded, found, fact.node)
 
 
 def push_facts(
@@ -597,22 +646,26 @@ def check_places(past: Past, frame: FrameRecord, within: str, walk: Walk) -> Non
     #     START >> (pay, log) >> END     /pay ((0, 0),)/bank~...     a place tells of the forks on the way to it
     over = {fact.activation for fact in frame.facts}
     for activation, known in past.asked_in(frame.number):
+        recorded = f"that activation {activation} has got {known}"
         act = walk.running.get(activation) or walk.waiting.get(activation)
         if act is None:
             if activation in over:
                 continue
-            raise Diverged(
-                walk.path, f"that activation {activation} has got {known}", "no such activation"
-            )
+            raise Diverged(walk.path, recorded, "no such activation")
         name = act.slot.name
         way: object = act.scope
         if walk.program.straight:  # `Frame.scope_of`: laps are no forks
             way = () if frame.number else activation
         place = begins_with(within, f"{name} {way}")
-        if not known.startswith(place) or known[len(place) : len(place) + 1] not in ("", "/", "~"):
-            raise Diverged(
-                walk.path,
-                f"that activation {activation} has got {known}",
-                f"{name!r} at {place}",
-                name,
-            )
+        if not _stands_at(known, place):
+            raise Diverged(walk.path, recorded, f"{name!r} at {place}", name)
+
+
+def _stands_at(known: str, place: str) -> bool:
+    """Whether a place is another one, or lies in it."""
+    if not known.startswith(place):
+        return False
+    # `/pay 1` is not where `/pay 12` begins.
+    length = len(place)
+    after = known[length : length + 1]
+    return after in ("", "/", "~")

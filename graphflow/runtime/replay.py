@@ -17,7 +17,7 @@ from graphflow.journal.codec.known_migrations import migrations_used
 from graphflow.journal.record import StoredRecord, entered_form, large_of, outermost_form
 from graphflow.journal.row_format import HOPS
 from graphflow.journal.row_reader import RecordEntry, RowReader
-from graphflow.journal.row_writer import RowWriter
+from graphflow.journal.row_writer import RowDraft, RowWriter
 from graphflow.journal.store import Store
 from graphflow.journal.stored import RunHeader, StoredRow
 from graphflow.limits import Ledger
@@ -71,18 +71,23 @@ async def replay(store: Store | str, id: str, graph: AnyGraph, make: Make[R]) ->
             trace.push(entry)
         if not each.migrated:
             _check_same(id, each, writer)
-    ledger = Ledger((header.graph,), limits_of(header, graph))
+    limits = limits_of(header, graph)
+    ledger = Ledger((header.graph,), limits)
     run = made_run(store, record, graph, ledger, make)
-    finish = trace.walks[0].finish if trace.walks else None
-    if run.status == "completed" and finish is not None:
-        run._output = finish.output
+    if run.status == "completed" and trace.walks:
+        # As the fresh walks have worked it out, not as the record has it.
+        finish = trace.walks[0].finish
+        if finish is not None:
+            run._output = finish.output
     return run
 
 
 async def _read(
     store: Store, header: RunHeader, graph: AnyGraph
 ) -> tuple[StoredRecord, list[ReadRow]]:
-    reader = RowReader(header.id, outermost_form(graph, limits_of(header, graph)), entered_form)
+    limits = limits_of(header, graph)
+    outermost = outermost_form(graph, limits)
+    reader = RowReader(header.id, outermost, entered_form)
     rows: list[ReadRow] = []
     entries: list[RecordEntry] = []
     async for row in store.rows(header.id):
@@ -90,10 +95,12 @@ async def _read(
             await asyncio.sleep(0)
         large = await large_of(store, header.id, row)
         with migrations_used() as used:
-            read = reader.entries(row, large)
-        rows.append(ReadRow(row, read, bool(used)))
-        entries += read
-    return StoredRecord(header, entries, reader.forms), rows
+            facts = reader.entries(row, large)
+        read = ReadRow(row, facts, migrated=bool(used))
+        rows.append(read)
+        entries += facts
+    record = StoredRecord(header, entries, reader.forms)
+    return record, rows
 
 
 def _check_same(run: str, read: ReadRow, writer: RowWriter) -> None:
@@ -102,28 +109,26 @@ def _check_same(run: str, read: ReadRow, writer: RowWriter) -> None:
     Raises:
         RowDiffers: it would.
     """
-    row, entries = read.row, read.entries
-    [first, *_] = entries
+    row = read.row
+    first = read.entries[0]
     if row.kind == HOPS:
-        frame = first.event.frame
-        activation, hops = _hops(entries, writer)
-        draft = writer.hops(frame, activation, hops, 0.0)
+        draft = _hops_row(read.entries, writer)
     else:
         draft = writer.row(first.event, first.detail)
-    is_same_place = draft.place == row.place
-    if is_same_place and draft.body == row.body:
-        return
-    is_plain = first.detail.raw is not None
-    if is_same_place and is_plain and json.loads(draft.body) == json.loads(row.body):
+    if draft.place == row.place:
+        if draft.body == row.body:
+            return
         # Of what a server's tool has answered nobody knows the type, so only what it says is compared.
-        return
+        is_untyped = first.detail.raw is not None
+        if is_untyped and json.loads(draft.body) == json.loads(row.body):
+            return
     recorded = f"{row.kind} at {row.place!r}: {row.body}"
     found = f"{draft.kind} at {draft.place!r}: {draft.body}"
     raise RowDiffers(run, row.number, recorded, found)
 
 
-def _hops(entries: Sequence[RecordEntry], writer: RowWriter) -> tuple[int, list[object]]:
-    """The number of the first activation, and the hops as a straight walk notes them."""
+def _hops_row(entries: Sequence[RecordEntry], writer: RowWriter) -> RowDraft:
+    """The row of hops that follow each other, as a straight walk notes them."""
     first = entries[0].event
     slots = writer.forms[first.frame].program.slots
     numbers = {slot.name: slot.index for slot in slots}
@@ -131,6 +136,8 @@ def _hops(entries: Sequence[RecordEntry], writer: RowWriter) -> tuple[int, list[
     for entry in entries:
         event = entry.event
         assert isinstance(event, NodeFinished)
-        hops += (numbers[event.node], event.started, event.at, event.output)
+        slot = numbers[event.node]
+        hops += (slot, event.started, event.at, event.output)
     assert isinstance(first, NodeFinished)
-    return first.activation, hops
+    # The time of the row itself is not compared.
+    return writer.hops(first.frame, first.activation, hops, 0.0)
