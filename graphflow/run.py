@@ -34,7 +34,10 @@ class Run(Displayed, RunRecord[Out], Generic[Out]):
     __slots__ = ()  # else each run would have a dict besides what its record keeps
 
     def draw(self, path: str, **options: Any) -> str:
-        """Writes the graph's picture with this walk on it; path and options as for `Graph.draw`. Returns the path."""
+        """Writes the graph's picture with this walk on it; path and options as for `Graph.draw`. Returns the path.
+
+        With `why="draft"` only what led to that node stands out, and under its name stands why it ran, or why it did not.
+        """
         from graphflow.render import draw_run
 
         return draw_run(self, path, **options)

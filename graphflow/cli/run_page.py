@@ -53,9 +53,14 @@ async def read_run(store: Store, id: str | None, graph: str | None) -> tuple[Any
 
 
 def write_pictures(
-    run: AnyRun, *, picture: Path | None, timeline: Path | None, report: Path | None
+    run: AnyRun,
+    *,
+    picture: Path | None,
+    timeline: Path | None,
+    report: Path | None,
+    why: str | None = None,
 ) -> bool:
-    """Writes what is asked for; whether anything is.
+    """Writes what is asked for; whether anything is. The picture says why a node ran, if one is named.
 
     Raises:
         UnknownGraph: a picture is asked for, and its graph is not in reach.
@@ -65,7 +70,7 @@ def write_pictures(
             raise UnknownGraph(
                 f"a picture needs the graph {run.graph!r}; say where it is: --graph FILE.py"
             )
-        out(f"wrote {run.draw(str(picture))}")
+        out(f"wrote {run.draw(str(picture), why=why)}")
     if timeline is not None:
         out(f"wrote {run.timeline().save(str(timeline))}")
     if report is not None:

@@ -82,7 +82,11 @@ def show(
         bool, typer.Option("--events", help="Print every event, one JSON line each.")
     ] = False,
     why: Annotated[
-        str | None, typer.Option(metavar="NODE", help="Say why a node ran, or why it did not.")
+        str | None,
+        typer.Option(
+            metavar="NODE",
+            help="Say why a node ran, or why it did not; with --picture, on the picture.",
+        ),
     ] = None,
     picture: Annotated[
         Path | None,
@@ -110,7 +114,7 @@ def show(
 
     run, state = with_store(store, lambda opened, _: read_run(opened, id, graph))
     # Who asks for a file wants nothing printed.
-    if write_pictures(run, picture=picture, timeline=timeline, report=report):
+    if write_pictures(run, picture=picture, timeline=timeline, report=report, why=why):
         return
     if why is not None:
         out(str(run.explain(why)))

@@ -17,6 +17,7 @@ from graphflow.render.forms.output import bundle, check_ending, write
 from graphflow.render.forms.svg import write_svg
 from graphflow.render.palette import Theme
 from graphflow.render.picture import Direction, Open, Picture
+from graphflow.render.reasons import show_reasons
 from graphflow.render.records import EventSource
 from graphflow.runtime.run_record import RunRecord
 
@@ -36,6 +37,12 @@ class LevelOptions(LabelOptions, total=False):
     """These, and how many levels are drawn open."""
 
     open: Open
+
+
+class WalkOptions(LevelOptions, total=False):
+    """These, and the node of which the picture of a walk says why it ran, or why it did not."""
+
+    why: str | None
 
 
 def to_dot(graph: AnyGraph, *, theme: Theme = "light", **options: Unpack[LevelOptions]) -> str:
@@ -133,7 +140,7 @@ def draw_run(
     *,
     graph: AnyGraph | None = None,
     theme: Theme = "auto",
-    **options: Unpack[LevelOptions],
+    **options: Unpack[WalkOptions],
 ) -> str:
     """Writes a graph's picture with a walk on it, and returns its path.
 
@@ -142,7 +149,7 @@ def draw_run(
         path: as for `draw`.
         graph: the graph that was walked; a run knows its own.
         theme: as for `draw`.
-        options: as for `draw`.
+        options: as for `draw`; and `why="draft"`: only what led to that node stands out, with the reasons why it ran or did not.
     """
     check_ending(path)
     drawn = walked(run, graph, theme=theme, **options)
@@ -155,7 +162,7 @@ def run_svg(
     graph: AnyGraph | None = None,
     theme: Theme = "auto",
     prefix: str | None = None,
-    **options: Unpack[LevelOptions],
+    **options: Unpack[WalkOptions],
 ) -> str:
     """A graph's picture with a walk on it as one `<svg>` element."""
     drawn = walked(run, graph, theme=theme, **options)
@@ -173,20 +180,30 @@ def walked(
     run: EventSource,
     graph: AnyGraph | None = None,
     theme: Theme = "auto",
+    *,
+    why: str | None = None,
     **options: Unpack[LevelOptions],
 ) -> Picture:
     """The picture of a graph with a walk on it.
 
     Raises:
         DeclarationError: nothing says which graph was walked.
+        PlaceUnknown: there is no such node as `why` names.
     """
     # Another graph may be given: a later version of the one that was walked.
     if graph is None and isinstance(run, RunRecord):
         graph = run.declared
     if graph is None:
         raise DeclarationError("a record does not hold its graph; say which was walked: graph=...")
+    if why is not None and not isinstance(run, RunRecord):
+        raise DeclarationError(
+            f"draw(why={why!r}): draw the run itself: its records do not say why"
+        )
     overlay = overlay_of(run, graph)
-    return overlay.lay_on(_drawn(graph, theme, **options))
+    drawn = overlay.lay_on(_drawn(graph, theme, **options))
+    if why is not None and isinstance(run, RunRecord):
+        show_reasons(drawn, run.explain(why))
+    return drawn
 
 
 def _drawn(graph: AnyGraph, theme: Theme = "auto", **options: Unpack[LevelOptions]) -> Picture:

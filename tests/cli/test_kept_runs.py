@@ -456,6 +456,8 @@ def test_a_run_is_shown_from_all_sides(
     ):
         assert said(option, name) == f"wrote {name}\n"
         assert (kept / name).stat().st_size > 500
+    assert said("--why", "second", "--picture", "why.mmd") == "wrote why.mmd\n"
+    assert "it got" in (kept / "why.mmd").read_text()
     assert json.loads(said("--json"))["input"] == "one"
 
 
