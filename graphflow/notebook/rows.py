@@ -20,6 +20,7 @@ from typing import NamedTuple
 from graphflow.proofs.proven import AnyGraph
 from graphflow.redaction import scrub
 from graphflow.render.compare.marks import nearest
+from graphflow.render.compare.overlay import CallNumber, NodeKey
 from graphflow.render.compare.places import EdgeWords, FramePlace, Places
 from graphflow.render.picture import Area, Level, Picture, Shape, edge_id, node_id
 from graphflow.render.records import AnyEvent
@@ -40,6 +41,10 @@ MAX_REASON = 300
 MAX_LABEL = 120
 MAX_NAME = 60
 
+Outcome = tuple[How, object]
+"""How an activation or call ended, and its answer or error."""
+STOPPED: Outcome = ("cancelled", "stopped by the walk")
+
 
 class Spot(NamedTuple):
     """Where something is in the picture: the first fields of a row after its operation."""
@@ -59,7 +64,8 @@ def pretty(value: object, limit: int = MAX_TEXT) -> str:
 
 
 def _reason(text: object) -> str:
-    return scrub(clean(text, MAX_REASON))
+    words = clean(text, MAX_REASON)
+    return scrub(words)
 
 
 class Rows:
@@ -79,9 +85,9 @@ class Rows:
         self.beyond = 0
         self.pending: list[PlayRow] = []
         self.text_left = MAX_KEPT_TEXT
-        self._spots: dict[tuple[Level, str], Spot] = {}
-        self._callees: dict[tuple[int, int], str] = {}
-        """The name under which each open call is drawn, by frame and number."""
+        self._spots: dict[NodeKey, Spot] = {}
+        self._callees: dict[CallNumber, str] = {}
+        """The name under which each open call is drawn."""
 
     # -- where -------------------------------------------------------------------------------------
     def spot(self, place: FramePlace, node: str) -> Spot:
@@ -97,13 +103,15 @@ class Rows:
         names = (*level[1:], node)
         way = " > ".join(names)
         label = clean(way, MAX_LABEL)
-        drawn = self.picture.places.get((level, node))
+        key = (level, node)
+        drawn = self.picture.places.get(key)
         if drawn is not None:
             id = _id_of(drawn, level, node)
             return Spot(id, id, label)
         around = nearest(self.picture, level, node)
-        home = "" if around is None else around.id
-        return Spot("", home, label)
+        if around is None:
+            return Spot("", "", label)
+        return Spot("", around.id, label)
 
     # -- taking ------------------------------------------------------------------------------------
     def take(self, event: AnyEvent) -> None:
@@ -111,13 +119,15 @@ class Rows:
         row = self._row(event)
         if row is None:
             return
-        if not self.pending or not _continues(self.pending[-1], row):
-            self.pending.append(row)
-            return
-        before = self.pending[-1]
-        text = f"{before[TEXT]}{row[TEXT]}"
-        # The end of a long answer: the browser shows what is being said now.
-        before[TEXT] = text[-MAX_TEXT:]
+        pending = self.pending
+        if pending:
+            before = pending[-1]
+            if _continues(before, row):
+                text = f"{before[TEXT]}{row[TEXT]}"
+                # The end of a long answer: the browser shows what is being said now.
+                before[TEXT] = text[-MAX_TEXT:]
+                return
+        pending.append(row)
 
     def flush(self) -> list[PlayRow]:
         """The rows since the last flush; those that fit are kept."""
@@ -125,8 +135,9 @@ class Rows:
         self.pending = []
         room = MAX_ROWS - len(self.kept)
         fitting = batch[:room]
+        rest = batch[room:]
         self.kept += fitting
-        self.beyond += len(batch) - len(fitting)
+        self.beyond += len(rest)
         return batch
 
     def _text(self, value: object) -> str:
@@ -143,25 +154,23 @@ class Rows:
         place = self.places.of(event.frame)
         match event.kind:
             case "frame.enter":
-                path = [str(name) for name in event.path] or [""]
-                self.places.enter(event.frame, event.parent, path[-1])
+                self._enter(event)
                 return None
             case "run.start":
                 id = self.spot(place, "START").id
                 name = clean(event.graph, MAX_LABEL)
-                return [at, "0", id, id, name, self._text(event.input)]
+                text = self._text(event.input)
+                return [at, "0", id, id, name, text]
             case "run.end":
                 id = self.spot(place, "END").id
-                answer = self._text(_result(event))
-                return [at, "x", id, id, event.status, answer]
+                result = _result(event)
+                text = self._text(result)
+                return [at, "x", id, id, event.status, text]
             case "edge.send" | "edge.skip":
                 return self._edge_row(event, at, place)
-            case "limit.warning":
-                used = f"{event.used:g}"
-                allowed = f"{event.value:g}"
-                return _limit_row(at, f"{event.limit}: {used} of {allowed} used")
-            case "cost.unknown":
-                return _limit_row(at, f"usd: the price of {event.model} is unknown")
+            case "limit.warning" | "cost.unknown":
+                warning = _limit_warning(event)
+                return [at, "w", "", "", "limit", warning]
             case "call.start":
                 return self._call_row(event, at, place)
             case "call.end" | "call.error":
@@ -169,6 +178,14 @@ class Rows:
         if getattr(event, "node", None) is None:
             return None
         return self._node_row(event, at, place)
+
+    def _enter(self, event: AnyEvent) -> None:
+        """A node of a frame entered one of its own: what happens there has its place from now on."""
+        name = ""
+        if event.path:
+            innermost = event.path[-1]
+            name = str(innermost)
+        self.places.enter(event.frame, event.parent, name)
 
     def _edge_row(self, event: AnyEvent, at: float, place: FramePlace) -> PlayRow | None:
         """A message, or its tombstone, went along an edge: which one, and the ends of it in words."""
@@ -180,6 +197,7 @@ class Rows:
         number = getattr(event, "edge", -1)
         index = self.places.edge(place, words, number)
         target = self.spot(place, event.target).id
+        # What is drawn folded has no line of its own that a message could go along.
         if index is None or not target:
             return None
         source_name = clean(event.source, MAX_NAME)
@@ -197,17 +215,22 @@ class Rows:
                 return None
             case "node.start":
                 text = self._text(event.input)
-                return [at, "+", *spot, text, _activation(event)]
+                number = _activation(event)
+                return [at, "+", *spot, text, number]
             case "node.end" | "node.error" | "node.cancel":
-                return self._end_row(event, at, spot, _activation(event))
+                number = _activation(event)
+                return self._end_row(event, at, spot, number)
             case "node.skip":
-                return [at, "s", *spot, clean(event.why, MAX_REASON)]
+                reason = clean(event.why, MAX_REASON)
+                return [at, "s", *spot, reason]
             case "approval.ask":
                 return [at, "?", *spot, "waits for approval", event.key]
             case "approval":
-                refusal = f"not approved {event.why}".strip()
-                answer = "approved" if event.granted else refusal
-                return [at, "!", *spot, _reason(answer), event.key]
+                decision = "approved"
+                if not event.granted:
+                    refusal = f"not approved {event.why}"
+                    decision = _reason(refusal.strip())
+                return [at, "!", *spot, decision, event.key]
         home = Spot(spot.home, spot.home, spot.label)
         return self._model_row(event, at, home)
 
@@ -216,50 +239,62 @@ class Rows:
         question = getattr(event, "question", 0)
         match event.kind:
             case "model.delta":
-                text = scrub(clean(event.text, MAX_TEXT))
-                activation = _activation(event)
-                return [at, "t", *spot, text, event.channel, activation, question]
+                said = clean(event.text, MAX_TEXT)
+                text = scrub(said)
+                number = _activation(event)
+                return [at, "t", *spot, text, event.channel, number, question]
             case "model.end":
                 tokens = event.input_tokens + event.output_tokens
                 text = self._text(event.text)
-                activation = _activation(event)
-                return [at, "m", *spot, text, event.model, tokens, activation, question]
+                number = _activation(event)
+                return [at, "m", *spot, text, event.model, tokens, number, question]
             case "node.retry" | "model.retry" | "model.switch":
-                return [at, "w", *spot, _reason(event.error)]
+                reason = _reason(event.error)
+                return [at, "w", *spot, reason]
         return None
 
     def _call_row(self, event: AnyEvent, at: float, place: FramePlace) -> PlayRow:
         callee = self.places.callee(place, event.node, event.caller)
-        self._callees[event.frame, event.call] = callee
-        caller = place.named(event.caller)
-        ends = (caller, place.named(callee))
+        key = (event.frame, event.call)
+        self._callees[key] = callee
+        drawn_caller = place.named(event.caller)
+        drawn_callee = place.named(callee)
+        edge = edge_id(place.level, (drawn_caller, drawn_callee))
         spot = self.spot(place, callee)
-        edge = edge_id(place.level, ends)
         text = self._text(event.input)
-        return [at, "+", *spot, text, _call(event), edge]
+        number = _call(event)
+        return [at, "+", *spot, text, number, edge]
 
     def _call_end_row(self, event: AnyEvent, at: float, place: FramePlace) -> PlayRow:
         key = (event.frame, event.call)
         callee = self._callees.pop(key, event.node)
         spot = self.spot(place, callee)
-        return self._end_row(event, at, spot, _call(event))
+        number = _call(event)
+        return self._end_row(event, at, spot, number)
 
     def _end_row(self, event: AnyEvent, at: float, spot: Spot, number: str) -> PlayRow:
         how, answer = _outcome(event)
-        seconds = round(event.at - event.started, 6)
+        took = event.at - event.started
+        seconds = round(took, 6)
         text = self._text(answer)
         # The number says which of several activations of one node this is.
         return [at, ".", *spot, text, number, how, seconds]
 
 
-def _limit_row(at: float, text: str) -> PlayRow:
-    """A warning that is of the whole run."""
-    return [at, "w", "", "", "limit", text]
+def _limit_warning(event: AnyEvent) -> str:
+    """A warning of the whole run, in words."""
+    if event.kind == "cost.unknown":
+        return f"usd: the price of {event.model} is unknown"
+    used = f"{event.used:g}"
+    allowed = f"{event.value:g}"
+    return f"{event.limit}: {used} of {allowed} used"
 
 
 def _continues(before: PlayRow, row: PlayRow) -> bool:
     """Whether both are pieces of one answer, in one batch: all but the time and the text is the same."""
-    if before[OP] != "t" or row[OP] != "t":
+    if before[OP] != "t":
+        return False
+    if row[OP] != "t":
         return False
     where = slice(OP + 1, TEXT)
     if before[where] != row[where]:
@@ -276,17 +311,18 @@ def _result(event: AnyEvent) -> object:
     return event.output
 
 
-def _outcome(event: AnyEvent) -> tuple[How, object]:
+def _outcome(event: AnyEvent) -> Outcome:
     """How an activation or call ended, and its answer."""
-    stopped: tuple[How, object] = ("cancelled", "stopped by the walk")
     match event.kind:
         case "node.cancel":
-            return stopped
+            return STOPPED
         case "node.error" | "call.error":
-            if was_cancelled(event.error):
-                return stopped
-            return "failed", error_words(event.error)
-    return "done", getattr(event, "output", None)
+            error = event.error
+            if was_cancelled(error):
+                return STOPPED
+            return "failed", error_words(error)
+    output = getattr(event, "output", None)
+    return "done", output
 
 
 def _activation(event: AnyEvent) -> str:
@@ -299,6 +335,8 @@ def _call(event: AnyEvent) -> str:
 
 def _id_of(drawn: Shape | Area, level: Level, node: str) -> str:
     """The id of what a node is drawn as: its own, or that of the row that it is folded into."""
-    if isinstance(drawn, Area) or len(drawn.members) > 1:
+    if isinstance(drawn, Area):
+        return drawn.id
+    if len(drawn.members) > 1:
         return drawn.id
     return node_id(level, node)
