@@ -239,8 +239,8 @@ class Rows:
         question = getattr(event, "question", 0)
         match event.kind:
             case "model.delta":
-                said = clean(event.text, MAX_TEXT)
-                text = scrub(said)
+                words = clean(event.text, MAX_TEXT)
+                text = scrub(words)
                 number = _activation(event)
                 return [at, "t", *spot, text, event.channel, number, question]
             case "model.end":

@@ -13,6 +13,8 @@ A line that goes over several rows has a place of its own in each of them, so th
 from __future__ import annotations
 
 from collections import defaultdict
+from graphlib import TopologicalSorter
+from typing import NamedTuple
 
 from graphflow.render.picture import Line, Shape
 
@@ -25,6 +27,14 @@ LayerLinks = list[LayerLink]
 LayerRow = list[str]
 Ranks = dict[str, int]
 """The number of each shape's row, by the key of the shape."""
+
+
+class LayerGap(NamedTuple):
+    """Two rows that follow each other, and the lines between them."""
+
+    above: LayerRow
+    below: LayerRow
+    links: LayerLinks
 
 
 class Layers:
@@ -74,20 +84,15 @@ class Layers:
 
     def _settle(self) -> None:
         """Orders each row by the middle of what leads to it, then each by the middle of what it leads to."""
-        last = len(self.rows) - 1
-        gaps = range(last)
+        lower = self.rows[1:]
+        parts = zip(self.rows, lower, self.links, strict=False)
+        gaps = [LayerGap(*part) for part in parts]
         # Down and up again: a row is in order only relative to its neighbours, and these move, too.
         for gap in gaps:
-            above = self.rows[gap]
-            below = self.rows[gap + 1]
-            links = self.links[gap]
-            upward = [(target, source) for source, target in links]
-            _order(below, above, upward)
+            upward = [(target, source) for source, target in gap.links]
+            _order(gap.below, gap.above, upward)
         for gap in reversed(gaps):
-            above = self.rows[gap]
-            below = self.rows[gap + 1]
-            links = self.links[gap]
-            _order(above, below, links)
+            _order(gap.above, gap.below, gap.links)
 
 
 def _arrows(lines: list[Line]) -> list[LayerLink]:
@@ -111,36 +116,31 @@ def _ranks(shapes: list[Shape], lines: list[Line]) -> Ranks:
 
 
 def _ends_picture(shape: Shape) -> bool:
-    is_outermost = len(shape.level) == 1
-    return is_outermost and shape.kind == "end"
+    if shape.kind != "end":
+        return False
+    return len(shape.level) == 1
 
 
 def _longest_ways(shapes: list[Shape], lines: list[Line]) -> Ranks:
     """How many lines the longest way to each shape has: one more than that to any shape that leads to it."""
-    keys = [shape.key for shape in shapes]
-    ranks = dict.fromkeys(keys, 0)
-    missing = dict.fromkeys(keys, 0)
-    """How many of the shapes that lead to each have no rank yet."""
-    following: dict[str, LayerRow] = defaultdict(list)
+    sources: dict[str, set[str]] = {}
+    for shape in shapes:
+        sources[shape.key] = set()
     for line in lines:
-        # Without those that lead back there are no circles, and every shape gets its turn.
+        # Without those that lead back there are no circles.
         if line.back:
             continue
         source = line.source.key
         target = line.target.key
-        following[source].append(target)
-        missing[target] += 1
-    todo = [key for key, count in missing.items() if count == 0]
-    while todo:
-        key = todo.pop()
-        below = ranks[key] + 1
-        # A shape gets its turn when all that lead to it had theirs: then its way cannot become longer.
-        for target in following[key]:
-            rank = ranks[target]
-            ranks[target] = max(rank, below)
-            missing[target] -= 1
-            if missing[target] == 0:
-                todo.append(target)
+        sources[target].add(source)
+    ranks: Ranks = {}
+    # A shape gets its turn when all that lead to it had theirs: then its way cannot become longer.
+    for key in TopologicalSorter(sources).static_order():
+        rank = 0
+        for source in sources[key]:
+            below = ranks[source] + 1
+            rank = max(rank, below)
+        ranks[key] = rank
     return ranks
 
 

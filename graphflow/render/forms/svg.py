@@ -43,7 +43,7 @@ _TEXT = re.compile(
     r'text-anchor="start" x="([-\d.]+)"([^>]*?) font-size="([\d.]+)"([^>]*)>([^<]*)<'
 )
 _SPACER = re.compile(r'<text[^>]* font-size="2\.00"[^>]*>[^<]*</text>\n')
-_SIZE = re.compile(r'\b(width|height|viewBox)="([^"]*)"')
+_SIZE = re.compile(r'\b(?:width|height|viewBox)="[^"]*"')
 _numbers = itertools.count(1)
 
 
@@ -62,14 +62,16 @@ def write_svg(
     drawn = rendered(source, "svg")
     if prefix is None:
         # Made of the picture: other pictures on the page have other ids, in whatever order they are drawn.
-        digest = blake2s(source.encode(), digest_size=4)
+        raw = source.encode()
+        digest = blake2s(raw, digest_size=4)
         fingerprint = digest.hexdigest()
         prefix = f"gf{fingerprint}"
         # The same picture may stand in a page twice.
         if not once:
             number = next(_numbers)
             prefix += f"-{number}"
-    return dressed(drawn.decode(), picture, theme, prefix)
+    text = drawn.decode()
+    return dressed(text, picture, theme, prefix)
 
 
 def dressed(drawn: str, picture: Picture, theme: Theme, prefix: str) -> str:
@@ -97,9 +99,9 @@ def _head(body: str, picture: Picture, prefix: str) -> str:
     """The opening of the element, with what is read aloud of it."""
     sizes = ""
     opening = body[:400]
-    for attribute in _SIZE.findall(opening):
-        name, value = attribute
-        sizes += f' {name}="{value}"'
+    for found in _SIZE.finditer(opening):
+        size = found[0]
+        sizes += f" {size}"
     heading = picture.headline or picture.name
     title = _text(heading)
     summary = _description(picture)
@@ -157,7 +159,9 @@ class _GroupNames:
     def __init__(self, picture: Picture, prefix: str) -> None:
         self.prefix = prefix
         self.lines = picture.lines
-        self.shapes = {shape.key: shape for shape in picture.every_shape()}
+        self.shapes: dict[str, Shape] = {}
+        for shape in picture.every_shape():
+            self.shapes[shape.key] = shape
         self.areas: dict[str, Area] = {}
         self.level_prefixes: dict[Level, str] = {}
         """What the ids of lines begin with that belong to an open graph, by its way."""
@@ -172,12 +176,13 @@ class _GroupNames:
         # Debian's dot writes - as &#45;
         id = unescape(raw_id)
         letter, _, number = id.partition("-")
+        key = letter + number
         if letter == "n":
-            shape = self.shapes[f"n{number}"]
+            shape = self.shapes[key]
             attributes = _shape_attributes(shape)
             title = _title(shape)
         elif letter == "a":
-            area = self.areas[f"a{number}"]
+            area = self.areas[key]
             attributes = _area_attributes(area)
             title = _title(area)
         elif letter == "e" and number:
@@ -239,7 +244,8 @@ def _area_attributes(area: Area) -> str:
 def _shape_attributes(shape: Shape) -> str:
     members = _members(shape)
     way = " > ".join(shape.level)
-    attributes = {"data-node": members[0], "data-path": way, "data-id": shape.id}
+    first = members[0]
+    attributes = {"data-node": first, "data-path": way, "data-id": shape.id}
     # A folded row is found by the first of its nodes, and names them all.
     if len(members) > 1:
         attributes["data-nodes"] = "\n".join(members)
@@ -247,7 +253,10 @@ def _shape_attributes(shape: Shape) -> str:
 
 
 def _members(shape: Shape) -> tuple[str, ...]:
-    return shape.members or (shape.name,)
+    """The names of the nodes that a shape stands for: its own, where nothing is folded into it."""
+    if shape.members:
+        return shape.members
+    return (shape.name,)
 
 
 def _title(thing: Shape | Area | Line) -> str:

@@ -8,6 +8,7 @@ Rules:
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable
 
 from graphflow.redaction import scrub
@@ -20,6 +21,8 @@ ActivationKey = tuple[int, int]
 """The number of a frame, and that of an activation in it."""
 FrameNodeKey = tuple[int, str]
 """The number of a frame, and the name of a node in it."""
+OpenSpans = dict[ActivationKey, list[Span]]
+"""What each activation has begun and not ended yet."""
 CallId = tuple[int, object]
 """The number of a frame, and that of a call in it, or the handle of work in the background."""
 Taker = Callable[[AnyEvent], None]
@@ -70,8 +73,8 @@ class _SpanReader:
         self.entered: dict[int, float] = {}
         self.activations: dict[ActivationKey, Span] = {}
         self.calls: dict[CallId, Span] = {}
-        self.open_calls: dict[ActivationKey, list[Span]] = {}
-        self.requests: dict[ActivationKey, list[Span]] = {}
+        self.open_calls: OpenSpans = defaultdict(list)
+        self.requests: OpenSpans = defaultdict(list)
         self.last: dict[int, Span] = {}
         self.finished: dict[FrameNodeKey, Span] = {}
         self.causes: dict[FrameNodeKey, Span | None] = {}
@@ -166,8 +169,10 @@ class _SpanReader:
         """What entered a frame: a call of that name without a frame of its own yet, or else the activation itself."""
         activation = (event.parent, event.activation)
         name = event.path[-1]
-        for call in self.open_calls.get(activation, ()):
-            if call.label == name and call not in self._owning:
+        for call in self.open_calls[activation]:
+            if call in self._owning:
+                continue
+            if call.label == name:
                 return call
         return self.activations.get(activation)
 
@@ -211,7 +216,7 @@ class _SpanReader:
         how = NODE_ENDS[event.kind]
         self.close(span, event, how)
         # What asked a model and ended before it answered, for it failed or was stopped, took its requests with it.
-        requests = self.requests.pop(activation, ())
+        requests = self.requests.pop(activation, [])
         for request in requests:
             self.close(request, event, how, started=request.started)
         frame = event.frame
@@ -221,7 +226,8 @@ class _SpanReader:
     def edge(self, event: AnyEvent) -> None:
         frame = event.frame
         name = str(event.source)
-        source = self.finished.get((frame, name))
+        key = (frame, name)
+        source = self.finished.get(key)
         target = str(event.target)
         if target != "END":
             self.causes[frame, target] = source
@@ -247,7 +253,7 @@ class _SpanReader:
             key = (event.frame, number)
             return self.calls.get(key)
         activation = _activation(event)
-        calls = self.open_calls.get(activation, [])
+        calls = self.open_calls[activation]
         # What tells no number belongs to the latest open call of that name: requests to models, and older records.
         for call in reversed(calls):
             if call.label == event.node:
@@ -259,11 +265,11 @@ class _SpanReader:
         caller = str(event.caller)
         callee = str(event.node)
         span = self.add_within("call", event, caller, callee)
-        self.calls[event.frame, event.call] = span
+        key = (event.frame, event.call)
+        self.calls[key] = span
         # Kept by activation, too: a frame tells who entered it, but not by which call.
         activation = _activation(event)
-        calls = self.open_calls.setdefault(activation, [])
-        calls.append(span)
+        self.open_calls[activation].append(span)
 
     def call_end(self, event: AnyEvent) -> None:
         key = (event.frame, event.call)
@@ -281,7 +287,8 @@ class _SpanReader:
     def background_start(self, event: AnyEvent) -> None:
         name = str(event.node)
         span = self.add_within("background", event, name, name)
-        self.calls[event.frame, event.handle] = span
+        key = (event.frame, event.handle)
+        self.calls[key] = span
 
     def background_end(self, event: AnyEvent) -> None:
         key = (event.frame, event.handle)
@@ -297,27 +304,24 @@ class _SpanReader:
         span = self.add_within("model", event, node, model)
         span.question = getattr(event, "question", 0)
         activation = _activation(event)
-        requests = self.requests.setdefault(activation, [])
-        requests.append(span)
+        self.requests[activation].append(span)
 
     def model_end(self, event: AnyEvent) -> None:
         span = self._answered(event)
         if span is None:
             return
         activation = _activation(event)
-        requests = self.requests[activation]
-        requests.remove(span)
+        self.requests[activation].remove(span)
         self.close(span, event, "done")
-        read = int(event.input_tokens or 0)
-        written = int(event.output_tokens or 0)
-        span.tokens = read + written
+        tokens_in = event.input_tokens or 0
+        tokens_out = event.output_tokens or 0
+        span.tokens = int(tokens_in) + int(tokens_out)
 
     def _answered(self, event: AnyEvent) -> Span | None:
         """The open request that an answer belongs to."""
         question = getattr(event, "question", 0)
         activation = _activation(event)
-        requests = self.requests.get(activation, ())
-        for span in requests:
+        for span in self.requests[activation]:
             if question:
                 is_same = span.question == question
             else:
@@ -330,9 +334,10 @@ class _SpanReader:
     def finish(self) -> Story:
         """The story, when there are no more events; what has not ended goes on to the end of the run."""
         story = self.story
+        run_end = story.seconds
         for span in story.spans:
             if span.ended < 0:
-                span.ended = max(story.seconds, span.started)
+                span.ended = max(run_end, span.started)
         answers: Answers = {}
         for frame, owner in self.owners.items():
             answers[owner] = self._answer(frame)
