@@ -35,18 +35,22 @@ def clean(value: object, limit: int = 400) -> str:
 def scrubbed_start(text: str, limit: int) -> str:
     """The first characters, without secrets: also without the beginning of one that goes on beyond the limit."""
     # A secret that begins within the limit may end beyond it: cut first, half of it would not be known as one.
-    head = text[: limit + MAX_SECRET]
-    return current().name(head)[:limit]
+    far_end = limit + MAX_SECRET
+    head = text[:far_end]
+    shown = current().name(head)
+    return shown[:limit]
 
 
 def xml(value: object, limit: int = 400) -> str:
     """`clean`, escaped for an element or a quoted attribute."""
-    return escape(clean(value, limit), quote=True)
+    text = clean(value, limit)
+    return escape(text, quote=True)
 
 
 def short(value: object, limit: int) -> str:
     """The text on one line, cut to a number of characters: a label."""
-    words = clean(value, limit * 4).split()
+    text = clean(value, limit * 4)
+    words = text.split()
     line = " ".join(words)
     return clip(line, limit)
 
@@ -55,7 +59,8 @@ def clip(text: str, limit: int) -> str:
     """The text, cut to a number of characters."""
     if len(text) <= limit:
         return text
-    return text[: limit - 1] + ELLIPSIS
+    end = limit - 1
+    return text[:end] + ELLIPSIS
 
 
 def seconds_text(seconds: float) -> str:
@@ -63,7 +68,8 @@ def seconds_text(seconds: float) -> str:
     if seconds < 0.001:
         microseconds = seconds * 1e6
         return f"{microseconds:.0f} \u00b5s"
-    if seconds < 0.9995:  # with three digits, more would be written as 1e+03 ms
+    # With three digits, more would be written as 1e+03 ms.
+    if seconds < 0.9995:
         milliseconds = seconds * 1e3
         return f"{milliseconds:.3g} ms"
     if seconds < 1:

@@ -52,8 +52,10 @@ def _graph_facts(graph: AnyGraph) -> NodeAttributes:
     edges = [repr(declared.edge) for declared in graph.edges]
     nodes: list[object] = []
     for node in graph.nodes:
-        facts = sorted(facts_of(node).items())
-        nodes.append((node.name, node.kind, facts))
+        facts = facts_of(node)
+        by_name = sorted(facts.items())
+        entry = (node.name, node.kind, by_name)
+        nodes.append(entry)
     return {
         "edges": repr(edges),
         "nodes": repr(nodes),
@@ -68,8 +70,9 @@ def _attribute_facts(node: AnyNode) -> NodeAttributes:
     for name, value in vars(node).items():
         if name in UNCOMPARED or name.startswith("_"):
             continue
+        # It is made of the function, which is compared itself.
         if name == "direct" and isinstance(value, FunctionType):
-            continue  # made of the function, which is compared itself
+            continue
         facts[name] = text_of(value)
     return facts
 
@@ -90,11 +93,13 @@ def text_of(value: object, depth: int = 0) -> str:
         case list() | tuple() | set() | frozenset() | Mapping():
             return _collection_text(value, depth)
         case BaseModel():
-            return f"{type(value).__qualname__} {value!r}"
+            kind = type(value)
+            return f"{kind.__qualname__} {value!r}"
     origin = get_origin(value)
     if origin is not None:
         generic = text_of(origin, depth + 1)
-        arguments = ", ".join(_texts(get_args(value), depth))
+        texts = _texts(get_args(value), depth)
+        arguments = ", ".join(texts)
         return f"{generic}[{arguments}]"
     return _object_text(value, depth)
 
@@ -108,13 +113,15 @@ def _node_text(node: AnyNode, depth: int) -> str:
     text = f"{node.kind} {node.name}"
     if depth >= MAX_NODE_DEPTH:
         return text
-    facts = sorted(facts_of(node).items())
-    return f"{text} {facts}"
+    facts = facts_of(node)
+    by_name = sorted(facts.items())
+    return f"{text} {by_name}"
 
 
 def _function_text(function: FunctionType, depth: int) -> str:
-    defaults = text_of(function.__defaults__, depth + 1)
-    keyword_defaults = text_of(function.__kwdefaults__, depth + 1)
+    deeper = depth + 1
+    defaults = text_of(function.__defaults__, deeper)
+    keyword_defaults = text_of(function.__kwdefaults__, deeper)
     code = _code_text(function.__code__)
     return f"{function.__qualname__} {code} {defaults} {keyword_defaults}"
 
@@ -123,9 +130,13 @@ def _code_text(code: CodeType) -> str:
     constants: list[str] = []
     for constant in code.co_consts:
         # A function within a function is a constant of it; its repr has an address.
-        text = _code_text(constant) if isinstance(constant, CodeType) else repr(constant)
+        if isinstance(constant, CodeType):
+            text = _code_text(constant)
+        else:
+            text = repr(constant)
         constants.append(text)
-    return f"{code.co_code.hex()} {code.co_names} {constants}"
+    instructions = code.co_code.hex()
+    return f"{instructions} {code.co_names} {constants}"
 
 
 def _class_text(value: type, depth: int) -> str:
@@ -142,10 +153,11 @@ def _class_text(value: type, depth: int) -> str:
 
 def _collection_text(values: object, depth: int) -> str:
     if isinstance(values, Mapping):
+        deeper = depth + 1
         items: list[str] = []
         for key, value in values.items():
-            key_text = text_of(key, depth + 1)
-            value_text = text_of(value, depth + 1)
+            key_text = text_of(key, deeper)
+            value_text = text_of(value, deeper)
             items.append(f"{key_text}: {value_text}")
         inner = ", ".join(items)
         return f"{{{inner}}}"
@@ -161,8 +173,9 @@ def _collection_text(values: object, depth: int) -> str:
 
 def _object_text(value: object, depth: int) -> str:
     """An object of any other class: its attributes, or its repr without an address."""
-    kind = type(value)
-    attributes = {**getattr(value, "__dict__", {}), **_slot_values(value)}
+    attributes: dict[str, object] = {}
+    attributes |= getattr(value, "__dict__", {})
+    attributes |= _slot_values(value)
     own: dict[str, object] = {}
     for name, attribute in attributes.items():
         if not name.startswith("__"):
@@ -170,7 +183,9 @@ def _object_text(value: object, depth: int) -> str:
     if own:
         text = text_of(own, depth + 1)
     else:
-        text = _ADDRESS.sub("", repr(value))
+        with_address = repr(value)
+        text = _ADDRESS.sub("", with_address)
+    kind = type(value)
     return f"{kind.__qualname__} {text}"
 
 
@@ -178,8 +193,10 @@ def _slot_values(value: object) -> dict[str, object]:
     values: dict[str, object] = {}
     for kind in type(value).__mro__:
         slots = vars(kind).get("__slots__", ())
-        names = (slots,) if isinstance(slots, str) else slots
-        for name in names:
+        # A class with one slot may give its name alone.
+        if isinstance(slots, str):
+            slots = (slots,)
+        for name in slots:
             if hasattr(value, name):
                 values[name] = getattr(value, name)
     return values

@@ -19,10 +19,11 @@ def lay_on(
     picture.overlay = "walk"
     for line in picture.lines:
         _mark_line(line, traffic[line])
-    for place in dict.fromkeys(picture.places.values()):
+    # What is folded into one shape has several names, and is marked once.
+    places = dict.fromkeys(picture.places.values())
+    for place in places:
         if isinstance(place, Shape) and place.is_end:
-            is_reached = _is_reached(place, picture.lines)
-            place.mark = "done" if is_reached else "idle"
+            _mark_end(place, picture.lines)
         else:
             tally = figures.get(place, Tally())
             _mark_place(place, tally, over)
@@ -37,16 +38,21 @@ def _mark_line(line: Line, traffic: Traffic) -> None:
     line.badge = traffic_words(traffic)
     if traffic.sent:
         line.mark = "sent"
+    elif traffic.skipped:
+        line.mark = "skipped"
     else:
-        line.mark = "skipped" if traffic.skipped else "idle"
+        line.mark = "idle"
 
 
-def _is_reached(end: Shape, lines: list[Line]) -> bool:
+def _mark_end(end: Shape, lines: list[Line]) -> None:
+    """Marks the start or the end of a graph: it did its part if a message went along a line of it."""
+    end.mark = "idle"
     for line in lines:
-        is_its_line = end is line.source or end is line.target
-        if is_its_line and line.mark == "sent":
-            return True
-    return False
+        if line.mark != "sent":
+            continue
+        if end is line.source or end is line.target:
+            end.mark = "done"
+            return
 
 
 def _mark_place(place: Drawn, tally: Tally, over: bool) -> None:
@@ -77,10 +83,10 @@ def _pass_on_skips(picture: Picture) -> None:
         # A tombstone goes along the edges of messages only.
         if line.style == "call":
             continue
-        target = _target(line)
         source = line.from_area or line.source
-        into[target].append(line)
         out[source].append(line)
+        target = _target(line)
+        into[target].append(line)
     # Each place is looked at again when something that leads to it has turned out to be skipped.
     todo = list(picture.places.values())
     while todo:
@@ -92,7 +98,8 @@ def _pass_on_skips(picture: Picture) -> None:
         for line in out[place]:
             if line.mark == "idle" and line.style == "flow":
                 line.mark = "skipped"
-                todo.append(_target(line))
+                target = _target(line)
+                todo.append(target)
 
 
 def _target(line: Line) -> Drawn:
@@ -113,12 +120,17 @@ def nearest(picture: Picture, level: Level, name: str) -> Drawn | None:
     """What holds a node that is not drawn itself."""
     graph = graph_at(picture.graph, level)
     if graph is not None:
-        for holder in reversed(way_to(graph, name)):
-            if (level, holder) in picture.places:
-                return picture.places[level, holder]
+        way = way_to(graph, name)
+        # The sub-agents around it, the innermost first.
+        for holder in reversed(way):
+            place = picture.places.get((level, holder))
+            if place is not None:
+                return place
+    # Then the graphs around it.
     while len(level) > 1:
         *around, name = level
         level = tuple(around)
-        if (level, name) in picture.places:
-            return picture.places[level, name]
+        place = picture.places.get((level, name))
+        if place is not None:
+            return place
     return None

@@ -35,7 +35,9 @@ class EdgeWords:
 
     def fits(self, edge: EdgeWords) -> bool:
         """Whether this may be that edge; an empty field fits everything."""
-        if self.source != edge.source or self.target != edge.target:
+        if self.source != edge.source:
+            return False
+        if self.target != edge.target:
             return False
         if self.origin and self.origin != edge.origin:
             return False
@@ -46,7 +48,8 @@ class EdgeWords:
         target = self.target
         if self.port:
             target += f".{self.port}"
-        words = clip(f"{source} >> {target}", 160)
+        arrow = f"{source} >> {target}"
+        words = clip(arrow, 160)
         return printable(words)
 
 
@@ -59,9 +62,10 @@ class Edges:
     def find(self, words: EdgeWords, index: int) -> int | None:
         """The place of the edge that is meant, or None where this graph has no such edge."""
         # Two edges may read alike (two guards of one arm): there the place decides, as long as it fits.
-        is_known = 0 <= index < len(self.edges)
-        if is_known and words.fits(self.edges[index]):
-            return index
+        if 0 <= index < len(self.edges):
+            edge = self.edges[index]
+            if words.fits(edge):
+                return index
         for place, edge in enumerate(self.edges):
             if words.fits(edge):
                 return place
@@ -69,15 +73,18 @@ class Edges:
 
 
 def _edge_words(declared: TypedEdge) -> EdgeWords:
-    origin = declared.edge.origin
-    target = declared.edge.target
+    edge = declared.edge
+    origin = edge.origin
+    target = edge.target
+    # How often a loop goes round may be changed, and it is still the same edge.
+    without_laps = origin.but(laps=None)
+    text = without_laps.text()
     ports = getattr(target, "ports", ())
     port = ""
-    has_port = 0 <= declared.port < len(ports)
-    if has_port:
-        port = ports[declared.port].name
-    without_laps = origin.but(laps=None)
-    return EdgeWords(without_laps.text(), origin.node.name, target.name, port)
+    if 0 <= declared.port < len(ports):
+        entered = ports[declared.port]
+        port = entered.name
+    return EdgeWords(text, origin.node.name, target.name, port)
 
 
 @dataclass(slots=True)
@@ -92,10 +99,12 @@ class FramePlace:
 
     def owns(self, node: str) -> bool:
         """Whether this is a sub-agent alone in its frame: its call, or its activation outside, is what counts."""
-        if self.graph is None:
-            is_inner = len(self.level) > 1
-            return is_inner and self.level[-1] == node
-        return self.alone is not None
+        if self.graph is not None:
+            return self.alone is not None
+        level = self.level
+        if len(level) < 2:
+            return False
+        return level[-1] == node
 
     def named(self, name: str) -> str:
         """The name by which a node of this frame is drawn."""
@@ -108,7 +117,8 @@ class Places:
     """The frames of a walk, and where each is in the graph that was walked."""
 
     def __init__(self, graph: AnyGraph | None, name: str) -> None:
-        self.frames: dict[int, FramePlace] = {0: FramePlace((name,), graph)}
+        outermost = FramePlace((name,), graph)
+        self.frames: dict[int, FramePlace] = {0: outermost}
         self._members: dict[int, dict[str, AnyNode]] = {}
         self._edges: dict[int, Edges] = {}
 
@@ -118,21 +128,25 @@ class Places:
 
     def enter(self, frame: int, parent: int, name: str) -> None:
         """A frame was pushed by a node of another."""
+        # The outermost is entered by no one.
         if frame < 1:
-            return  # the outermost is entered by no one
+            return
         around = self.of(parent)
         node = self.member(around, name)
-        inner = None if node is None else graph_within(node)
-        if inner is not None or around.graph is None:
-            # Without a graph, every frame is taken for a level: nothing says which of them are graphs.
-            level = (*around.level, name)
-            self.frames[frame] = FramePlace(level, inner)
-            return
+        inner: AnyGraph | None = None
         inner_name = name
         if node is not None:
+            inner = graph_within(node)
             target, _ = node.entry()
             inner_name = target.name
-        self.frames[frame] = FramePlace(around.level, around.graph, name, inner_name)
+        # Without a graph, every frame is taken for a level: nothing says which of them are graphs.
+        is_level = inner is not None or around.graph is None
+        if is_level:
+            level = (*around.level, name)
+            place = FramePlace(level, inner)
+        else:
+            place = FramePlace(around.level, around.graph, name, inner_name)
+        self.frames[frame] = place
 
     def member(self, place: FramePlace, name: str) -> AnyNode | None:
         """The node of that name on the level of a place."""
@@ -140,17 +154,19 @@ class Places:
         if graph is None:
             return None
         # Looked up for each event, and gathering them walks the whole graph.
-        members = self._members.get(id(graph))
+        key = id(graph)
+        members = self._members.get(key)
         if members is None:
             members = members_of(graph)
-            self._members[id(graph)] = members
+            self._members[key] = members
         return members.get(name)
 
     def callee(self, place: FramePlace, name: str, caller: str) -> str:
         """The name under which what is called is drawn: the tools of a server are drawn as the server."""
         if place.graph is None or self.member(place, name) is not None:
             return name
-        member = self.member(place, place.named(caller))
+        caller_name = place.named(caller)
+        member = self.member(place, caller_name)
         if member is None:
             return name
         # What a server offers is known only at run time, and is not in the declaration.
@@ -164,8 +180,9 @@ class Places:
         graph = place.graph
         if graph is None:
             return None
-        edges = self._edges.get(id(graph))
+        key = id(graph)
+        edges = self._edges.get(key)
         if edges is None:
             edges = Edges(graph)
-            self._edges[id(graph)] = edges
+            self._edges[key] = edges
         return edges.find(words, index)
