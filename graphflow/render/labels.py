@@ -52,9 +52,11 @@ def label_parts(declared: TypedEdge, graph: AnyGraph) -> tuple[str, ...]:
     if origin.each:
         parts.append("each")
     what = repr(arm) if isinstance(arm, str) else message
-    parts.append(_port_prefix(declared) + what)
+    port = _port_prefix(declared)
+    parts.append(port + what)
     if origin.guard is not None:
-        parts.append(_guard_words(origin.guard))
+        condition = _guard_words(origin.guard)
+        parts.append(condition)
     parts += _lap_words(declared, graph)
     if declared.collects:
         parts.append("collect")
@@ -93,12 +95,14 @@ def _types_text(types: tuple[Type, ...]) -> str:
 
 def edge_tooltip(names: tuple[str, str], parts: tuple[str, ...], style: str) -> str:
     """The tooltip of an edge."""
-    source = clip(names[0], MAX_NAME)
-    target = clip(names[1], MAX_NAME)
+    source_name, target_name = names
+    source = clip(source_name, MAX_NAME)
+    target = clip(target_name, MAX_NAME)
     if style == "call":
         return f"{source} calls {target}"
     message = ", ".join(parts)
-    return clip(f"{source} \u2192 {target}: {message}", MAX_TOOLTIP)
+    tooltip = f"{source} \u2192 {target}: {message}"
+    return clip(tooltip, MAX_TOOLTIP)
 
 
 # -- nodes -----------------------------------------------------------------------------------------
@@ -126,8 +130,9 @@ def option_words(node: AnyNode) -> tuple[str, ...]:
     words: list[str] = []
     if node.approval:
         words.append("needs approval")
-    if node.retry is not None and node.retry.attempts > 1:
-        words.append(f"{node.retry.attempts} tries")
+    retry = node.retry
+    if retry is not None and retry.attempts > 1:
+        words.append(f"{retry.attempts} tries")
     if node.timeout_s is not None:
         words.append(f"at most {node.timeout_s:g} s")
     if node.cache:
@@ -170,34 +175,42 @@ def node_tooltip(node: AnyNode) -> str:
         ports.append(f"{port.name}: {message}")
     takes = ", ".join(ports)
     answers = type_name(node.output)
-    lines = [f"{node.kind} {name}({takes}) \u2192 {answers}"]
+    signature = f"{node.kind} {name}({takes}) \u2192 {answers}"
     options = option_words(node)
-    if options:
-        lines.append(", ".join(options))
-    if node.description:
-        lines.append(node.description)
-    return clip("\n".join(lines), MAX_TOOLTIP)
+    special = ", ".join(options)
+    lines = filter(None, (signature, special, node.description))
+    tooltip = "\n".join(lines)
+    return clip(tooltip, MAX_TOOLTIP)
 
 
 # -- names -----------------------------------------------------------------------------------------
 def printable(text: str) -> str:
     """A text without what no picture can show: control characters, halves of characters; and without secrets."""
     text = current().name(text)
-    if text.isprintable() or text.replace("\n", "").isprintable():
+    # Nearly all texts are: they need not be looked at sign by sign.
+    if text.isprintable():
         return text
-    return "".join(map(_printable_sign, text))
+    without_turns = text.replace("\n", "")
+    if without_turns.isprintable():
+        return text
+    signs = map(_printable_sign, text)
+    return "".join(signs)
 
 
 def one_line(text: str) -> str:
     """A printable text with spaces for its line ends."""
-    return printable(text).replace("\n", " ")
+    shown = printable(text)
+    return shown.replace("\n", " ")
 
 
 def _printable_sign(sign: str) -> str:
     if sign == "\n" or sign.isprintable():
         return sign
-    is_half = "\ud800" <= sign <= "\udfff"  # one of a pair that only together is a character
-    return REPLACEMENT if is_half else " "
+    # One of a pair that only together is a character.
+    is_half = "\ud800" <= sign <= "\udfff"
+    if is_half:
+        return REPLACEMENT
+    return " "
 
 
 def wrapped(text: str, width: int = NAME_WIDTH) -> list[str]:
@@ -206,13 +219,19 @@ def wrapped(text: str, width: int = NAME_WIDTH) -> list[str]:
     if len(text) <= width and "\n" not in text:
         return [text]
     lines: list[str] = []
+    # Twice as much as is shown: lines are not always full.
     longest = width * MAX_LINES * 2
-    for row in text[:longest].split("\n"):
-        lines += _broken(row, width)
-    lines = [line.strip() for line in lines]
-    lines = [line for line in lines if line] or [" "]
+    start = text[:longest]
+    for row in start.split("\n"):
+        for broken in _broken(row, width):
+            line = broken.strip()
+            if line:
+                lines.append(line)
+    if not lines:
+        return [" "]
     if len(lines) > MAX_LINES:
-        lines[MAX_LINES - 1 :] = [ELLIPSIS]
+        last = MAX_LINES - 1
+        lines[last:] = [ELLIPSIS]
     return lines
 
 
@@ -220,12 +239,15 @@ def _broken(row: str, width: int) -> list[str]:
     lines: list[str] = []
     line = ""
     for word in _WORD_ENDS.split(row):
-        while len(word) > width:  # a word longer than a line is broken anywhere
+        # A word longer than a line is broken anywhere.
+        while len(word) > width:
             room = width - len(line)
-            lines.append(line + word[:room])
+            beginning = word[:room]
+            lines.append(line + beginning)
             line = ""
             word = word[room:]
-        if len(line) + len(word) > width:
+        length = len(line) + len(word)
+        if length > width:
             lines.append(line)
             line = ""
         line += word

@@ -62,7 +62,8 @@ class Talk:
 
     def note(self, name: str, text: str) -> None:
         """Adds a note."""
-        self.add(TalkTurn("note", name, text))
+        turn = TalkTurn("note", name, text)
+        self.add(turn)
 
 
 def message_text(value: object, limit: int = MAX_TEXT) -> str:
@@ -101,9 +102,11 @@ def read_talks(events: Iterable[AnyEvent]) -> tuple[list[Talk], int]:
     reader = _TalkReader()
     for event in events:
         reader.take(event)
+    # An activation that asked no model has nothing to say.
     talks = [talk for talk in reader.talks.values() if talk.asked]
-    left = max(0, len(talks) - MAX_TALKS)
-    return talks[:MAX_TALKS], left
+    shown = talks[:MAX_TALKS]
+    left = len(talks) - len(shown)
+    return shown, left
 
 
 class _TalkReader:
@@ -123,18 +126,22 @@ class _TalkReader:
     def take(self, event: AnyEvent) -> None:
         match event.kind:
             case "run.start":
-                self.paths[0] = (str(event.graph),)
+                name = str(event.graph)
+                self.paths[0] = (name,)
             case "frame.enter":
-                self.paths[event.frame] = tuple(map(str, event.path))
+                names = map(str, event.path)
+                self.paths[event.frame] = tuple(names)
             case "node.start":
+                node = str(event.node)
                 path = self.paths.get(event.frame, ())
                 given = message_text(event.input)
-                talk = Talk(str(event.node), path, given, event.at)
-                self.talks[event.frame, event.activation] = talk
+                key = (event.frame, event.activation)
+                self.talks[key] = Talk(node, path, given, event.at)
             case _:
                 # Events of the run and its frames have no activation.
                 activation = getattr(event, "activation", -1)
-                begun = self.talks.get((event.frame, activation))
+                key = (event.frame, activation)
+                begun = self.talks.get(key)
                 if begun is not None:
                     self._within(begun, event)
 
@@ -143,18 +150,22 @@ class _TalkReader:
         match event.kind:
             case "model.end":
                 talk.asked = True
-                talk.add(_model_turn(event))
+                answer = _model_turn(event)
+                talk.add(answer)
             case "call.start":
-                turn = TalkTurn("call", str(event.node), given=message_text(event.input))
-                self.calls[event.frame, event.call] = turn
-                talk.add(turn)
+                name = str(event.node)
+                given = message_text(event.input)
+                call = TalkTurn("call", name, given=given)
+                self.calls[event.frame, event.call] = call
+                talk.add(call)
             case "call.end" | "call.error":
                 self._call_ended(event)
             case "node.end":
                 talk.answer = message_text(event.output)
                 talk.how = "done"
             case "node.error":
-                talk.answer = clean(error_words(event.error), MAX_TEXT)
+                error = error_words(event.error)
+                talk.answer = clean(error, MAX_TEXT)
                 talk.how = "failed"
             case "node.cancel":
                 talk.how = "cancelled"
@@ -162,7 +173,8 @@ class _TalkReader:
                 _add_note(talk, event)
 
     def _call_ended(self, event: AnyEvent) -> None:
-        turn = self.calls.pop((event.frame, event.call), None)
+        key = (event.frame, event.call)
+        turn = self.calls.pop(key, None)
         if turn is None:
             return
         turn.seconds = event.at - event.started
@@ -174,7 +186,8 @@ class _TalkReader:
             turn.text = "stopped by the walk"
         else:
             turn.how = "failed"
-            turn.text = clean(error_words(event.error), MAX_TEXT)
+            error = error_words(event.error)
+            turn.text = clean(error, MAX_TEXT)
 
 
 def _model_turn(event: AnyEvent) -> TalkTurn:

@@ -8,6 +8,7 @@ Rules:
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
@@ -59,6 +60,9 @@ LABEL_WIDTH = 30
 """Characters of a line's label before it is wrapped, and"""
 MAX_LABEL_LINES = 4
 """lines of it that are shown."""
+KINDS_IN_ROW = 3
+STYLES_IN_ROW = 2
+"""Samples in a row of the legend."""
 CROWD = 100
 """Shapes beyond which they stand closer together."""
 
@@ -82,7 +86,9 @@ def write_dot(
     picture: Picture, theme: Theme = "auto", *, tooltips: bool = False, ticks: bool = True
 ) -> str:
     """The picture as DOT text; without ticks where fonts may lack them: what is done then just looks as ever."""
-    return _DotWriter(picture, colours(theme), tooltips, ticks).text()
+    look = colours(theme)
+    writer = _DotWriter(picture, look, tooltips, ticks)
+    return writer.text()
 
 
 class _DotWriter:
@@ -102,7 +108,8 @@ class _DotWriter:
         from graphviz import Digraph, nohtml
 
         picture = self.picture
-        name = printable(picture.name)[:MAX_TOOLTIP]
+        name = printable(picture.name)
+        name = name[:MAX_TOOLTIP]
         name = name.replace("\\", "\\\\")
         dot = Digraph(nohtml(name))
         self._defaults(dot)
@@ -142,9 +149,10 @@ class _DotWriter:
     # -- shapes ------------------------------------------------------------------------------------
     def _fill(self, dot: Digraph, shapes: list[Shape], areas: list[Area], depth: int) -> None:
         """Writes what stands in a graph or an area: its start first and its end last, as the program is to rank them."""
+        is_open = depth > 0
         for shape in shapes:
             if shape.kind == "start":
-                self._terminal(dot, shape, small=depth > 0)
+                self._terminal(dot, shape, small=is_open)
         for shape in shapes:
             if shape.opened:
                 self._dot(dot, shape)
@@ -154,7 +162,7 @@ class _DotWriter:
             self._area(dot, area)
         for shape in shapes:
             if shape.kind == "end":
-                self._terminal(dot, shape, small=depth > 0)
+                self._terminal(dot, shape, small=is_open)
 
     def _terminal(self, dot: Digraph, shape: Shape, *, small: bool) -> None:
         """The start or end of a graph: a circle with its name, or a small dot in an open graph."""
@@ -200,9 +208,12 @@ class _DotWriter:
     def _dot(self, dot: Digraph, shape: Shape) -> None:
         """A sub-agent in its own area: the area's title names it, and this dot is where its lines end and begin."""
         look = self.look
-        colour = look.get(f"{shape.kind}-line", look["step-line"])
+        colour = look.get(f"{shape.kind}-line")
+        if colour is None:
+            colour = look["step-line"]
         if shape.mark in MARK_COLOURS:
-            colour = look[MARK_COLOURS[shape.mark]]
+            name = MARK_COLOURS[shape.mark]
+            colour = look[name]
         attributes = {
             "id": _id(shape.key),
             "class": css_class(kind_name(shape.kind), shape.mark),
@@ -244,8 +255,10 @@ class _DotWriter:
         width = 16 if shape.kind == "router" else 24
         lines = wrapped(shape.name, width)
         sign = self.signs.get(shape.mark, "")
-        lines[0] = f"{sign} {lines[0]}".strip()
-        return label_over(lines, 11, ink, shape.under, self.look["faint"])
+        first = f"{sign} {lines[0]}"
+        lines[0] = first.strip()
+        faint = self.look["faint"]
+        return label_over(lines, 11, ink, shape.under, faint)
 
     def _area(self, dot: Digraph, area: Area) -> None:
         look = area_look(area, self.look)
@@ -273,7 +286,8 @@ class _DotWriter:
         if sign:
             lines[0] = f"{sign} {lines[0]}"
         aside = f"{area.kind}, depth {area.depth}"
-        return title(lines, 10, ink, aside, area.under, self.look["faint"])
+        faint = self.look["faint"]
+        return title(lines, 10, ink, aside, area.under, faint)
 
     # -- lines -------------------------------------------------------------------------------------
     def _silent_lines(self) -> set[Line]:
@@ -282,19 +296,22 @@ class _DotWriter:
         if len(self.picture.lines) <= MAX_SAYING_ALL:
             return silent
         for side in ("source", "target"):
-            groups: dict[object, list[Line]] = {}
+            groups: dict[object, list[Line]] = defaultdict(list)
             for line in self.picture.lines:
-                is_common = line.plain and line.style == "flow" and not line.badge
-                if is_common and line not in silent:
-                    shape: Shape = getattr(line, side)
-                    key = (shape.key, line.parts)
-                    group = groups.setdefault(key, [])
-                    group.append(line)
+                is_common = line.plain and line.style == "flow"
+                if not is_common or line.badge or line in silent:
+                    continue
+                shape: Shape = getattr(line, side)
+                key = (shape.key, line.parts)
+                groups[key].append(line)
             for group in groups.values():
-                if len(group) > 2:
-                    middle = len(group) // 2
-                    del group[middle]  # it speaks for the others
-                    silent.update(group)
+                count = len(group)
+                if count < 3:
+                    continue
+                # The one in the middle speaks for the others.
+                middle = count // 2
+                del group[middle]
+                silent.update(group)
         return silent
 
     def _line(self, dot: Digraph, line: Line, number: int, *, silent: bool) -> None:
@@ -304,10 +321,12 @@ class _DotWriter:
         words = self._words(line, silent=silent)
         if words:
             colour = label_colour(line, attributes["color"], self.look)
-            padding = 2 if line.count > 3 else 1  # a broad line needs more room
+            # A broad line needs more room.
+            padding = 2 if line.count > 3 else 1
             attributes["label"] = label(words, 8.5, colour, padding=padding)
+        # The way of messages is drawn straight, calls give way.
         if line.style == "flow" and not line.back:
-            attributes["weight"] = "3"  # the way of messages is drawn straight, calls give way
+            attributes["weight"] = "3"
         attributes |= _borders(line)
         if self.tooltips:
             tooltip = quoted(line.about)
@@ -327,9 +346,13 @@ class _DotWriter:
             for part in _said_parts(line):
                 words += wrapped(part, LABEL_WIDTH)
         if len(words) > MAX_LABEL_LINES:
-            words[MAX_LABEL_LINES - 1 :] = [ELLIPSIS]
-        sign = SIGNS.get(line.mark, "") if self.is_comparison else ""
-        figures = f"{sign} {line.badge}".strip()
+            last = MAX_LABEL_LINES - 1
+            words[last:] = [ELLIPSIS]
+        figures = line.badge
+        if self.is_comparison:
+            sign = SIGNS.get(line.mark, "")
+            figures = f"{sign} {figures}"
+        figures = figures.strip()
         if figures:
             words.append(figures)
         return words
@@ -344,17 +367,19 @@ class _DotWriter:
             box.attr(
                 label=heading, color=self.look["pale"], style="rounded", margin="8", id="legend"
             )
-            for begin in range(0, len(kinds), 3):
+            for begin in range(0, len(kinds), KINDS_IN_ROW):
                 firsts.append(f"k{begin}")
-                in_row = kinds[begin : begin + 3]
+                end = begin + KINDS_IN_ROW
+                in_row = kinds[begin:end]
                 with box.subgraph() as row:
                     row.attr(rank="same")
                     for number, kind in enumerate(in_row, begin):
                         shape = Shape(f"k{number}", kind, kind, ())
                         self._shape(row, shape)
-            for begin in range(0, len(styles), 2):
+            for begin in range(0, len(styles), STYLES_IN_ROW):
                 firsts.append(f"l{begin}")
-                in_row = styles[begin : begin + 2]
+                end = begin + STYLES_IN_ROW
+                in_row = styles[begin:end]
                 with box.subgraph() as row:
                     row.attr(rank="same")
                     for number, style in enumerate(in_row, begin):
@@ -364,9 +389,11 @@ class _DotWriter:
 
     def _occurring(self) -> tuple[list[str], list[str]]:
         """The kinds and the styles of lines that occur in the picture."""
-        kinds = {shape.kind for shape in self.picture.every_shape()}
-        kinds |= {area.kind for area in self.picture.every_area()}
-        styles = {line.style for line in self.picture.lines}
+        picture = self.picture
+        kinds = {shape.kind for shape in picture.every_shape()}
+        kinds |= {area.kind for area in picture.every_area()}
+        styles = {line.style for line in picture.lines}
+        # In the order in which they are declared, whatever the picture begins with.
         known_kinds = [kind for kind in SHAPES if kind in kinds]
         known_styles = [style for style in LINE_STYLES if style in styles]
         return known_kinds, known_styles
@@ -374,9 +401,12 @@ class _DotWriter:
     def _sample(self, row: Digraph, number: int, style: str) -> None:
         left = f"l{number}"
         right = f"r{number}"
-        word = label([LINE_WORDS[style]], 9, self.look["ink"], padding=1)
-        colour = self.look[LINE_COLOURS[style]]
-        paper = self.look["paper"]
+        look = self.look
+        words = LINE_WORDS[style]
+        word = label([words], 9, look["ink"], padding=1)
+        colour_name = LINE_COLOURS[style]
+        colour = look[colour_name]
+        paper = look["paper"]
         row.node(left, label="", shape="point", width="0.03", color=paper, id=f"legend-{left}")
         row.node(right, label=word, shape="plain", id=f"legend-{right}")
         row.edge(left, right, color=colour, **LINE_STYLES[style])
@@ -407,11 +437,13 @@ def _said_parts(line: Line) -> list[str]:
     """The parts of a line's label: `each` stands before the type, and `collect` is left out."""
     parts = [part for part in line.parts if part != "collect"]
     if len(parts) > 1 and parts[0] == "each":
-        parts[:2] = [f"each {parts[1]}"]
+        _, message, *rest = parts
+        return [f"each {message}", *rest]
     return parts
 
 
 def _lies_in(shape: Shape, area: Area) -> bool:
-    if any(each is shape for each in area.shapes):
-        return True
+    for each in area.shapes:
+        if each is shape:
+            return True
     return any(_lies_in(shape, inner) for inner in area.areas)
