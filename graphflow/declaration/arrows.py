@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from graphflow.declaration.node import AnyNode
     from graphflow.messages.types import Type
 
+    Aim: TypeAlias = "tuple[AnyNode | Terminal, str | None]"
+    """Where an arrow leads, and the port there if it names one."""
+
 T = TypeVar("T")
 In = TypeVar("In", contravariant=True)
 Out = TypeVar("Out", covariant=True)
@@ -115,6 +118,9 @@ def _arm_text(arm: object) -> str:
     return type_name(arm)
 
 
+Origins: TypeAlias = tuple[Origin, ...]
+
+
 class Edge:
     """One arrow as it was written: from an origin to a node's port (None = to be told from the types)."""
 
@@ -141,13 +147,13 @@ class Entry(Generic[In, Out]):
 
     __slots__ = ()
 
-    def _entry(self) -> tuple[AnyNode | Terminal, str | None]:
+    def _entry(self) -> Aim:
         raise NotImplementedError
 
-    def _exits(self) -> tuple[Origin, ...]:
+    def _exits(self) -> Origins:
         raise NotImplementedError
 
-    def _heads(self) -> tuple[AnyEntry, ...]:
+    def _heads(self) -> Entries:
         return (self,)
 
     def _edges(self) -> Sequence[Edge]:
@@ -189,6 +195,7 @@ class Entry(Generic[In, Out]):
 
 AnyEntry: TypeAlias = Entry[Any, Any]
 """Whatever may stand in an arrow."""
+Entries: TypeAlias = tuple[AnyEntry, ...]
 
 
 class Path(Entry[In, Out]):
@@ -198,11 +205,11 @@ class Path(Entry[In, Out]):
 
     def __init__(
         self,
-        heads: tuple[AnyEntry, ...],
+        heads: Entries,
         new: tuple[Edge, ...],
-        tails: tuple[Origin, ...],
+        tails: Origins,
         before: AnyEntry | None,
-        within: tuple[AnyEntry, ...] = (),
+        within: Entries = (),
     ) -> None:
         self.heads = heads
         self.new = new
@@ -210,13 +217,13 @@ class Path(Entry[In, Out]):
         self.before = before
         self.within = within
 
-    def _entry(self) -> tuple[AnyNode | Terminal, str | None]:
+    def _entry(self) -> Aim:
         return self.heads[0]._entry()
 
-    def _exits(self) -> tuple[Origin, ...]:
+    def _exits(self) -> Origins:
         return self.tails
 
-    def _heads(self) -> tuple[AnyEntry, ...]:
+    def _heads(self) -> Entries:
         return self.heads
 
     def _edges(self) -> Sequence[Edge]:
@@ -241,7 +248,8 @@ class Path(Entry[In, Out]):
             origin = edge.origin.but(laps=laps)
             twin = Edge(origin, edge.target, edge.port, edge.where)
             limited.append(twin)
-        return Path(self.heads, tuple(limited), self.tails, self.before, self.within)
+        new = tuple(limited)
+        return Path(self.heads, new, self.tails, self.before, self.within)
 
     def __repr__(self) -> str:
         written = map(repr, self._edges())
@@ -260,10 +268,10 @@ class Arm(Entry[In, Out]):
     def __init__(self, origin: Origin) -> None:
         self.origin = origin
 
-    def _entry(self) -> tuple[AnyNode | Terminal, str | None]:
+    def _entry(self) -> Aim:
         return self.origin.node, None
 
-    def _exits(self) -> tuple[Origin, ...]:
+    def _exits(self) -> Origins:
         return (self.origin,)
 
     def limit(self, laps: int) -> Arm[In, Out]:
@@ -316,10 +324,10 @@ class Into(Entry[In, Out]):
         self.node = node
         self.port = port
 
-    def _entry(self) -> tuple[AnyNode | Terminal, str | None]:
+    def _entry(self) -> Aim:
         return self.node, self.port
 
-    def _exits(self) -> tuple[Origin, ...]:
+    def _exits(self) -> Origins:
         origin = Origin(self.node)
         return (origin,)
 
@@ -365,10 +373,10 @@ class End(Terminal, AnyEntry):
 
     __slots__ = ()
 
-    def _entry(self) -> tuple[AnyNode | Terminal, str | None]:
+    def _entry(self) -> Aim:
         return self, None
 
-    def _exits(self) -> tuple[Origin, ...]:
+    def _exits(self) -> Origins:
         raise DeclarationError("END sends nothing: nothing can stand right of END in an arrow")
 
 
@@ -378,14 +386,17 @@ END = End("END")
 
 def connect(left: object, right: object, where: Where) -> AnyPath:
     """The path from everything on the left to everything on the right of an arrow."""
-    if isinstance(right, Entry) and isinstance(left, Entry) and not isinstance(right, Path):
+    if isinstance(left, Entry) and isinstance(right, Entry):
         exits = left._exits()
-        if len(exits) == 1:  # by far the most common arrow: one node behind another
+        # By far the most common arrow: one node behind another.
+        if len(exits) == 1 and not isinstance(right, Path):
+            origin = exits[0]
             target, port = right._entry()
-            edge = Edge(exits[0], target, port, where)
+            edge = Edge(origin, target, port, where)
             # Nothing goes on from END, so that whatever is put right of it finds no exits, and is refused.
             tails = () if target is END else right._exits()
-            return Path(left._heads(), (edge,), tails, left)
+            heads = left._heads()
+            return Path(heads, (edge,), tails, left)
     sources = _entries(left, "left")
     targets = _entries(right, "right")
     before = left if isinstance(left, Path) else None
@@ -419,11 +430,10 @@ def _connect_each(
             edge = Edge(origin, node, port, where)
             edges.append(edge)
     # What `before` holds is walked to from there; any other path that stands in the arrow is kept in this one.
-    within: list[AnyEntry] = []
-    parts = targets if before is not None else (*sources, *targets)
-    for part in parts:
-        if isinstance(part, Path):
-            within.append(part)
+    parts = list(targets)
+    if before is None:
+        parts[:0] = sources
+    within = [part for part in parts if isinstance(part, Path)]
     return Path(tuple(heads), tuple(edges), tuple(tails), before, tuple(within))
 
 
@@ -432,7 +442,7 @@ def edges_of(path: AnyEntry) -> Sequence[Edge]:
     return path._edges()
 
 
-def _entries(side: object, name: str) -> tuple[AnyEntry, ...]:
+def _entries(side: object, name: str) -> Entries:
     if isinstance(side, Entry):
         return (side,)
     if isinstance(side, Start):
@@ -452,7 +462,8 @@ def _not_a_node(side: object, name: str) -> str:
     shown = getattr(side, "__name__", None) or repr(side)
     kind = type(side).__name__
     hint = ""
-    if callable(side) and not isinstance(side, type):  # a function whose decorator was forgotten
+    if callable(side) and not isinstance(side, type):
+        # A function whose decorator was forgotten.
         hint = "; put @node above it"
     return f"{shown} stands on the {name} side of an arrow, but it is {kind}, not a node{hint}"
 
@@ -463,8 +474,9 @@ def _where() -> Where:
 
 
 def _check_laps(laps: int) -> None:
-    is_number = isinstance(laps, int) and not isinstance(laps, bool)  # to Python, True is an int
-    if not is_number or laps < 1:
+    is_truth = isinstance(laps, bool)  # to Python, True is an int
+    is_count = isinstance(laps, int) and laps >= 1
+    if is_truth or not is_count:
         raise DeclarationError(f".limit({laps!r}): a lap limit is a whole number of at least 1")
 
 

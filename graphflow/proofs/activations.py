@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from graphflow.proofs.proof import Proof
     from graphflow.proofs.topology import GraphEdge
 
+    GraphEdges: TypeAlias = Sequence[GraphEdge]
+    TypedEdges: TypeAlias = Sequence[TypedEdge]
+
 COUNTED_APART = 4
 """Loops around a node whose laps are counted apart, the inner ones: that makes sixteen kinds of messages."""
 MAX_DIGITS = 15
@@ -32,6 +35,10 @@ Loops: TypeAlias = list[int]
 """Numbers of loops around a node, outermost first."""
 Laps: TypeAlias = tuple[bool, ...]
 """For each loop around a node, outermost first: whether this is a later lap (True) or the one by which it was entered."""
+
+
+CountLists: TypeAlias = dict[Laps, list[Count]]
+"""Several counts for each kind of lap."""
 
 
 class LapCounts(dict[Laps, Count]):
@@ -137,10 +144,10 @@ class _Counter:
                     edges.append(edge)
         # The counted message enters the loops around its own place, but for those that it is counted within.
         is_within = len(around) < self.depth
-        starts_here = self.start in members and not is_within
-        return self._arriving(edges, around, here=starts_here)
+        is_here = self.start in members
+        return self._arriving(edges, around, here=is_here and not is_within)
 
-    def _arriving(self, edges: Sequence[TypedEdge], around: Loops, *, here: bool) -> LapCounts:
+    def _arriving(self, edges: TypedEdges, around: Loops, *, here: bool) -> LapCounts:
         """What comes on these edges, by the laps of the loops around; and the first message, if it is `here`."""
         onward: list[TypedEdge] = []
         begun: set[int] = set()
@@ -178,7 +185,7 @@ class _Counter:
             folded.plus(without + inner_laps, whole)
         return folded
 
-    def _sum(self, edges: list[TypedEdge], around: Loops) -> LapCounts:
+    def _sum(self, edges: TypedEdges, around: Loops) -> LapCounts:
         """What arrives on these edges together; of edges that exclude each other, only the larger count."""
         by_source: dict[int, list[TypedEdge]] = defaultdict(list)
         for edge in edges:
@@ -194,12 +201,12 @@ class _Counter:
                 total.plus(laps, count)
         return total
 
-    def _counts_of_each(self, edges: list[TypedEdge], around: Loops) -> dict[Laps, list[Count]]:
+    def _counts_of_each(self, edges: TypedEdges, around: Loops) -> CountLists:
         """What arrives on each of these edges, by the kind of lap that it arrives in."""
-        arriving: dict[Laps, list[Count]] = defaultdict(list)
+        arriving: CountLists = defaultdict(list)
         for edge in edges:
-            counts = self._sent(edge)
-            moved = self._moved(edge.source, counts, around, [edge])
+            sent = self._sent(edge)
+            moved = self._moved(edge.source, sent, around, [edge])
             for laps, count in moved.items():
                 alike = arriving[laps]
                 alike.append(count)
@@ -216,9 +223,7 @@ class _Counter:
             sent[laps] = count * items
         return sent
 
-    def _moved(
-        self, source: int, counts: LapCounts, around: Loops, edges: Sequence[GraphEdge]
-    ) -> LapCounts:
+    def _moved(self, source: int, counts: LapCounts, around: Loops, edges: GraphEdges) -> LapCounts:
         """Counts at a node as counts where its edges lead: without the laps of loops that are left, with those entered."""
         before = self.top.loops_around(source)
         kept = [loop for loop in before if loop in around]
@@ -238,7 +243,7 @@ class _Counter:
             moved.plus(key, whole)
         return moved
 
-    def _sends_once(self, source: int, edges: Sequence[GraphEdge], left: Loops) -> bool:
+    def _sends_once(self, source: int, edges: GraphEdges, left: Loops) -> bool:
         """Whether these edges leave loops, with one message for each that entered: who leaves does not go round again."""
         if not left:
             return False
@@ -246,7 +251,7 @@ class _Counter:
             return False
         return all(map(self._is_single, left))
 
-    def _leaves_for_good(self, source: int, edges: Sequence[GraphEdge]) -> bool:
+    def _leaves_for_good(self, source: int, edges: GraphEdges) -> bool:
         """Whether what is sent on these edges is sent on no other."""
         exclusive = self.proof.exclusive
         leaving = self.wiring.by_source[source]

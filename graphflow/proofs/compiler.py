@@ -32,6 +32,7 @@ from graphflow.proofs.tokens import is_single
 from graphflow.proofs.topology import Join, Loop, NodeSet
 
 ArmTest: TypeAlias = tuple[int, Matcher]
+TypedEdges: TypeAlias = Sequence[TypedEdge]
 ONLY_PORT = ((0,), (1,), (2,), (3,))
 """Tuples that are shared by the many slots with one wired port."""
 
@@ -47,17 +48,22 @@ class _Compiler:
     def __init__(self, proof: Proof) -> None:
         self._proof = proof
         self._wiring = proof.wiring
-        self._top = proof.topology
+        self._leaving = proof.wiring.by_source
+        self._arriving = proof.wiring.by_target
+        top = proof.topology
+        self._top = top
         self._lap_index: dict[int, int] = {}
         """The position of each lap edge among all of the graph: where a frame counts its laps."""
-        for edge in self._top.edges:
+        for edge in top.edges:
             if edge.lap_of is not None:
-                self._lap_index[edge.index] = len(self._lap_index)
-        joins = self._top.joins.values()
+                position = len(self._lap_index)
+                self._lap_index[edge.index] = position
+        joins = top.joins.values()
         self._forks = {join.fork for join in joins}
-        self._single: NodeSet = set()
-        for loop in self._top.loops:
-            if is_single(self._top, loop, proof.exclusive):
+        self._single: set[int] = set()
+        """The loops of which at most one token of each lap goes round again."""
+        for loop in top.loops:
+            if is_single(top, loop, proof.exclusive):
                 self._single.add(loop.index)
         self._node_types: dict[int, _NodeTypes] = {}
         """By signature."""
@@ -72,7 +78,8 @@ class _Compiler:
             slot = self._slot(number, node.name, node)
             self._slots.append(slot)
         for number in (wiring.start, wiring.end):
-            slot = self._slot(number, wiring.name(number), None)
+            name = wiring.name(number)
+            slot = self._slot(number, name, None)
             self._slots.append(slot)
         self._forking = [slot for slot in self._slots if slot.forks]
         self._open_joins()
@@ -156,8 +163,8 @@ class _Compiler:
         # from 0 again, which is what `resets` is for.
         before = self._top.loops_around(edge.source)
         after = self._top.loops_around(edge.target)
-        entered = [loop for loop in after if loop not in before]
-        left = [loop for loop in before if loop not in after]
+        entered = _missing_in(before, after)
+        left = _missing_in(after, before)
         counted = edge.lap_of
         if counted is not None:
             laps = self._loop(counted).laps
@@ -191,9 +198,9 @@ class _Compiler:
     # -- slots -------------------------------------------------------------------------------------
     def _slot(self, number: int, name: str, node: AnyNode | None) -> Slot:
         slot = Slot(number, name, node)
-        leaving = self._wiring.by_source[number]
+        leaving = self._leaving[number]
         self._attach_links(slot, leaving)
-        arriving = self._wiring.by_target[number]
+        arriving = self._arriving[number]
         slot.wired = _wired_ports(arriving)
         join = self._top.joins.get(number)
         if join is not None:
@@ -202,7 +209,7 @@ class _Compiler:
             self._describe_node(slot, node)
         return slot
 
-    def _attach_links(self, slot: Slot, leaving: Sequence[TypedEdge]) -> None:
+    def _attach_links(self, slot: Slot, leaving: TypedEdges) -> None:
         slot.forks = slot.index in self._forks
         if len(leaving) == 1:
             only = leaving[0]
@@ -224,13 +231,13 @@ class _Compiler:
                 return
         self._tell_apart(slot)
 
-    def _may_fork(self, leaving: Sequence[TypedEdge]) -> bool:
+    def _may_fork(self, leaving: TypedEdges) -> bool:
         """Whether one message may become several tokens on these edges."""
         if any(edge.each for edge in leaving):
             return True
         return not self._proof.exclusive.all_apart(leaving)
 
-    def _sort_links(self, slot: Slot, leaving: Sequence[TypedEdge]) -> None:
+    def _sort_links(self, slot: Slot, leaving: TypedEdges) -> None:
         """Puts the links of a slot where the walk looks for them, by what is sent on them."""
         answers: list[Link] = []
         failures: list[Link] = []
@@ -295,13 +302,12 @@ class _Compiler:
 
     # -- joins -------------------------------------------------------------------------------------
     def _join_spec(self, join: Join) -> JoinSpec:
-        arriving = self._wiring.by_target[join.node]
-        ports = {edge.port for edge in arriving}
-        in_order = tuple(sorted(ports))
+        arriving = self._arriving[join.node]
+        ports = _wired_ports(arriving)
         collects = frozenset(edge.port for edge in arriving if edge.collects)
         take = self._take_of(join, collects)
         branches = {edge.index for edge in join.branches}
-        spec = JoinSpec(join.node, collects, in_order, take, join.fork, join.region, branches)
+        spec = JoinSpec(join.node, collects, ports, take, join.fork, join.region, branches)
         # A token that comes to the join from its fork has the fork's scope and more. What loops around the fork have added
         # to it is dropped where the join lies outside of them, so that all messages of one fork find the same join.
         around_fork = self._top.loops_around(join.fork)
@@ -333,6 +339,7 @@ class _Compiler:
             assert spec is not None
             fork = self._slots[join.fork]
             fork.joins = (*fork.joins, spec)
+        # One fork that does not simply cancel is enough: then the runs of all have a gate.
         policies = {slot.policy for slot in self._forking}
         if policies - {"cancel"}:
             for slot in self._forking:
@@ -348,7 +355,7 @@ class _Compiler:
         sharing = [slot.index for slot in self._forking]
         shared_at: NodeSet = set()
         for number in sharing:  # grows while it is read
-            leaving = self._wiring.by_source[number]
+            leaving = self._leaving[number]
             for edge in leaving:
                 target = edge.target
                 if target in shared_at:
@@ -396,7 +403,12 @@ def _is_firm(kind: Type) -> bool:
     return mutability_of(kind) != "loose"
 
 
-def _wired_ports(arriving: Sequence[TypedEdge]) -> tuple[int, ...]:
+def _missing_in(known: Sequence[int], loops: Sequence[int]) -> list[int]:
+    """The loops that are not among those known."""
+    return [loop for loop in loops if loop not in known]
+
+
+def _wired_ports(arriving: TypedEdges) -> tuple[int, ...]:
     """The numbers of the ports that edges lead to, in order."""
     if len(arriving) == 1:
         only = arriving[0].port

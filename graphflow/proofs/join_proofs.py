@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from graphflow.proofs.edge_types import TypedEdge
 from graphflow.proofs.exclusion import Exclusion
@@ -12,6 +13,10 @@ from graphflow.proofs.problems import Problems, place_text
 from graphflow.proofs.tokens import crowding_node, dead_ports
 from graphflow.proofs.topology import GraphEdge, Join, Topology
 from graphflow.proofs.wiring import Wiring
+
+Aim: TypeAlias = tuple[int, int, bool]
+"""Where an edge leads, the port there, and whether it brings items one by one."""
+TypedEdges: TypeAlias = Sequence[TypedEdge]
 
 
 def check_doubles(wiring: Wiring, exclusive: Exclusion, problems: Problems) -> None:
@@ -41,17 +46,17 @@ def _place_of_second(double: _Double) -> int:
     return double.second.index
 
 
-def _by_aim(leaving: Sequence[TypedEdge]) -> Iterable[Sequence[TypedEdge]]:
+def _by_aim(leaving: TypedEdges) -> Iterable[TypedEdges]:
     """The edges that bring the same thing to the same port, together."""
-    alike: dict[tuple[int, int, bool], list[TypedEdge]] = {}
+    by_aim: dict[Aim, list[TypedEdge]] = {}
     for edge in leaving:
         aim = (edge.target, edge.port, edge.each)
-        edges = alike.setdefault(aim, [])
-        edges.append(edge)
-    return alike.values()
+        alike = by_aim.setdefault(aim, [])
+        alike.append(edge)
+    return by_aim.values()
 
 
-def _doubles(edges: Sequence[TypedEdge], exclusive: Exclusion) -> Iterator[_Double]:
+def _doubles(edges: TypedEdges, exclusive: Exclusion) -> Iterator[_Double]:
     """Each edge that may be taken together with one before it, behind the first such edge."""
     for place, edge in enumerate(edges):
         for before in edges[:place]:
@@ -182,9 +187,9 @@ class JoinProofs:
     def _plain_ports(self, join: Join) -> list[int]:
         """The ports that get messages as they are sent: no list is made of several."""
         arriving = self._wiring.by_target[join.node]
+        ports = {edge.port for edge in arriving}
         collecting = {edge.port for edge in arriving if edge.collects}
-        plain = self._wired_ports(join) - collecting
-        return sorted(plain)
+        return sorted(ports - collecting)
 
     def _add_crowd(self, join: Join, port: int, crowd: int) -> None:
         node = self._wiring.nodes[join.node]
@@ -196,6 +201,7 @@ class JoinProofs:
             by = f" (by {shown})"
         name = node.ports[port].name
         fork = self._wiring.name(crowd)
+        # Two maps of one list send as many messages as it has items, and the items belong together.
         pairing = self._pairing(join)
         self._problems.add(
             f"port {name!r} of {node.name!r} may get several messages from the fork at {fork!r}{by} for one message "
@@ -208,9 +214,9 @@ class JoinProofs:
         if len(self._wired_ports(join)) < 2:
             return ""
         indexes = sorted(edge.index for edge in join.branches if edge.each)
-        maps = [self._wiring.edges[index] for index in indexes]
-        if len(maps) < 2:
+        if len(indexes) < 2:
             return ""
+        maps = [self._wiring.edges[index] for index in indexes]
         origin = maps[0].edge.origin.text()
         names: dict[str, None] = {}
         for edge in maps:

@@ -165,13 +165,16 @@ def _outermost(top: Topology, members: NodeSet, laps: EdgeSet) -> EdgeSet:
     for index in laps:
         lap = top.edges[index]
         rounds[index] = _round(top, members, lap, laps)
-    every_round = list(rounds.values())
     outermost: EdgeSet = set()
     for index, nodes in rounds.items():
-        is_within = any(nodes < other for other in every_round)
-        if not nodes or not is_within:
+        if not nodes or not _is_inside_one(nodes, rounds.values()):
             outermost.add(index)
     return outermost
+
+
+def _is_inside_one(nodes: NodeSet, rounds: Iterable[NodeSet]) -> bool:
+    """Whether a round is a part of another, and not all of it."""
+    return any(nodes < other for other in rounds)
 
 
 def _round(top: Topology, members: NodeSet, lap: GraphEdge, laps: EdgeSet) -> NodeSet:

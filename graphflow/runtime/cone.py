@@ -159,7 +159,8 @@ class ConeFinder:
 
     def _drop_place(self, span: RecordSpan) -> None:
         """Leaves out all that stands at a place, and in it."""
-        for other in self._index.within(span.activation):
+        begun_with = self._index.within(span.activation)
+        for other in begun_with:
             is_later = other.begin >= span.begin
             if is_later and span.holds(other.place):
                 self._drop(other)
@@ -191,7 +192,8 @@ class ConeFinder:
         begun = self._entries[background.begin].event
         assert isinstance(begun, BackgroundStarted)
         known = background.end or 0
-        for span in self._index.within(background.activation):
+        beside = self._index.within(background.activation)
+        for span in beside:
             ended = span.end or 0
             if ended <= known:
                 continue
@@ -207,7 +209,8 @@ class ConeFinder:
         One in the background has ended when that did: its caller got a handle at once, which is the same again.
         """
         found: RecordSpan | None = None
-        for span in self._index.within(entered.activation):
+        spans = self._index.within(entered.activation)
+        for span in spans:
             if span.begin > entered.begin:
                 break
             is_call = span.kind in ("call", "background")
@@ -238,13 +241,16 @@ class ConeFinder:
 
     def _drop_after(self, spans: Sequence[RecordSpan], boundary: float, changed: str) -> None:
         """Leaves out what was begun after an entry, and not by a call that was begun before it and has nothing changed in it."""
-        before: list[RecordSpan] = []
+        calls: list[RecordSpan] = []
+        """Those that were begun before it and have nothing changed in them."""
         for span in spans:
-            if span.begin > boundary:
-                if not any(call.holds(span.place) for call in before):
-                    self._drop(span)
-            elif span.kind == "call" and not span.holds(changed):
-                before.append(span)
+            if span.begin <= boundary:
+                if span.kind == "call" and not span.holds(changed):
+                    calls.append(span)
+                continue
+            place = span.place
+            if not any(call.holds(place) for call in calls):
+                self._drop(span)
 
     def _drop(self, span: RecordSpan) -> None:
         self._dropped.add(span.begin)
@@ -269,8 +275,8 @@ class ConeFinder:
                 self._take(number, entry, position)
                 self._walk_frame(0, number, position)
         entries, forms = self._ordered()
-        numbers = range(len(self._entries))
-        left = [number for number in numbers if number not in self._taken]
+        count = len(self._entries)
+        left = [number for number in range(count) if number not in self._taken]
         unmet: list[RecordChange] = []
         for change in self._all:
             # Another change has led the walk elsewhere.
@@ -318,7 +324,8 @@ class ConeFinder:
         if not isinstance(event, Moving):
             return False
         key = (event.frame, event.activation)
-        return self._index.ends[key] == number
+        last = self._index.ends[key]
+        return number == last
 
     def _offers(
         self, frame: int, facts: Sequence[int], acts: Mapping[int, Activation]
@@ -359,18 +366,22 @@ class ConeFinder:
 
     def _take_below(self, key: ActivationKey, id: int, position: Position) -> None:
         """Takes over what an activation has done."""
-        for span in self._index.within(key):
+        spans = self._index.within(key)
+        for span in spans:
             for number in span.numbers:
-                if number in self._dropped:
-                    continue
-                old = self._edited.get(number) or self._entries[number]
-                detail = NO_DETAIL if span.kind == "other" else old.detail
-                event = _numbered(old.event, id)
-                entry = RecordEntry(0, event, detail)
-                self._take(number, entry, position)
+                if number not in self._dropped:
+                    entry = self._renumbered(number, span, id)
+                    self._take(number, entry, position)
             if span.frame and span.begin not in self._dropped:
                 begun_at = max((span.begin, 0), position)
                 self._take_frame(span.frame, begun_at)
+
+    def _renumbered(self, number: int, span: RecordSpan, activation: int) -> RecordEntry:
+        """An entry of an activation that has another number now, with its new answer if it has one."""
+        old = self._edited.get(number) or self._entries[number]
+        event = _numbered(old.event, activation)
+        detail = NO_DETAIL if span.kind == "other" else old.detail
+        return RecordEntry(0, event, detail)
 
     def _take_frame(self, frame: int, position: Position) -> None:
         if frame in self._dropped_frames:
@@ -500,8 +511,9 @@ def _activations(
 
 def _roomy_walk(form: FrameForm, frame: int) -> Walk:
     """A fresh walk of a frame that holds nothing back: what is done again takes no room from what was done."""
+    program = form.program
     limits = replace(form.limits, concurrency=None)
-    return Walk(form.program, limits, frame=frame, path=form.path)
+    return Walk(program, limits, frame=frame, path=form.path)
 
 
 def _numbered(event: Event, activation: int) -> Event:

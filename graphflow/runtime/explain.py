@@ -375,7 +375,8 @@ class _FrameStory:
     def _why_not_called(self, node: str) -> list[str]:
         lines: list[str] = []
         for caller, callees in self.program.callees.items():
-            if not any(callee.name == node for callee in callees):
+            names = [callee.name for callee in callees]
+            if node not in names:
                 continue
             count = self.ran(caller)
             times = counted(count, "time")
@@ -399,9 +400,12 @@ class _FrameStory:
             outcome = self._outcome(last)
             return f"{nothing}: {source!r} ran, and {outcome}"
         # Loops lead back to where the question began.
-        if depth >= DEEPEST or source in self._asked or source not in self._slots:
+        if depth >= DEEPEST or source in self._asked:
             return nothing
-        _, *why = self._why_not(source, depth + 1)
+        if source not in self._slots:
+            return nothing
+        deeper = depth + 1
+        _, *why = self._why_not(source, deeper)
         reason = "; ".join(why)
         return f"{nothing}, as {source!r} did not run: {reason}"
 

@@ -55,12 +55,7 @@ class PlaceNames:
         found = self._at_place(name) or self._numbered(name)
         if found is not None:
             return found
-        *prefix, last = name.split(" > ")
-        node, _, number = last.partition("#")
-        # A node that is called and stands on an arrow as well is meant on its arrow.
-        candidates = self._activations_of(prefix, node) or self._calls_of(prefix, node)
-        if number:
-            candidates = _of_number(candidates, number)
+        candidates = self._named(name)
         if not candidates:
             raise self._unknown(name)
         if len(candidates) > 1:
@@ -104,6 +99,18 @@ class PlaceNames:
         return None
 
     # -- by node -----------------------------------------------------------------------------------
+    def _named(self, name: str) -> NamedSpans:
+        """What a name such as `writers > draft#4` may mean."""
+        *prefix, last = name.split(" > ")
+        node, _, number = last.partition("#")
+        # A node that is called and stands on an arrow as well is meant on its arrow.
+        found = self._activations_of(prefix, node)
+        if not found:
+            found = self._calls_of(prefix, node)
+        if number:
+            return _of_number(found, number)
+        return found
+
     def _activations_of(self, prefix: NodePath, node: str) -> NamedSpans:
         """The activations of a node, by what they are called: in the outermost frames that the prefix fits."""
         by_depth: dict[int, NamedSpans] = {}
