@@ -19,6 +19,12 @@ Function = Callable[..., Any]
 FunctionReader = Callable[Concatenate[Function, P], R]
 
 
+_Readings = dict[str, object]
+"""What was read of one function: as a function, and as a method."""
+_MemoEntry = tuple[ref[FunctionType], _Readings]
+"""What is kept with a function: which one that is, weakly, and what was read of it."""
+
+
 class Remembering(Protocol[P, R]):
     """A reader of functions that remembers; `__wrapped__` reads anew."""
 
@@ -43,20 +49,22 @@ def once_a_function(read: FunctionReader[P, R]) -> Remembering[P, R]:
             return read(function, *args, **kwargs)
         known = _known_of(owner, name)
         if place not in known:
-            known[place] = read(function, *args, **kwargs)
-        return cast("R", known[place])
+            value = read(function, *args, **kwargs)
+            known[place] = value
+        found = known[place]
+        return cast("R", found)
 
     return cast("Remembering[P, R]", find)
 
 
-def _known_of(function: FunctionType, name: str) -> dict[str, object]:
-    """What is kept with a function under a name, by whether it was read as a method."""
-    entry = function.__dict__.get(name)
+def _known_of(function: FunctionType, name: str) -> _Readings:
+    """What is kept with a function under a name."""
+    entry: _MemoEntry | None = function.__dict__.get(name)
     if entry is not None:
         owner, known = entry
         # `functools.wraps` copies the entry to another function, of which nothing has been read.
         if owner() is function:
-            return cast("dict[str, object]", known)
-    fresh: dict[str, object] = {}
-    function.__dict__[name] = ref(function), fresh
+            return known
+    fresh: _Readings = {}
+    function.__dict__[name] = (ref(function), fresh)
     return fresh

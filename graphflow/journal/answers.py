@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
@@ -37,13 +36,21 @@ async def answer_question(
         raise QuestionUnknown(
             f"question {asked.question!r} of run {run!r} has answered itself: it was due before now"
         )
-    refused = Counter(
-        event.question
-        for event in record.events
-        if isinstance(event, AnswerRefused) and not is_message(event.entry)
-    )
-    entry = answer_entry(asked.question, refused[asked.question])
-    await store.put_answer(run, entry, entry_text(value, arm), by)
+    refused = _refused_answers(record, asked.question)
+    entry = answer_entry(asked.question, refused)
+    text = entry_text(value, arm)
+    await store.put_answer(run, entry, text, by)
+
+
+def _refused_answers(record: StoredRecord, question: str) -> int:
+    """How many answers to a question its run has refused. Messages are counted by nobody: each has a name of its own."""
+    count = 0
+    for event in record.events:
+        if not isinstance(event, AnswerRefused) or event.question != question:
+            continue
+        if not is_message(event.entry):
+            count += 1
+    return count
 
 
 async def send_message(
@@ -60,7 +67,8 @@ async def send_message(
     for asked in open_questions(record.events):
         if asked.node == node and asked.about == "message":
             _check(asked, message)
-    entry, text = message_entry(node, key), entry_text(message, arm)
+    entry = message_entry(node, key)
+    text = entry_text(message, arm)
     with suppress(AnswerExists):  # the very same message was sent before
         await store.put_answer(run, entry, text, by)
 
@@ -84,12 +92,14 @@ def _open_question(record: StoredRecord, name: str) -> QuestionAsked:
     run = record.header.id
     for event in record.events:
         if isinstance(event, QuestionAnswered) and event.question == name:
-            raise AnswerExists(run, name, event.by, record.header.began + event.at)
-    is_open = open_questions(record.events)
-    found = [asked for asked in is_open if name in (asked.question, asked.node)]
+            moment = record.header.began + event.at
+            raise AnswerExists(run, name, event.by, moment)
+    still_open = open_questions(record.events)
+    found = [asked for asked in still_open if name in (asked.question, asked.node)]
     if len(found) == 1:
         return found[0]
-    raise unknown_question(name, [asked.question for asked in is_open], run)
+    questions = [asked.question for asked in still_open]
+    raise unknown_question(name, questions, run)
 
 
 def _check(asked: QuestionAsked, value: object) -> None:
@@ -104,13 +114,14 @@ def _check(asked: QuestionAsked, value: object) -> None:
     except ImportError:
         return
     schema = dict(asked.schema)
-    problems = sorted(Draft202012Validator(schema).iter_errors(to_json_value(value)), key=str)
-    if problems:
-        first = problems[0]
+    data = to_json_value(value)
+    problems = Draft202012Validator(schema).iter_errors(data)
+    # In an order of our own, so that the same answer is refused with the same words.
+    first = min(problems, key=str, default=None)
+    if first is not None:
         where = "".join(f"[{part!r}]" for part in first.absolute_path)
-        raise AnswerInvalid(
-            asked.question, _wanted(schema), scrub(f"{where} {first.message}").strip()
-        )
+        problem = scrub(f"{where} {first.message}")
+        raise AnswerInvalid(asked.question, _wanted(schema), problem.strip())
 
 
 def _wanted(schema: Mapping[str, Any]) -> str:
@@ -122,4 +133,7 @@ def _wanted(schema: Mapping[str, Any]) -> str:
         name: str = schema["$ref"].rpartition("/")[2]
         return name
     named = schema.get("title") or schema.get("type")
-    return named if isinstance(named, str) else json.dumps(schema)[:200]
+    if isinstance(named, str):
+        return named
+    text = json.dumps(schema)
+    return text[:200]

@@ -28,7 +28,10 @@ from graphflow.messages.message import to_json_value
 from graphflow.messages.types import type_name
 
 _MESSAGE = "message "
+_TOKEN_LENGTH = 32
+"""Characters by which a message is told from others; they stand before the name of its node."""
 _ARM = "$arm"
+_WITH_ARM = frozenset({_ARM, "value"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,13 +53,25 @@ class Given:
 
 def answer_entry(question: str, refused: int = 0) -> str:
     """The name of the answer to a question of which so many answers were refused."""
-    return f"{question} {refused + 1}" if refused else question
+    if not refused:
+        return question
+    number = refused + 1
+    return f"{question} {number}"
 
 
 def message_entry(node: str, key: str = "") -> str:
     """The name of a message to a node; with a key, the same for the same message."""
-    token = sha256(key.encode(errors="surrogatepass")).hexdigest()[:32] if key else token_hex(16)
+    if key:
+        token = _digest(key)[:_TOKEN_LENGTH]
+    else:
+        token = token_hex(_TOKEN_LENGTH // 2)
     return f"{_MESSAGE}{token} {node}"
+
+
+def _digest(key: str) -> str:
+    # A key may be any text, half a character too.
+    content = key.encode(errors="surrogatepass")
+    return sha256(content).hexdigest()
 
 
 def is_message(entry: str) -> bool:
@@ -65,24 +80,35 @@ def is_message(entry: str) -> bool:
 
 
 def _is_message_to(node: str, entry: str) -> bool:
-    head, _, name = entry.removeprefix(_MESSAGE).partition(" ")
-    return is_message(entry) and name == node and len(head) == 32
+    if not is_message(entry):
+        return False
+    token, _, name = entry.removeprefix(_MESSAGE).partition(" ")
+    return name == node and len(token) == _TOKEN_LENGTH
 
 
 def entries_for(
     asked: QuestionAsked, refused: int, answers: Mapping[str, StoredAnswer], taken: Container[str]
 ) -> Iterator[StoredAnswer]:
     """What a store holds for a question, the first one first. What came when it had answered itself came too late."""
-    found: list[StoredAnswer] = []
-    # An answer to this very question first, whatever lies in the box of its node.
-    for name in [answer_entry(asked.question, number) for number in range(refused + 1)]:
-        if name in answers:
-            found.append(answers[name])
-    if asked.about == "message":
-        found += [answer for name, answer in answers.items() if _is_message_to(asked.node, name)]
-    for answer in found:
+    for answer in _candidates(asked, refused, answers):
         is_late = asked.due is not None and answer.at > asked.due
         if answer.question not in taken and not is_late:
+            yield answer
+
+
+def _candidates(
+    asked: QuestionAsked, refused: int, answers: Mapping[str, StoredAnswer]
+) -> Iterator[StoredAnswer]:
+    """What may be for a question, whether it was taken already or not."""
+    # An answer to this very question first, whatever lies in the box of its node.
+    for number in range(refused + 1):
+        name = answer_entry(asked.question, number)
+        if name in answers:
+            yield answers[name]
+    if asked.about != "message":
+        return
+    for name, answer in answers.items():
+        if _is_message_to(asked.node, name):
             yield answer
 
 
@@ -90,14 +116,17 @@ def entry_text(value: object, arm: str = "") -> str:
     """An answer as a store keeps it."""
     if not arm and isinstance(value, BaseModel):
         arm = type_name(type(value))
-    plain = to_json_value(value)
-    return json.dumps({_ARM: arm, "value": plain} if arm else plain)
+    data = to_json_value(value)
+    if arm:
+        data = {_ARM: arm, "value": data}
+    return json.dumps(data)
 
 
 def entry_value(answer: StoredAnswer) -> Given:
     """The answer that a store has kept."""
     value = json.loads(reveal(answer.value))
     arm = ""
-    if isinstance(value, dict) and value.keys() == {_ARM, "value"}:
-        arm, value = str(value[_ARM]), value["value"]
+    if isinstance(value, dict) and value.keys() == _WITH_ARM:
+        arm = str(value[_ARM])
+        value = value["value"]
     return Given(value, arm, answer.by, answer.question)

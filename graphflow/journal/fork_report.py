@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+
+NamedPlaces = tuple[str, ...]
+"""Names of activations and calls, such as `draft#2`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,14 +21,18 @@ class ForkReport:
     """
 
     parent: str
-    at: tuple[str, ...]
-    taken_over: tuple[str, ...]
-    left_out: tuple[str, ...]
-    ran: tuple[str, ...] = field(default=())
+    at: NamedPlaces
+    taken_over: NamedPlaces
+    left_out: NamedPlaces
+    ran: NamedPlaces = ()
 
     def __str__(self) -> str:
         where = ", ".join(self.at) or "its end"
-        return (
-            f"a fork of {self.parent} at {where}: {len(self.taken_over)} taken over, "
-            f"{len(self.left_out)} left out, {len(self.ran)} ran: {', '.join(self.ran) or 'nothing'}"
-        )
+        ran = ", ".join(self.ran) or "nothing"
+        counts = [
+            f"{len(self.taken_over)} taken over",
+            f"{len(self.left_out)} left out",
+            f"{len(self.ran)} ran: {ran}",
+        ]
+        shares = ", ".join(counts)
+        return f"a fork of {self.parent} at {where}: {shares}"

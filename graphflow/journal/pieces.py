@@ -22,9 +22,10 @@ def with_texts_joined(pieces: Sequence[PlacedPiece]) -> list[PlacedPiece]:
     kept: list[PlacedPiece] = []
     texts: dict[int, list[str]] = {}  # by the place of the piece that they go into
     last_text: dict[AnswerKey, int] = {}
-    for after, piece in pieces:
+    for placed in pieces:
+        _, piece = placed
         if not isinstance(piece, ModelDelta):
-            kept.append((after, piece))
+            kept.append(placed)
             continue
         answer = _answer_of(piece)
         at = last_text.get(answer)
@@ -37,13 +38,14 @@ def with_texts_joined(pieces: Sequence[PlacedPiece]) -> list[PlacedPiece]:
         at = len(kept)
         last_text[answer] = at
         texts[at] = [piece.text]
-        kept.append((after, piece))
+        kept.append(placed)
     for at, parts in texts.items():
         if len(parts) == 1:
             continue
         after, piece = kept[at]
         assert isinstance(piece, ModelDelta)
-        joined = replace(piece, text="".join(parts))
+        text = "".join(parts)
+        joined = replace(piece, text=text)
         kept[at] = (after, joined)
     return kept
 
@@ -64,10 +66,11 @@ def with_newest_objects(pieces: Sequence[PlacedPiece]) -> list[PlacedPiece]:
             newest[answer] = at
     places = set(newest.values())
     kept: list[PlacedPiece] = []
-    for at, (after, piece) in enumerate(pieces):
+    for at, placed in enumerate(pieces):
+        _, piece = placed
         if isinstance(piece, ModelPartial) and at not in places:
             continue
-        kept.append((after, piece))
+        kept.append(placed)
     return kept
 
 

@@ -12,26 +12,35 @@ from graphflow.proofs.proven import AnyGraph, ProvenGraph
 
 def storage_problems(graph: AnyGraph) -> tuple[str, ...]:
     """Why runs of a graph cannot be kept: a text for each node whose messages would not come back. Made once."""
-    known: tuple[str, ...] | None = graph.__dict__.get("_storage_problems")
+    known: tuple[str, ...] | None = graph.__dict__.get(_KNOWN)
     if known is None:
-        known = tuple(dict.fromkeys(_problems(graph)))
-        graph.__dict__["_storage_problems"] = known
+        problems = _problems(graph)
+        known = tuple(dict.fromkeys(problems))  # each once, in the order of the graph
+        graph.__dict__[_KNOWN] = known
     return known
 
 
+_KNOWN = "_storage_problems"
+"""Under which name a graph keeps them."""
+
+
 def _problems(graph: AnyGraph) -> Iterator[str]:
-    yield from _problem(f"graph {graph.name!r} takes", graph.input)
+    who = f"graph {graph.name!r} takes"
+    yield from _problem(who, graph.input)
     for node in graph.reach():
+        # A graph within is asked itself: it knows its own by now, or will.
         if isinstance(node, ProvenGraph):
             yield from storage_problems(node)
-        else:
-            yield from _problem(f"{node.kind} {node.name!r} sends", node.output)
+            continue
+        who = f"{node.kind} {node.name!r} sends"
+        yield from _problem(who, node.output)
 
 
-def _problem(what: str, kind: Type) -> Iterator[str]:
+def _problem(who: str, kind: Type) -> Iterator[str]:
     why = unstorable(kind)
     if why is not None:
-        yield f"{what} {type_name(kind)}, which cannot be kept in a store: {why}"
+        name = type_name(kind)
+        yield f"{who} {name}, which cannot be kept in a store: {why}"
 
 
 def check_storable(graph: AnyGraph) -> None:

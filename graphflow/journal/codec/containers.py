@@ -27,39 +27,23 @@ from graphflow.journal.codec.scalars import TextCoding
 from graphflow.journal.stored import Json
 from graphflow.messages.types import Type
 
+S = TypeVar("S")
 T = TypeVar("T")
 
 
-def encode_items(items: Iterable[object], item: Coding, depth: int) -> list[Json]:
-    """Items as JSON data."""
+def converted(items: Iterable[S], convert: Callable[[S, int], T], depth: int) -> list[T]:
+    """What a coding makes of each item, written or read. What does not fit has its place in the path."""
     if depth > DEEPEST:
         raise too_deep()
-    encode = item.encode
-    data: list[Json] = []
-    add = data.append
+    made: list[T] = []
+    add = made.append
     try:
-        for value in items:
-            add(encode(value, depth))
+        for item in items:
+            add(convert(item, depth))
     except Misfit as misfit:
-        misfit.steps.append(f"[{len(data)}]")
+        misfit.steps.append(f"[{len(made)}]")
         raise
-    return data
-
-
-def decode_items(data: Sequence[Json], item: Coding, depth: int) -> list[object]:
-    """The items that were written."""
-    if depth > DEEPEST:
-        raise too_deep()
-    decode = item.decode
-    items: list[object] = []
-    add = items.append
-    try:
-        for each in data:
-            add(decode(each, depth))
-    except Misfit as misfit:
-        misfit.steps.append(f"[{len(items)}]")
-        raise
-    return items
+    return made
 
 
 class CollectionCoding(Coding):
@@ -78,11 +62,11 @@ class CollectionCoding(Coding):
         if type(value) is not self._known:
             raise self.foreign(value)
         assert isinstance(value, abc.Iterable)
-        return encode_items(value, self._item, depth + 1)
+        return converted(value, self._item.encode, depth + 1)
 
     def _items(self, data: Json, depth: int) -> list[object]:
         data = self.list_in(data)
-        return decode_items(data, self._item, depth + 1)
+        return converted(data, self._item.decode, depth + 1)
 
 
 class ListCoding(CollectionCoding):
@@ -166,50 +150,44 @@ def hashed(make: Callable[[], T]) -> T:
 class RecordTupleCoding(Coding):
     """Tuples with a type for each place."""
 
-    __slots__ = ("_places",)
+    __slots__ = ("_decoders", "_encoders", "_places")
 
     def __init__(self, kind: Type, places: Sequence[Coding]) -> None:
         super().__init__(kind, tuple)
         self._places = tuple(places)
+        self._encoders = [place.encode for place in places]
+        self._decoders = [place.decode for place in places]
 
     def parts(self) -> Iterable[Part]:
         return [(f"[{number}]", place) for number, place in enumerate(self._places)]
 
     def encode(self, value: object, depth: int) -> Json:
         value = self.checked(value, tuple)
-        self._check(len(value), depth)
-        depth += 1
-        data: list[Json] = []
-        try:
-            for place, item in zip(self._places, value, strict=True):
-                written = place.encode(item, depth)
-                data.append(written)
-        except Misfit as misfit:
-            misfit.steps.append(f"[{len(data)}]")
-            raise
-        return data
+        return self._converted(value, self._encoders, depth)
 
     def decode(self, data: Json, depth: int) -> object:
         data = self.list_in(data)
-        self._check(len(data), depth)
-        depth += 1
-        items: list[object] = []
-        try:
-            for place, each in zip(self._places, data, strict=True):
-                item = place.decode(each, depth)
-                items.append(item)
-        except Misfit as misfit:
-            misfit.steps.append(f"[{len(items)}]")
-            raise
+        items = self._converted(data, self._decoders, depth)
         return tuple(items)
 
-    def _check(self, count: int, depth: int) -> None:
-        if count != len(self._places):
-            raise Misfit(
-                f"{len(self._places)} items", f"{count} items", "send as many as are declared"
-            )
+    def _converted(
+        self, items: Sequence[S], converters: Sequence[Callable[[S, int], T]], depth: int
+    ) -> list[T]:
+        """What the coding of its place makes of each item."""
+        count, wanted = len(items), len(converters)
+        if count != wanted:
+            raise Misfit(f"{wanted} items", f"{count} items", "send as many as are declared")
         if depth >= DEEPEST:
             raise too_deep()
+        depth += 1
+        made: list[T] = []
+        try:
+            for convert, item in zip(converters, items, strict=True):
+                made.append(convert(item, depth))
+        except Misfit as misfit:
+            misfit.steps.append(f"[{len(made)}]")
+            raise
+        return made
 
 
 class DictCoding(Coding):
@@ -257,11 +235,7 @@ def mapping_data(value: dict[object, object], keys: Coding, values: Coding, dept
     except Misfit as misfit:
         misfit.steps.append(step(key))
         raise
-    by_name: dict[str, Json] = {}
-    for name, written in pairs:
-        if type(name) is not str:
-            break
-        by_name[name] = written
+    by_name = {name: written for name, written in pairs if type(name) is str}
     if len(by_name) == len(pairs):  # two keys may be written alike: NaN and NaN
         return by_name
     return [list(pair) for pair in pairs]

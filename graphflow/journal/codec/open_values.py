@@ -25,8 +25,7 @@ from graphflow.journal.codec.coding import (
     too_deep,
 )
 from graphflow.journal.codec.containers import (
-    decode_items,
-    encode_items,
+    converted,
     mapping_data,
     mapping_of,
 )
@@ -103,10 +102,10 @@ class OpenCoding(Coding):
 
     # -- containers --------------------------------------------------------------------------------
     def _list(self, value: Sequence[object], depth: int) -> Json:
-        return encode_items(value, self, depth + 1)
+        return converted(value, self.encode, depth + 1)
 
     def _read_list(self, data: Sequence[Json], depth: int) -> object:
-        return decode_items(data, self, depth + 1)
+        return converted(data, self.decode, depth + 1)
 
     def _dict(self, value: dict[object, object], depth: int) -> Json:
         if depth >= DEEPEST:
