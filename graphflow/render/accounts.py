@@ -50,7 +50,8 @@ class Account:
         if self.usd == 0:
             return "0"
         digits = f"{self.usd:.4f}"
-        return digits.rstrip("0").rstrip(".")
+        short = digits.rstrip("0")
+        return short.rstrip(".")
 
 
 @dataclass(slots=True)
@@ -103,9 +104,10 @@ class Facts:
 
     def accounts(self, path: FramePath, node: str) -> list[Account]:
         """The accounts that something counts for: the total, that of its node, those of all frames around it."""
-        is_alone = len(path) > 1 and path[-1] == node
+        around = path
         # The frame of a sub-agent alone is named after it: its name would stand twice.
-        around = path[:-1] if is_alone else path
+        if len(path) > 1 and path[-1] == node:
+            around = path[:-1]
         name = " > ".join((*around, node))
         own = self.nodes.setdefault(name, Account(name))
         accounts = [self.total, own]
@@ -126,13 +128,16 @@ def read_facts(events: list[AnyEvent], story: Story) -> Facts:
     steps = 0
     for event in events:
         facts.take(event)
-        if event.kind in STEPS:
+        kind = event.kind
+        if kind in STEPS:
             steps += 1
-        if event.kind == "frame.enter":
-            paths[event.frame] = tuple(map(str, event.path))
-        if event.kind == "model.end":
+        elif kind == "frame.enter":
+            names = map(str, event.path)
+            paths[event.frame] = tuple(names)
+        elif kind == "model.end":
             path = paths.get(event.frame, outermost)
-            for account in facts.accounts(path, str(event.node)):
+            node = str(event.node)
+            for account in facts.accounts(path, node):
                 account.count(event)
     for span in story.spans:
         facts.count_span(span)

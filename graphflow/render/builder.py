@@ -125,7 +125,8 @@ class _LevelBuilder:
     def folded_words(self, node: AnyNode, inner: AnyGraph | None, size: int, depth: int) -> str:
         """What stands under the name of something that holds more than is drawn."""
         if inner is not None:
-            count = len(members_of(inner))
+            members = members_of(inner)
+            count = len(members)
             nodes = "1 node" if count == 1 else f"{count} nodes"
             where = f"depth {depth}"
             if inner.nesting:
@@ -167,9 +168,11 @@ class _Builder:
         level.ends["START"] = _LineEnds(start, start)
         level.ends["END"] = _LineEnds(end, end)
         home.shapes.append(start)
-        for node in level.nodes.values():
-            if level.drawn_ways[node.name] in level.areas:  # else it lies in what stays folded
-                level.ends[node.name] = self._add_node(level, node)
+        for name, node in level.nodes.items():
+            way = level.drawn_ways[name]
+            # Else it lies in what stays folded.
+            if way in level.areas:
+                level.ends[name] = self._add_node(level, node)
         home.shapes.append(end)
         # Lines come when all their ends are there; those of inner graphs have been drawn with them.
         for declared in graph.edges:
@@ -185,6 +188,7 @@ class _Builder:
         drawn_ways = ways
         if self.levels == FLAT:
             drawn_ways = dict.fromkeys(nodes, ())
+        sizes = _sizes(drawn_ways)
         return _LevelBuilder(
             graph=graph,
             path=path,
@@ -192,25 +196,27 @@ class _Builder:
             nodes=nodes,
             ways=ways,
             drawn_ways=drawn_ways,
-            sizes=_sizes(drawn_ways),
+            sizes=sizes,
             joins={slot.name: slot.join for slot in graph.program.slots},
             on_arrows={node.name for node in graph.nodes},
             areas={(): home},
         )
 
     def _terminal(self, name: str, path: Level) -> Shape:
+        key = self._key()
         kind = name.lower()
-        shape = Shape(self._key(), name, kind, path, members=(name,))
+        shape = Shape(key, name, kind, path, members=(name,))
         self.picture.places[path, name] = shape
         return shape
 
     # -- nodes -------------------------------------------------------------------------------------
     def _add_node(self, level: _LevelBuilder, node: AnyNode) -> _LineEnds:
         """Draws a node: as an area with what lies within it, if it is within the levels to open, else as a shape."""
-        way = level.drawn_ways[node.name]
-        own_way = (*way, node.name)
+        name = node.name
+        way = level.drawn_ways[name]
+        own_way = (*way, name)
         home = level.areas[way]
-        around = level.ways[node.name]
+        around = level.ways[name]
         depth = level.depth + len(around) + 1
         inner = graph_within(node)
         size = level.sizes.get(own_way, 0)
@@ -224,7 +230,7 @@ class _Builder:
         area = self._add_area(level, node, home, depth)
         if inner is not None:
             area.opens_level = True
-            path = (*level.path, node.name)
+            path = (*level.path, name)
             self._add_level(inner, path, area, depth)
             start = area.shapes[0]
             end = area.shapes[-1]
@@ -243,7 +249,8 @@ class _Builder:
         key = self._key("a")
         area = Area(key, name, node.kind, path, depth, level.path)
         area.node = node
-        area.waits = join_words(level.joins.get(name))
+        join = level.joins.get(name)
+        area.waits = join_words(join)
         area.options = option_words(node)
         home.areas.append(area)
         self.picture.places[level.path, name] = area
@@ -251,9 +258,11 @@ class _Builder:
 
     def _add_shape(self, level: _LevelBuilder, node: AnyNode, home: Picture | Area) -> Shape:
         name = node.name
-        shape = Shape(self._key(), name, node.kind, level.path, node=node)
+        key = self._key()
+        shape = Shape(key, name, node.kind, level.path, node=node)
         shape.members = (name,)
-        shape.waits = join_words(level.joins.get(name))
+        join = level.joins.get(name)
+        shape.waits = join_words(join)
         shape.options = option_words(node)
         home.shapes.append(shape)
         self.picture.places[level.path, name] = shape
@@ -268,13 +277,18 @@ class _Builder:
         line = self._add_line(level, names, style)
         line.parts = label_parts(declared, level.graph)
         line.indexes = (declared.index,)
-        is_whole = origin.arm is None and not origin.each and not origin.guard
-        line.plain = is_whole and not declared.exceptional
+        # Every message goes along a plain line, and as it is.
+        is_whole = origin.arm is None and not origin.each
+        is_plain = is_whole and not origin.guard
+        line.plain = is_plain and not declared.exceptional
 
     def _add_calls(self, level: _LevelBuilder, node: AnyNode) -> None:
+        caller = node.name
+        if caller not in level.ends:
+            return
         for callee in callees_of(level.graph, node):
-            if node.name in level.ends and callee.name in level.ends:
-                names = (node.name, callee.name)
+            if callee.name in level.ends:
+                names = (caller, callee.name)
                 self._add_line(level, names, "call")
 
     def _add_line(self, level: _LevelBuilder, names: tuple[str, str], style: str) -> Line:
@@ -291,15 +305,19 @@ class _Builder:
 def _style(declared: TypedEdge) -> str:
     if isinstance(declared.edge.origin.arm, HandTo):
         return "hand"
-    return "trouble" if declared.exceptional else "flow"
+    if declared.exceptional:
+        return "trouble"
+    return "flow"
 
 
 def _sizes(ways: dict[str, NodeWay]) -> dict[NodeWay, int]:
     """How many nodes lie within each sub-agent, at any depth."""
     sizes: dict[NodeWay, int] = {}
     for way in ways.values():
-        for depth in range(1, len(way) + 1):
-            around = way[:depth]
+        around = way
+        # A node lies within all sub-agents on its way, and not only within the last of them.
+        while around:
             before = sizes.get(around, 0)
             sizes[around] = before + 1
+            around = around[:-1]
     return sizes

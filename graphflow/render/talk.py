@@ -207,15 +207,20 @@ def _model_turn(event: AnyEvent) -> TalkTurn:
     )
 
 
+def _reason(event: AnyEvent) -> str:
+    error = str(event.error)
+    return clean(error, MAX_NOTE)
+
+
 def _add_note(talk: Talk, event: AnyEvent) -> None:
     """What happened on the way."""
     match event.kind:
         case "node.retry":
-            talk.note("tried again", clean(str(event.error), MAX_NOTE))
+            talk.note("tried again", _reason(event))
         case "model.retry":
-            talk.note("the model was asked again", clean(str(event.error), MAX_NOTE))
+            talk.note("the model was asked again", _reason(event))
         case "model.switch":
-            talk.note("another model took over", clean(str(event.error), MAX_NOTE))
+            talk.note("another model took over", _reason(event))
         case "handoff":
             talk.note("handed over", f"to {event.target}")
         case "approval":

@@ -34,10 +34,11 @@ def compare_graphs(a: AnyGraph, b: AnyGraph, open: Open, names: NamePair) -> Dif
     new.headline = headline(names)
     before = places_of(old)
     after = places_of(new)
-    changes: list[Change] = [(CHANGED, text) for text in _whole_differences(a, b)]
+    changes = _whole_changes(a, b)
     changes += _mark_second(a, b, before, after)
     changes += _mark_first(before, after)
-    changes += Merge(old, new, before, after).changes()
+    merge = Merge(old, new, before, after)
+    changes += merge.changes()
     return Difference(names, tuple(changes), new)
 
 
@@ -55,10 +56,11 @@ def _mark_second(a: AnyGraph, b: AnyGraph, before: DrawnPlaces, after: DrawnPlac
             continue
         one = _node(a, key)
         other = _node(b, key)
-        differences = ", ".join(_differences(one, other))
+        differences = _differences(one, other)
         if differences:
             place.mark = "changed"
-            changes.append((CHANGED, f"{words}: {differences}"))
+            what = ", ".join(differences)
+            changes.append((CHANGED, f"{words}: {what}"))
     return changes
 
 
@@ -66,10 +68,11 @@ def _mark_first(before: DrawnPlaces, after: DrawnPlaces) -> list[Change]:
     """Marks what the second graph does not have."""
     changes: list[Change] = []
     for key, place in before.items():
-        if key not in after:
-            place.mark = "removed"
-            words = _place_words(key, place)
-            changes.append((REMOVED, words))
+        if key in after:
+            continue
+        place.mark = "removed"
+        words = _place_words(key, place)
+        changes.append((REMOVED, words))
     return changes
 
 
@@ -89,18 +92,19 @@ def _node(graph: AnyGraph, key: DrawnKey) -> AnyNode:
     return members_of(graph)[name]
 
 
-def _whole_differences(a: AnyGraph, b: AnyGraph) -> list[str]:
+def _whole_changes(a: AnyGraph, b: AnyGraph) -> list[Change]:
     """What differs in the graphs as wholes."""
     first = _whole_facts(a)
     second = _whole_facts(b)
-    found: list[str] = []
+    changes: list[Change] = []
     for what, before in first.items():
         after = second[what]
-        if before != after:
-            old = clip(printable(before), 80)
-            new = clip(printable(after), 80)
-            found.append(f"graph {what}: {old} -> {new}")
-    return found
+        if before == after:
+            continue
+        old = clip(printable(before), 80)
+        new = clip(printable(after), 80)
+        changes.append((CHANGED, f"graph {what}: {old} -> {new}"))
+    return changes
 
 
 def _whole_facts(graph: AnyGraph) -> dict[str, str]:

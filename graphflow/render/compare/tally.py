@@ -58,11 +58,16 @@ class Tally:
             "cancelled": self.stopped,
             "skipped": self.skipped,
         }
-        return {word: count for word, count in counts.items() if count}
+        occurring: dict[str, int] = {}
+        for word, count in counts.items():
+            if count:
+                occurring[word] = count
+        return occurring
 
     def add_interval(self, start: float, end: float) -> None:
         """Counts one interval of work."""
-        interval = Interval(min(start, end), end)
+        begin = min(start, end)
+        interval = Interval(begin, end)
         self.intervals.append(interval)
         count = len(self.intervals)
         # Joining costs a sort: it is done at 1,024, 2,048, 4,096..., so that each interval is sorted a few times at most.
@@ -114,22 +119,25 @@ def mark_of(tally: Tally, over: bool) -> str:
         return "done"
     if tally.stopped or tally.started:
         return "stopped"
-    return "skipped" if tally.skipped else "idle"
+    if tally.skipped:
+        return "skipped"
+    return "idle"
 
 
 def badge_of(tally: Tally) -> str:
     """The figures of a node, small, and in words: how often, how long, tokens, cost, failures."""
-    figures = _count_words(tally)
+    counts = _count_words(tally)
     costs: list[str] = []
     if tally.tokens:
         costs.append(f"{tally.tokens:,} tok")
     if tally.usd:
-        costs.append(money(tally.usd))
-    lines = [_with_dots(figures), _with_dots(costs)]
-    if tally.error:
-        error, *_ = tally.error.split("\n")
-        lines.append(clip(error, MAX_ERROR))
-    return "\n".join(line for line in lines if line)
+        cost = money(tally.usd)
+        costs.append(cost)
+    first_line, _, _ = tally.error.partition("\n")
+    error = clip(first_line, MAX_ERROR)
+    # What there is none of takes no line.
+    lines = filter(None, (_with_dots(counts), _with_dots(costs), error))
+    return "\n".join(lines)
 
 
 def _with_dots(words: Iterable[str]) -> str:
@@ -145,18 +153,20 @@ def _count_words(tally: Tally) -> list[str]:
     running = tally.started - tally.ended - tally.asking
     if running > 0:
         words.append(f"{running} running")
-    words += _outcome_words(tally.outcomes, alone=not words)
+    is_alone = not words
+    words += _outcome_words(tally.outcomes, is_alone)
     if tally.retried:
         words.append(f"{tally.retried} retried")
     if tally.ended:
-        words.append(duration(tally.seconds))
+        took = duration(tally.seconds)
+        words.append(took)
     return words
 
 
 def _outcome_words(outcomes: dict[str, int], alone: bool) -> list[str]:
     """How activations ended; for a single one that went well, its mark is enough, and for another its word."""
-    is_single = alone and sum(outcomes.values()) == 1
-    if is_single:
+    count = sum(outcomes.values())
+    if alone and count == 1:
         return [word for word in outcomes if word != "done"]
     return [f"{count} {word}" for word, count in outcomes.items()]
 
@@ -178,7 +188,8 @@ def duration(seconds: float) -> str:
     if seconds < 0.001:
         return "<1 ms"
     if seconds < 1:
-        return f"{seconds * 1000:.0f} ms"
+        milliseconds = seconds * 1000
+        return f"{milliseconds:.0f} ms"
     if seconds < 60:
         return f"{seconds:.1f} s"
     minutes = int(seconds // 60)

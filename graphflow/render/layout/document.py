@@ -9,6 +9,7 @@ import re
 from dataclasses import dataclass, field
 
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|->|[\[\]{}=,;]|[^\s\[\]{}=,;<>"]+|<|\s+', re.DOTALL)
+_CONTINUATION = re.compile(r"\\\r?\n")
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,10 +87,13 @@ def _tokens(text: str) -> list[_DotToken]:
             end = _end_of_markup(text, at)
         else:
             # A sign that fits nothing is a token of its own: what we cannot read must at least not be lost.
+            end = at + 1
             found = _TOKEN.match(text, at)
-            end = at + 1 if found is None else found.end()
+            if found is not None:
+                end = found.end()
         if not sign.isspace():
-            tokens.append(_DotToken(text[at:end], at, end))
+            token = _DotToken(text[at:end], at, end)
+            tokens.append(token)
         at = end
     return tokens
 
@@ -112,14 +116,16 @@ def _value(token: str) -> str:
     """What a token stands for: without quotes, and without the line ends that long values are broken with."""
     if not token.startswith('"'):
         return token
-    return re.sub(r"\\\r?\n", "", token[1:-1])
+    inner = token[1:-1]
+    return _CONTINUATION.sub("", inner)
 
 
 def changed(text: str, changes: dict[tuple[int, int], str]) -> str:
     """The text with the values at these places replaced."""
     pieces: list[str] = []
     at = 0
-    for (start, end), value in sorted(changes.items()):
+    in_order = sorted(changes.items())
+    for (start, end), value in in_order:
         pieces.append(text[at:start])
         pieces.append(f'"{value}"')
         at = end
