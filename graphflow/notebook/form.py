@@ -20,7 +20,7 @@ from graphflow.messages.message import error_text, to_json_value
 from graphflow.notebook.html import MAX_CELL, details, table, text
 from graphflow.notebook.widget import Bundle, new_widget, widget_bundle
 from graphflow.redaction import scrub
-from graphflow.render.talk import json_text
+from graphflow.render.talk import json_text, plain_text
 from graphflow.runtime.run_record import RunRecord
 
 AnyRun = RunRecord[object]
@@ -65,7 +65,7 @@ class QuestionForm:
                 questions.append(shown)
         status = f"run {run.id}: {run.status}"
         if run.output is not None:
-            words = _words(run.output)
+            words = plain_text(run.output)
             answer = _line(words)
             status += f": {answer}"
         self.widget.questions = questions
@@ -116,11 +116,11 @@ def _shown_question(question: Question) -> Data:
     lines: list[str] = []
     if isinstance(message, dict):
         for name, value in message.items():
-            words = _words(value)
+            words = plain_text(value)
             line = _line(f"{name}: {words}")
             lines.append(line)
     else:
-        words = _words(message)
+        words = plain_text(message)
         line = _line(words)
         lines.append(line)
     where = " > ".join(question.path)
@@ -131,10 +131,6 @@ def _shown_question(question: Question) -> Data:
         "lines": lines,
         "schema": to_json_value(question.schema),
     }
-
-
-def _words(value: object) -> str:
-    return value if isinstance(value, str) else json_text(value)
 
 
 def _line(words: str) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from graphflow.redaction import scrub
-from graphflow.render.talk import json_text
+from graphflow.render.talk import plain_text
 from graphflow.render.xml import clean, xml
 
 MAX_ROWS = 60
@@ -46,7 +46,7 @@ def text(value: object, limit: int = MAX_TEXT) -> str:
 
 def cell(value: object) -> str:
     """A message as text in a cell."""
-    words = value if isinstance(value, str) else json_text(value)
+    words = plain_text(value)
     return text(words, MAX_CELL)
 
 

@@ -188,14 +188,17 @@ def node_id(level: Level, name: str) -> str:
 def edge_id(level: Level, which: int | tuple[str, str]) -> str:
     """The whole way of an edge: the graphs around it, and its place among the edges there, or who calls whom."""
     where = " > ".join(level)
-    words = str(which) if isinstance(which, int) else " calls ".join(which)
-    return f"{where} # {words}"
+    if isinstance(which, int):
+        return f"{where} # {which}"
+    caller, callee = which
+    return f"{where} # {caller} calls {callee}"
 
 
 def _small_lines(note: str, options: tuple[str, ...], waits: str, badge: str) -> list[str]:
-    lines = [note, " \u00b7 ".join(options), waits]
+    special = " \u00b7 ".join(options)
     # A badge has a line for counts, one for costs and one for an error.
-    lines += badge.split("\n")
+    figures = badge.split("\n")
+    lines = (note, special, waits, *figures)
     return [line for line in lines if line]
 
 

@@ -7,6 +7,7 @@ way --sent--> left        why did `right` not run?   way and what it sent stay a
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Callable
 from textwrap import wrap
 
 from graphflow.errors import PlaceUnknown
@@ -18,6 +19,9 @@ WIDTH = 44
 """Characters in a line of reasons."""
 LINES = 6
 """Lines of reasons under a name at most; the words alone have all of them."""
+
+LinesByPlace = dict[Drawn, list[Line]]
+"""The lines that lead to each place, or that leave it."""
 
 
 def show_reasons(picture: Picture, explanation: Explanation) -> Picture:
@@ -34,23 +38,37 @@ def show_reasons(picture: Picture, explanation: Explanation) -> Picture:
     lines = _leading(picture, place)
     kept: set[Drawn] = {place}
     for line in lines:
-        kept.update((_source(line), _target(line)))
+        kept.add(_source(line))
+        kept.add(_target(line))
     for line in picture.lines:
-        if line not in lines:
-            line.mark, line.badge, line.count = "idle", "", 0
+        if line in lines:
+            continue
+        line.mark = "idle"
+        line.badge = ""
+        line.count = 0
     for other in picture.places.values():
-        if other not in kept and not _holds(other, kept):
-            other.mark, other.badge = "idle", ""
-    place.badge = "\n".join(_words(place, explanation))
-    picture.headline = f"why {explanation.node} {'ran' if explanation.ran else 'did not run'}"
+        if other in kept or _holds(other, kept):
+            continue
+        other.mark = "idle"
+        other.badge = ""
+    words = _words(place, explanation)
+    place.badge = "\n".join(words)
+    outcome = "ran" if explanation.ran else "did not run"
+    picture.headline = f"why {explanation.node} {outcome}"
     return picture
 
 
 def _place(picture: Picture, name: str) -> Drawn:
     """What stands for a node: itself, or what holds it."""
     *way, node = name.split(" > ")
-    for (level, own), place in picture.places.items():
-        if own == node and list(level[len(level) - len(way) :]) == way:
+    for key, place in picture.places.items():
+        level, own_name = key
+        if own_name != node:
+            continue
+        # A way may begin anywhere: it is enough that the graphs right around the node are those.
+        begin = len(level) - len(way)
+        innermost = level[begin:]
+        if list(innermost) == way:
             return place
     level = (picture.name, *way)
     holder = nearest(picture, level, node)
@@ -61,11 +79,8 @@ def _place(picture: Picture, name: str) -> Drawn:
 
 def _leading(picture: Picture, place: Drawn) -> set[Line]:
     """The lines that led to a place: those that brought something, or the way up to where another arm was taken."""
-    into: dict[Drawn, list[Line]] = defaultdict(list)
-    out: dict[Drawn, list[Line]] = defaultdict(list)
-    for line in picture.lines:
-        into[_target(line)].append(line)
-        out[_source(line)].append(line)
+    into = _lines_by(_target, picture)
+    out = _lines_by(_source, picture)
     leading: set[Line] = set()
     todo = [place]
     seen: set[Drawn] = set()
@@ -87,6 +102,14 @@ def _leading(picture: Picture, place: Drawn) -> set[Line]:
             if not taken:
                 todo.append(source)
     return leading
+
+
+def _lines_by(end: Callable[[Line], Drawn], picture: Picture) -> LinesByPlace:
+    lines: LinesByPlace = defaultdict(list)
+    for line in picture.lines:
+        place = end(line)
+        lines[place].append(line)
+    return lines
 
 
 def _source(line: Line) -> Drawn:
@@ -111,13 +134,15 @@ def _holds(place: Drawn, kept: set[Drawn]) -> bool:
 def _words(place: Drawn, explanation: Explanation) -> list[str]:
     """The small lines under the name: what the walk says of it, and the reasons."""
     words: list[str] = []
-    node = explanation.node.rpartition(" > ")[2]
+    _, _, node = explanation.node.rpartition(" > ")
+    headline = f"{node!r} did not run"
     for reason in explanation.lines:
-        if reason == f"{node!r} did not run":  # the headline says so
-            continue
-        words += wrap(reason, WIDTH, break_long_words=True)
+        # The headline of the picture says so.
+        if reason != headline:
+            words += wrap(reason, WIDTH, break_long_words=True)
     if len(words) > LINES:
-        words = [*words[: LINES - 1], "..."]
+        last = LINES - 1
+        words[last:] = ["..."]
     if place.badge:
         return [place.badge, *words]
     return words

@@ -70,8 +70,15 @@ def message_text(value: object, limit: int = MAX_TEXT) -> str:
     """A message as a person reads it: text as it is, everything else as indented JSON."""
     if value is None:
         return ""
-    text = value if isinstance(value, str) else json_text(value)
+    text = plain_text(value)
     return clean(text, limit)
+
+
+def plain_text(value: object) -> str:
+    """A value as text: text as it is, everything else as JSON."""
+    if isinstance(value, str):
+        return value
+    return json_text(value)
 
 
 def json_text(value: object) -> str:

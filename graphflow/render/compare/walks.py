@@ -25,7 +25,7 @@ from graphflow.render.labels import printable
 from graphflow.render.members import graph_at
 from graphflow.render.picture import Drawn, Level, Line, Open, Picture, node_id
 from graphflow.render.records import EventSource, recorded_events
-from graphflow.render.talk import json_text
+from graphflow.render.talk import plain_text
 from graphflow.render.xml import clip
 
 SAME = "did the same and answered the same"
@@ -230,7 +230,7 @@ def _differ(one: object, other: object) -> bool:
 
 
 def _message(value: object) -> str:
-    text = value if isinstance(value, str) else json_text(value)
+    text = plain_text(value)
     shown = printable(text)
     shown = scrub(shown)
     line = shown.replace("\n", " ")
