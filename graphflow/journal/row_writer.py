@@ -33,6 +33,8 @@ from graphflow.messages.message import to_json_value
 
 NO_LARGE: Mapping[str, bytes] = {}
 """What most rows name of large values. Nobody writes into it."""
+_Texts = dict[str, str]
+"""The fields of a row, each as JSON."""
 _NodeCodecs = tuple[list[str], list[ValueCodec]]
 """By the number of a slot: the name of its node, and what writes the answers of that."""
 
@@ -86,9 +88,9 @@ class RowWriter:
             draft.large = {**draft.large, graph.digest: graph.content}
         return draft
 
-    def _event_texts(self, event: Event, detail: Detail) -> dict[str, str]:
+    def _event_texts(self, event: Event, detail: Detail) -> _Texts:
         """The fields of a fact as JSON."""
-        texts: dict[str, str] = {}
+        texts: _Texts = {}
         for field in event_fields(type(event)):
             name = field.name
             value = getattr(event, name)
@@ -165,11 +167,7 @@ class RowWriter:
             "at": _numbers(ended),
         }
         _add_outputs(texts, form, slots, outputs)
-        # A hop begins as a rule when the one before it has ended, and only the first one's beginning is told.
-        if started[1:] == ended[:-1]:
-            texts["started"] = repr(started[0])
-        else:
-            texts["started"] = _numbers(started)
+        texts["started"] = _starts(started, ended)
         place = f"{form.place}#{first}"
         return _draft(HOPS, place, texts)
 
@@ -204,7 +202,7 @@ def _hop(
 
 
 def _add_outputs(
-    texts: dict[str, str], form: FrameForm, slots: Sequence[int], outputs: Sequence[Any]
+    texts: _Texts, form: FrameForm, slots: Sequence[int], outputs: Sequence[Any]
 ) -> None:
     """What hops have answered, those of one type together; and of which node each hop is.
 
@@ -234,6 +232,14 @@ def _add_outputs(
         columns[codec].append(output)
     written = [codec.encode_column(column) for codec, column in columns.items()]
     texts["outputs"] = _json_list(written)
+
+
+def _starts(started: list[float], ended: list[float]) -> str:
+    """When hops have begun. As a rule each does when the one before it has ended, and only the first is told."""
+    first, *later = started
+    if later == ended[:-1]:
+        return repr(first)
+    return _numbers(started)
 
 
 def _positions(values: Sequence[Hashable], among: Sequence[Hashable]) -> str:
@@ -298,7 +304,7 @@ def _content_data(content: bytes) -> Json:
         return {"base64": encoded.decode()}
 
 
-def _draft(kind: str, place: str, texts: dict[str, str]) -> RowDraft:
+def _draft(kind: str, place: str, texts: _Texts) -> RowDraft:
     """The row of some fields."""
     large = NO_LARGE
     if max(map(len, texts.values())) > LARGE:
@@ -309,10 +315,10 @@ def _draft(kind: str, place: str, texts: dict[str, str]) -> RowDraft:
     return RowDraft(kind, place, hide(body), large)
 
 
-def _take_large(texts: dict[str, str]) -> Mapping[str, bytes]:
+def _take_large(texts: _Texts) -> Mapping[str, bytes]:
     """The large values among some fields, by their digests. The field `large` stands for them from now on."""
     contents: dict[str, bytes] = {}
-    digests: dict[str, str] = {}
+    digests: _Texts = {}
     for name, text in texts.items():
         if len(text) <= LARGE:
             continue

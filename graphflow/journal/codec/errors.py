@@ -98,8 +98,9 @@ class _Encoder:
     def record(self, error: BaseException, depth: int) -> Json:
         self.seen.add(id(error))
         own = recorded_class(error)
+        name = own.__name__[:LONGEST_NAME]
         text = _bounded(error_text(error))
-        data: dict[str, Json] = {"kind": text_of(own.__name__[:LONGEST_NAME]), "text": text}
+        data: dict[str, Json] = {"kind": text_of(name), "text": text}
         home = home_of(own)
         if home:
             data["home"] = home
@@ -108,9 +109,8 @@ class _Encoder:
         _put_fields(error, data)
         if isinstance(error, BaseExceptionGroup):
             data["message"] = _bounded(error.message)
-            data["errors"] = [
-                self.record(inner, depth - 1) for inner in self._more(error.exceptions, depth)
-            ]
+            inner = self._more(error.exceptions, depth)
+            data["errors"] = [self.record(each, depth - 1) for each in inner]
         else:
             _put_args(error, text, data)
         if notes := _notes(error):
@@ -166,15 +166,23 @@ def _put_args(error: BaseException, text: str, data: dict[str, Json]) -> None:
 
 
 def _attributes(error: BaseException) -> Iterator[tuple[str, object]]:
-    for name, value in [*islice(vars(error).items(), MOST_FIELDS)]:
+    # Copied: an error may be at work in another thread, and get a field meanwhile.
+    own = [*islice(vars(error).items(), MOST_FIELDS)]
+    for name, value in own:
         if name not in UNSEEN and not name.startswith("__") and is_text(name):
             yield name, value
+    for kind, name in _members(error):
+        value = _member(kind, error, name)
+        if value is not None:
+            yield name, value
+
+
+def _members(error: BaseException) -> Iterator[tuple[ErrorClass, str]]:
+    """The names of what an error holds outside of its `__dict__`, each with the class that declares it."""
     for kind, names in MEMBERS.items():
         if isinstance(error, kind):
             for name in names:
-                value = _member(kind, error, name)
-                if value is not None:
-                    yield name, value
+                yield kind, name
 
 
 def _member(kind: ErrorClass, error: BaseException, name: str) -> object:
@@ -196,9 +204,10 @@ def _bounded(text: str) -> str:
     if len(text) <= LONGEST_TEXT:
         return text_of(scrub(text))
     # A secret at the end of what is read may be cut, and is not found then: so the end is thrown away.
-    read = scrub(text[: LONGEST_TEXT + LONGEST_SECRET])
-    end = min(LONGEST_TEXT - 3, len(read) - LONGEST_SECRET)
-    return text_of(f"{read[:end]}...")
+    beginning = text[: LONGEST_TEXT + LONGEST_SECRET]
+    clean = scrub(beginning)
+    end = min(LONGEST_TEXT - 3, len(clean) - LONGEST_SECRET)
+    return text_of(f"{clean[:end]}...")
 
 
 def _is_data(value: object, largest: int = LARGEST_FIELD) -> bool:
@@ -207,7 +216,8 @@ def _is_data(value: object, largest: int = LARGEST_FIELD) -> bool:
     size = 0
     for part in parts:  # it grows while it is gone through
         inner = _inner(part)
-        size += len(part) if isinstance(part, str) else 0
+        if isinstance(part, str):
+            size += len(part)
         if size > largest or len(parts) + len(inner) > MOST_PARTS:
             return False
         parts += inner
@@ -217,7 +227,9 @@ def _is_data(value: object, largest: int = LARGEST_FIELD) -> bool:
 def _inner(part: object) -> Collection[object]:
     if isinstance(part, dict):
         return part.values()
-    return part if isinstance(part, list) else ()
+    if isinstance(part, list):
+        return part
+    return ()
 
 
 # -- from data -------------------------------------------------------------------------------------
@@ -232,7 +244,8 @@ def decode_error(data: Json) -> BaseException:
 
 def _decoded(data: Json, depth: int) -> BaseException:
     record = _mapping(data)
-    kind, text = record.get("kind"), record.get("text")
+    kind = record.get("kind")
+    text = record.get("text")
     if not isinstance(kind, str) or not isinstance(text, str):
         raise Unreadable("error", "", "a kind and a text", type(data).__name__)
     error = _of_record(kind, text, record, depth)
@@ -240,16 +253,22 @@ def _decoded(data: Json, depth: int) -> BaseException:
     if notes:
         _set(error, "__notes__", notes)
     if depth and "cause" in record:
-        _set(error, "__cause__", _decoded(record["cause"], depth - 1))
+        cause = _decoded(record["cause"], depth - 1)
+        _set(error, "__cause__", cause)
     return error
 
 
 def _of_record(kind: str, text: str, record: Mapping[str, Json], depth: int) -> BaseException:
-    inner = [_decoded(each, depth - 1) for each in _list(record.get("errors"))] if depth else []
-    own = error_class(kind, str(record.get("home", "")))
-    error = _known(own, record, text, inner) if own is not None else None
-    if error is not None:
-        return error
+    inner: list[BaseException] = []
+    if depth:
+        errors = _list(record.get("errors"))
+        inner = [_decoded(each, depth - 1) for each in errors]
+    home = str(record.get("home", ""))
+    own = error_class(kind, home)
+    if own is not None:
+        error = _known(own, record, text, inner)
+        if error is not None:
+            return error
     bases = [str(name) for name in _list(record.get("bases"))]
     return _unknown(made_up(kind, bases), record, text, inner)
 
@@ -267,7 +286,9 @@ def _known(
         if _has_text(error, text):
             return error
     like = class_with_text(own)
-    return _made(like, record, text, inner) if like is not None else None
+    if like is None:
+        return None
+    return _made(like, record, text, inner)
 
 
 def _unknown(
@@ -293,13 +314,18 @@ def _made(
 ) -> BaseException | None:
     """An error of a class, with what is recorded of it."""
     if issubclass(own, BaseExceptionGroup):
-        error = bare_group(own, str(record.get("message", "")), inner)
+        message = str(record.get("message", ""))
+        error = bare_group(own, message, inner)
     else:
         error = bare_error(own)
     if error is None:
         return None
+    # A group has its args of its message and its errors already.
     if not isinstance(error, BaseExceptionGroup):
-        _set(error, "args", tuple(_list(record["args"])) if "args" in record else (text,))
+        args: Sequence[Json] = [text]
+        if "args" in record:
+            args = _list(record["args"])
+        _set(error, "args", tuple(args))
     fields = _fields_in(record)
     if is_made_here(own):
         fields[TEXT] = text
@@ -320,12 +346,10 @@ def _fields_in(record: Mapping[str, Json]) -> Fields:
 
 def _set_fields(error: BaseException, fields: Fields) -> None:
     """Sets attributes without anybody's code."""
-    for kind, names in MEMBERS.items():
-        if isinstance(error, kind):
-            for name in names:
-                value = fields.pop(name, None)
-                if value is not None:
-                    _set_member(kind, error, name, value)
+    for kind, name in _members(error):
+        value = fields.pop(name, None)
+        if value is not None:
+            _set_member(kind, error, name, value)
     own = {name: value for name, value in fields.items() if not name.startswith("__")}
     vars(error).update(own)
 

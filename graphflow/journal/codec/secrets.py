@@ -25,7 +25,7 @@ from __future__ import annotations
 import json
 import re
 from bisect import bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import sha256
@@ -173,7 +173,9 @@ class _Secrets:
 
     def spellings_in(self, text: str) -> list[str]:
         """The spellings that a text holds."""
-        cores = self.by_core if len(self.by_core) <= MANY else self._cores_near(text)
+        cores: Iterable[str] = self.by_core
+        if len(self.by_core) > MANY:
+            cores = self._cores_near(text)
         found: list[str] = []
         for core in cores:
             if core in text:
@@ -204,7 +206,8 @@ class _Secrets:
         others = [_digest(secret) for secret in secrets if secret != reference.secret]
         for length in range(SHORTEST_DIGEST, len(whole)):
             beginning = whole[:length]
-            if not any(other.startswith(beginning) for other in others):
+            alike = [other for other in others if other.startswith(beginning)]
+            if not alike:
                 return beginning
         return whole
 
@@ -215,7 +218,9 @@ class _Secrets:
         for secret in secrets:
             if _digest(secret).startswith(digest):
                 return secret
-        return secrets[0] if len(secrets) == 1 else None
+        if len(secrets) == 1:
+            return secrets[0]
+        return None
 
 
 _latest: list[_Secrets] = []
