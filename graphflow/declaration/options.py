@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from inspect import iscoroutinefunction
+from types import NoneType
 from typing import TypedDict
 
 from graphflow._faces import former_name
@@ -62,7 +63,8 @@ class Retry:
 
     def may_wait(self, error: Exception) -> bool:
         """Whether the wait that an error asks for is not too long."""
-        return self._asked_for(error) <= self.max_wait_s
+        wait_s = self._asked_for(error)
+        return wait_s <= self.max_wait_s
 
     def wait_before(
         self, attempt: int, error: BaseException | None = None, chance: float = 0.0
@@ -76,9 +78,11 @@ class Retry:
         """
         waits_before = min(attempt - 2, 64)  # a power of more than that is not a float any more
         growing = self.wait_s * self.factor**waits_before
-        wait = min(self.max_wait_s, growing)
+        own_wait = min(self.max_wait_s, growing)
         asked_for = self._asked_for(error)
-        return max(wait, asked_for) * (1 + self.jitter * chance)
+        wait = max(own_wait, asked_for)
+        share = 1 + self.jitter * chance
+        return wait * share
 
     @staticmethod
     def _asked_for(error: BaseException | None) -> float:
@@ -86,7 +90,8 @@ class Retry:
         asked = getattr(error, "retry_after", None)
         if not isinstance(asked, (int, float)):
             return 0.0
-        return max(0.0, float(asked))
+        seconds = float(asked)
+        return max(0.0, seconds)
 
 
 _ANY_ERROR = (Exception, GraphflowError, ModelError)
@@ -146,15 +151,17 @@ def _is_timeout(value: object) -> bool:
 
 
 def _is_retry(value: object) -> bool:
-    return value is None or isinstance(value, Retry)
+    return isinstance(value, (Retry, NoneType))
 
 
 def _is_cache(value: object) -> bool:
-    return isinstance(value, (bool, int, float)) and 0 <= value <= FOREVER_S
+    if not isinstance(value, (bool, int, float)):
+        return False
+    return 0 <= value <= FOREVER_S
 
 
 def _is_policy(value: object) -> bool:
-    return value is None or isinstance(value, Policy)
+    return isinstance(value, (Policy, NoneType))
 
 
 def _is_approval(value: object) -> bool:

@@ -42,9 +42,10 @@ class Take:
     count: int
 
     def __post_init__(self) -> None:
-        is_number = isinstance(self.count, int) and not isinstance(self.count, bool)
-        if not is_number or self.count < 1:
-            raise DeclarationError(f"Take({self.count!r}): take at least 1 message")
+        count = self.count
+        is_number = isinstance(count, int) and not isinstance(count, bool)
+        if not is_number or count < 1:
+            raise DeclarationError(f"Take({count!r}): take at least 1 message")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +67,9 @@ class Port:
     @property
     def empty(self) -> object:
         """What the node gets if no message comes."""
-        return None if self.default is MISSING else self.default
+        if self.default is MISSING:
+            return None
+        return self.default
 
     def collects(self, arm: Type) -> bool:
         """Whether messages of type `arm` are collected into this port's list rather than delivered as they are."""
@@ -162,7 +165,9 @@ def _open_parameters(
 def _read_port(parameter: inspect.Parameter, hint: Type) -> Port:
     if hint is MISSING:
         return Port(parameter.name, Any, parameter.default)
-    return Port(parameter.name, plain(hint), parameter.default, _take(hint))
+    kind = plain(hint)
+    take = _take(hint)
+    return Port(parameter.name, kind, parameter.default, take)
 
 
 def _positional_names(parameters: Iterable[inspect.Parameter]) -> tuple[str, ...]:
@@ -243,11 +248,12 @@ def _hints_one_by_one(function: Function, local: Mapping[str, object]) -> dict[s
         annotations = inspect.get_annotations(function)
     except NameError:  # where Python itself evaluates them all at once
         return found
+    names = dict(local)
     for name, annotation in annotations.items():
         alone = SimpleNamespace(__annotations__={name: annotation})
         # The one that names it; the whole has been reported already.
         with contextlib.suppress(Exception):
-            found |= get_type_hints(alone, globalns=scope, localns=dict(local), include_extras=True)
+            found |= get_type_hints(alone, globalns=scope, localns=names, include_extras=True)
     return found
 
 

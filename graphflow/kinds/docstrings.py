@@ -30,8 +30,8 @@ def read_docstring(function: Callable[..., Any]) -> tuple[str, dict[str, str]]:
     reader = _DocstringReader()
     for line, following in zip_longest(lines, lines[1:], fillvalue=""):
         reader.read(line, following)
-    summary = "\n".join(reader.summary).strip()
-    on_one_line = re.sub(r"\s*\n\s*", " ", summary)
+    summary = "\n".join(reader.summary)
+    on_one_line = re.sub(r"\s*\n\s*", " ", summary.strip())
     return on_one_line, reader.parameters
 
 

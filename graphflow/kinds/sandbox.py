@@ -85,7 +85,11 @@ class WorkerPool:
 
     def gate(self, level: int) -> asyncio.Semaphore:
         """The places of one level."""
-        return self._gates.setdefault(level, asyncio.Semaphore(WORKERS))
+        gate = self._gates.get(level)
+        if gate is None:
+            gate = asyncio.Semaphore(WORKERS)
+            self._gates[level] = gate
+        return gate
 
     def watching(self, session: MontySession) -> AbstractContextManager[None]:
         """While a session's worker may compute."""
@@ -95,10 +99,13 @@ class WorkerPool:
 
     async def close(self) -> None:
         """Ends the workers."""
-        workers, self._workers = self._workers, None
+        # Whoever asks meanwhile starts others.
+        workers = self._workers
+        self._workers = None
         if workers is not None:
             await turn(workers.__exit__, None, None, None)
-        warden, self.warden = self.warden, None
+        warden = self.warden
+        self.warden = None
         if warden is not None:
             await turn(warden.close)
 
@@ -238,22 +245,29 @@ class Execution:
         return await turn(lambda: function(*args, **kwargs), stop=self._kill)
 
     def _kill(self) -> None:
-        if self.worker is not None:
-            with suppress(ProcessLookupError):
-                os.kill(self.worker, getattr(signal, "SIGKILL", signal.SIGTERM))
+        if self.worker is None:
+            return
+        kill = getattr(signal, "SIGKILL", signal.SIGTERM)  # Windows has no SIGKILL
+        with suppress(ProcessLookupError):
+            os.kill(self.worker, kill)
 
     async def _next(self, state: State) -> State:
         """Goes on to where the code needs somebody again."""
         if hasattr(state, "pending_call_ids"):
-            return await self._turn(state.resume, await self._answers(state.pending_call_ids))
+            answers = await self._answers(state.pending_call_ids)
+            return await self._turn(state.resume, answers)
         if hasattr(state, "variable_name"):
             return await self._function_value(state)
         if not state.is_os_function:
             return await self._answer_call(state)
         if state.function_name == "system.sleep":
-            return await self._turn(state.resume, await self._sleep(state.args[0]))
+            seconds = state.args[0]
+            slept = await self._sleep(seconds)
+            return await self._turn(state.resume, slept)
         if state.function_name == "system.async_sleep":
-            return await self._later(state, self._sleep(state.args[0]))
+            seconds = state.args[0]
+            sleep = self._sleep(seconds)
+            return await self._later(state, sleep)
         # No files, no environment, no modules: it is told so.
         return await self._turn(state.resume_not_handled)
 
@@ -264,13 +278,16 @@ class Execution:
             raise CodeFailed(f"the code made more than {self.max_calls} calls")
         work = self.call(state.function_name, state.args, state.kwargs)
         # What the code compiles itself has places of its own, which mean nothing here.
-        is_in_code = state.position.filename.startswith("<python-input")
-        if is_in_code and state.position.start in self.awaited:
+        position = state.position
+        is_in_code = position.filename.startswith("<python-input")
+        if is_in_code and position.start in self.awaited:
             return await self._later(state, work)
-        return await self._turn(state.resume, await work)
+        answer = await work
+        return await self._turn(state.resume, answer)
 
     async def _later(self, state: State, work: Answering) -> State:
-        self.tasks[state.call_id] = asyncio.get_running_loop().create_task(work)
+        loop = asyncio.get_running_loop()
+        self.tasks[state.call_id] = loop.create_task(work)
         return await self._turn(state.resume, {"future": ...})
 
     async def _function_value(self, state: State) -> State:

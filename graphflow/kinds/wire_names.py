@@ -43,8 +43,10 @@ NO_NAMES = ("auto", "none", "required")
 
 def wire_name(name: str) -> str:
     """A name in letters, digits, _ and -, at most 64; accents are dropped. Two names may come out alike."""
-    bare = _ACCENTS.sub("", normalize("NFKD", name))
-    return re.sub(r"[^A-Za-z0-9_-]", "_", bare)[:LONGEST]
+    parted = normalize("NFKD", name)
+    bare = _ACCENTS.sub("", parted)
+    fitting = re.sub(r"[^A-Za-z0-9_-]", "_", bare)
+    return fitting[:LONGEST]
 
 
 class WireNames:
@@ -83,7 +85,8 @@ class WireNames:
         # The digest is only there to tell names apart; where nothing is like it, a name stays readable.
         is_free = stem != "" and stem not in self._names
         if is_free and len(names) == 1:
-            self._give(names[0], stem)
+            [name] = names
+            self._give(name, stem)
             return
         for name in names:
             spelling = self._digested(stem or "tool", name)
@@ -150,10 +153,11 @@ class WireNames:
     def _sent_turn(self, turn: Turn) -> Turn:
         if isinstance(turn, UserTurn):
             return turn
-        known = self._twins.get(id(turn))  # a turn is sent again with every question
+        key = id(turn)
+        known = self._twins.get(key)  # a turn is sent again with every question
         if known is not None:
-            return known[1]
-        twin: Turn
+            _, twin = known
+            return twin
         if isinstance(turn, AssistantTurn):
             calls = tuple(map(self._sent_call, turn.calls))
             parts = tuple(map(self._sent_part, turn.parts))
@@ -161,7 +165,7 @@ class WireNames:
         else:
             results = tuple(map(self._sent_result, turn.results))
             twin = ToolTurn(results)
-        self._twins[id(turn)] = (turn, twin)  # the turn is kept, so that its id stays its own
+        self._twins[key] = (turn, twin)  # the turn is kept, so that its id stays its own
         return twin
 
     def _sent_part(self, part: Part) -> Part:

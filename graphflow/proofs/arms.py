@@ -82,6 +82,7 @@ def pick_arms(arm: Type, kinds: Sequence[Type]) -> tuple[Type, ...]:
     """
     matching: list[Type] = []
     for kind in kinds:
+        # Every type accepts `Any`, which says nothing of what is sent.
         if kind is Any:
             continue
         if accepts(arm, kind):

@@ -42,7 +42,8 @@ class Count:
     def __mul__(self, other: Count) -> Count:
         """So often for each of the other."""
         times = self.times * other.times
-        return Count(times, self.lists + other.lists)
+        lists = self.lists + other.lists
+        return Count(times, lists)
 
 
 NONE = Count(0)
@@ -52,13 +53,15 @@ ONE = Count(1)
 def add(*counts: Count) -> Count:
     """All of them together."""
     times = sum(count.times for count in counts)
-    return Count(times, _longest(counts))
+    lists = _longest(counts)
+    return Count(times, lists)
 
 
 def most(*counts: Count) -> Count:
     """What none of them is more than."""
     times = max(count.times for count in counts)
-    return Count(times, _longest(counts))
+    lists = _longest(counts)
+    return Count(times, lists)
 
 
 def _longest(counts: Iterable[Count]) -> ListNames:
@@ -93,4 +96,5 @@ def _either(one: str, other: str) -> str:
     for text in (one, other):
         if text:
             names += text.split(" or ")
-    return " or ".join(dict.fromkeys(names))
+    once = dict.fromkeys(names)
+    return " or ".join(once)

@@ -46,7 +46,9 @@ class FramedNode:
     @property
     def refused(self) -> bool:
         """Whether the depth limit does not let it in."""
-        return self.entered and self.level > self.ceiling
+        if not self.entered:
+            return False
+        return self.level > self.ceiling
 
 
 def out_of_reach(graph: AnyGraph) -> str | None:
@@ -54,11 +56,11 @@ def out_of_reach(graph: AnyGraph) -> str | None:
     place = _first_refused(graph)
     if place is None:
         return None
-    name = place.node.name
-    way = " > ".join([*place.way, name])
+    node = place.node
+    way = " > ".join([*place.way, node.name])
     missing = place.level - place.ceiling
     return (
-        f"{place.node.kind} {name!r} is out of reach: {way} would be level {place.level}, and the depth limit is "
+        f"{node.kind} {node.name!r} is out of reach: {way} would be level {place.level}, and the depth limit is "
         f"{place.ceiling}, so it is never asked; raise the limit, Limits(depth=...), by {missing}, or delegate less deeply"
     )
 
@@ -104,7 +106,8 @@ def _in_graph(graph: AnyGraph, way: tuple[str, ...], ceiling: int) -> Iterator[F
 
 def _next(place: FramedNode) -> Iterator[FramedNode]:
     """What may be activated or called from within a node."""
-    node, graph = place.node, place.graph
+    node = place.node
+    graph = place.graph
     target, limits = node.entry()
     way = place.way
     ceiling = place.ceiling
@@ -116,7 +119,8 @@ def _next(place: FramedNode) -> Iterator[FramedNode]:
         lower = _ceiling(inner.limits, place.level, ceiling)
         yield from _in_graph(inner, way, lower)
         return
-    for callee in graph.program.callees.get(target.name, ()):
+    callees = graph.program.callees.get(target.name, ())
+    for callee in callees:
         yield FramedNode(graph, callee, way, ceiling, called=True)
     if place.entered:  # in a frame of its own, it hands over within that
         for handoff in target.handoffs:

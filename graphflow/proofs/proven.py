@@ -186,13 +186,19 @@ class ProvenGraph(Node[In, Out], Generic[In, Out]):
     @cached_property
     def _graphs_below(self) -> tuple[AnyGraph, ...]:
         """The graphs that it reaches, which know what is needed below them."""
-        return tuple(node for node in self.reach() if isinstance(node, ProvenGraph))
+        graphs: list[AnyGraph] = []
+        for node in self.reach():
+            if isinstance(node, ProvenGraph):
+                graphs.append(node)
+        return tuple(graphs)
 
     # -- what a run of it needs --------------------------------------------------------------------
     @cached_property
     def needs_nothing(self) -> bool:
         """Whether a run can begin at once: no models or servers to open, nothing to prepare."""
-        return not (self.needs_models or self.needs_sources or self.preparing)
+        if self.needs_models or self.needs_sources:
+            return False
+        return not self.preparing
 
     @cached_property
     def needs_models(self) -> bool:
@@ -233,9 +239,12 @@ class ProvenGraph(Node[In, Out], Generic[In, Out]):
         for graph in self._graphs_below:
             found += graph.server_callers
         for name, callees in self.program.callees.items():
-            if any(callee.source for callee in callees):
-                tools = tuple(handoff.tool for handoff, _ in self.program.handoffs.get(name, ()))
-                found.append(ServerCaller(name, callees, tools))
+            if not any(callee.source for callee in callees):
+                continue
+            handoffs = self.program.handoffs.get(name, ())
+            taken = tuple(handoff.tool for handoff, _ in handoffs)
+            caller = ServerCaller(name, callees, taken)
+            found.append(caller)
         return tuple(found)
 
     @cached_property
@@ -261,7 +270,12 @@ class ProvenGraph(Node[In, Out], Generic[In, Out]):
         """Whether any node here, or in a graph below, waits for an answer that nobody in the process gives."""
         if any(graph.may_wait for graph in self._graphs_below):
             return True
-        return any(node.asks_outside for node in self.reach() if not isinstance(node, ProvenGraph))
+        for node in self.reach():
+            if isinstance(node, ProvenGraph):
+                continue  # asked above
+            if node.asks_outside:
+                return True
+        return False
 
     @cached_property
     def preparing(self) -> tuple[AnyNode, ...]:
@@ -275,8 +289,10 @@ class ProvenGraph(Node[In, Out], Generic[In, Out]):
     def __repr__(self) -> str:
         count = len(self.edges)
         edges = "edge" if count == 1 else "edges"
-        types = f"{type_name(self.input)}) -> {type_name(self.output)}"
-        return f"<graph {self.name}({types}: {len(self.nodes)} nodes, {count} {edges}>"
+        nodes = len(self.nodes)
+        taken = type_name(self.input)
+        answer = type_name(self.output)
+        return f"<graph {self.name}({taken}) -> {answer}: {nodes} nodes, {count} {edges}>"
 
 
 AnyGraph: TypeAlias = ProvenGraph[Any, Any]
@@ -316,7 +332,10 @@ def _flat(name: str, paths: Iterable[object]) -> list[AnyEntry]:
 def solo(node: AnyNode) -> AnyGraph:
     """The graph that a single node is when it is entered as a frame: START >> node >> END. Made once, and kept with the node."""
     known: AnyGraph | None = node.__dict__.get("_as_graph")
-    if known is None:
-        known = ProvenGraph(node.name, [START >> node >> END], input=node.ports[0].type, alone=True)
-        node.__dict__["_as_graph"] = known
-    return known
+    if known is not None:
+        return known
+    path = START >> node >> END
+    taken = node.ports[0].type
+    graph: AnyGraph = ProvenGraph(node.name, [path], input=taken, alone=True)
+    node.__dict__["_as_graph"] = graph
+    return graph

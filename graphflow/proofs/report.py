@@ -117,6 +117,7 @@ def _model_warnings(graph: AnyGraph) -> list[str]:
         problem = known_problem(model)
         if problem:
             warnings.append(f"{name!r}: {problem}")
+        # What runs on this machine costs nothing, so it needs no price.
         priced = model.startswith("local:") or price_of(model) is not None
         if caps_dollars and not priced:
             warnings.append(
