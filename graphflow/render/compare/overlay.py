@@ -273,7 +273,7 @@ class Overlay:
             key = (place.level, index)
         else:
             is_checked = self.strict and place.graph is not None
-            # An edge without ends makes no sense in any graph: that is not another one.
+            # A record without the ends of its edges is damaged, and not of another graph.
             if is_checked and words.source and words.target:
                 raise _another_graph(f"an edge {words}", place)
             key = (place.level, str(words))

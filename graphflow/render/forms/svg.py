@@ -278,7 +278,7 @@ def _attributes(values: dict[str, str]) -> str:
     written = ""
     for name, value in values.items():
         text = _text(value)
-        # A turn would be read as a space.
+        # In an attribute, XML reads a line end as a space.
         text = text.replace("\n", "&#10;")
         written += f' {name}="{text}"'
     return written

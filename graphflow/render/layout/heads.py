@@ -180,16 +180,16 @@ def _spread_along(outline: Outline, side: Side, ends: list[_LineEnd]) -> None:
     along_x = side in ("low", "high")
     if along_x:
         axis = 0
-        begin = box.left
-        end_of_side = box.right
+        low = box.left
+        high = box.right
     else:
         axis = 1
-        begin = box.low
-        end_of_side = box.high
+        low = box.low
+        high = box.high
     _order(ends, axis)
     places = [end.tip[axis] for end in ends]
-    first = begin + CORNER
-    last = end_of_side - CORNER
+    first = low + CORNER
+    last = high - CORNER
     wanted = _set_apart(places, first, last, APART)
     for end, place in zip(ends, wanted, strict=True):
         by = place - end.tip[axis]
