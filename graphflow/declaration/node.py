@@ -190,9 +190,11 @@ class Node(Entry[In, Out], Generic[In, Out]):
 
     def _tune(self, options: NodeOptions) -> None:
         """Writes the options that every kind takes, checked."""
-        own = read_options(f"{self.kind} {self.name!r}", options)
-        plain = not (own["retry"] or own["timeout_s"] or own["cache"] or own["approval"])
-        self._set(**own, plain=plain, direct=self.direct if plain else None)
+        whose = f"{self.kind} {self.name!r}"
+        own = read_options(whose, options)
+        plain = not any(own[option] for option in _FOR_ATTEMPTS)
+        direct = self.direct if plain else None
+        self._set(**own, plain=plain, direct=direct)
 
     def _set(self, **attributes: object) -> None:
         """Writes attributes while the node is made; nobody else does, and nothing does afterwards."""
@@ -384,6 +386,8 @@ Callee: TypeAlias = AnyNode | str
 Inputs: TypeAlias = Mapping[str, Any]
 """What a node is given, by port."""
 
+_FOR_ATTEMPTS = ("retry", "timeout_s", "cache", "approval")
+"""Options for which an activation is more than a call of the node's function."""
 _NOT_OF_ITS_VALUE = frozenset({"direct", "problems", "where"})
 """What two equal nodes may differ in: how a call is made, and where and how well each was declared."""
 

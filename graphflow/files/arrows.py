@@ -72,8 +72,11 @@ class ArrowReader:
     def _part(self, tree: ast.expr, text: str) -> ArrowPart:
         match tree:
             case ast.BinOp(left=left, op=ast.RShift(), right=right):
-                place = (self.problems.where, self.problems.line() or 1)
-                return connect(self._part(left, text), self._part(right, text), place)
+                line = self.problems.line() or 1
+                place = (self.problems.where, line)
+                before = self._part(left, text)
+                behind = self._part(right, text)
+                return connect(before, behind, place)
             case ast.Tuple(elts=members) | ast.List(elts=members):
                 return tuple(self._part(member, text) for member in members)
             case ast.Name(id=name):
@@ -96,7 +99,9 @@ class ArrowReader:
                 args=[ast.Constant(value=str(test))],
                 keywords=[],
             ):
-                return self._part(base, text).when(self.nodes.names.function(test, "the guard"))
+                origin = self._part(base, text)
+                guard = self.nodes.names.function(test, "the guard")
+                return origin.when(guard)
         unknown = shown(ast.unparse(tree))
         raise self.problems.error(f"in the arrow {shown(text)}, {unknown} is not one of: {_FORMS}")
 

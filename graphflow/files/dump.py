@@ -40,9 +40,10 @@ def dump_graph(graph: AnyGraph) -> str:
     declared["nodes"] = specs_of(graph)
     # The edges that a call or a hand-over implies come back by themselves.
     arrows: list[str] = []
-    for declaration in graph.edges:
-        if not graph.is_implied(declaration):
-            arrows.append(_arrow(declaration.edge))
+    for typed in graph.edges:
+        if not graph.is_implied(typed):
+            arrow = _arrow(typed.edge)
+            arrows.append(arrow)
     declared["edges"] = arrows
     # Last, and over everything: a secret may stand in a prompt or a description.
     refuse_secrets(graph.name, declared)

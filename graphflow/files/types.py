@@ -62,13 +62,15 @@ class Types:
             return word
 
         # Parsed, never evaluated: of Python's grammar, names, `|`, `[...]` and None are left.
-        tree = read_expression(_ADDRESS.sub(replace, text))
+        words = _ADDRESS.sub(replace, text)
+        tree = read_expression(words)
+        which = shown(given)
         if tree is None:
-            raise self.problems.error(f"the type {shown(given)} cannot be read")
+            raise self.problems.error(f"the type {which} cannot be read")
         try:
             return self._type(tree, types, text)
         except (TypeError, RecursionError) as error:
-            raise self.problems.error(f"the type {shown(given)} cannot be made: {error}") from None
+            raise self.problems.error(f"the type {which} cannot be made: {error}") from None
 
     def _at_address(self, text: str) -> Type:
         if text in KNOWN_TYPES:
@@ -87,12 +89,17 @@ class Types:
             case ast.Constant(value=None):
                 return None
             case ast.BinOp(left=left, op=ast.BitOr(), right=right):
-                return self._type(left, types, text) | self._type(right, types, text)
+                one = self._type(left, types, text)
+                other = self._type(right, types, text)
+                return one | other
             case ast.Subscript(value=base, slice=ast.Tuple(elts=members)):
+                generic = self._type(base, types, text)
                 arguments = tuple(self._type(member, types, text) for member in members)
-                return self._type(base, types, text)[arguments]
+                return generic[arguments]
             case ast.Subscript(value=base, slice=inner):
-                return self._type(base, types, text)[self._type(inner, types, text)]
+                generic = self._type(base, types, text)
+                argument = self._type(inner, types, text)
+                return generic[argument]
         unknown = shown(ast.unparse(tree))
         allowed = ", ".join(PLAIN_TYPES)
         raise self.problems.error(

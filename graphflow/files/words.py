@@ -262,17 +262,22 @@ def graph_shape(name: str) -> Keys:
 def check_graph(declared: Mapping[Any, Any], checker: Checker) -> None:
     """Notes what is wrong with a graph's declaration, nodes included."""
     name = declared.get("graph")
-    shape = graph_shape(name if isinstance(name, str) else "?")
-    checker.check(declared, shape, Subject((), "a graph"))
+    if not isinstance(name, str):
+        name = "?"
+    shape = graph_shape(name)
+    everything = Subject((), "a graph")
+    checker.check(declared, shape, everything)
     for needed in ("graph", "edges"):
         if needed not in declared:
             checker.note((), f"the key {needed!r} is missing")
     nodes = declared.get("nodes")
+    if not isinstance(nodes, Mapping):
+        return
     # Kind by kind, as the keys of a node depend on it.
-    if isinstance(nodes, Mapping):
-        for node, entry in nodes.items():
-            if isinstance(node, str):
-                check_node(node, entry, ("nodes", node), checker)
+    for node, entry in nodes.items():
+        if isinstance(node, str):
+            place = ("nodes", node)
+            check_node(node, entry, place, checker)
 
 
 def check_node(name: str, entry: object, path: KeyPath, checker: Checker) -> None:
@@ -280,33 +285,44 @@ def check_node(name: str, entry: object, path: KeyPath, checker: Checker) -> Non
     if isinstance(entry, str):
         return
     if not isinstance(entry, Mapping):
-        checker.note(
-            path,
-            f"node {name!r} is {shown(entry)}; it must be 'module:name' or a mapping with a kind",
-        )
+        given = shown(entry)
+        problem = f"node {name!r} is {given}; it must be 'module:name' or a mapping with a kind"
+        checker.note(path, problem)
         return
     kind = entry.get("kind")
     if not isinstance(kind, str) or kind not in KINDS:
-        problem = f"node {name!r} is of kind {shown(kind)}; in a file it is {', '.join(KINDS)}, or 'module:name'"
-        if isinstance(kind, str):
-            problem += f"; {nearest(kind, KINDS)}"
+        problem = _no_such_kind(name, kind)
         place = (*path, "kind") if "kind" in entry else path
         checker.note(place, problem)
         return
-    given = {key: value for key, value in entry.items() if key != "kind"}
-    keys = {**KINDS[kind](name), **options(name)}
+    values = dict(entry)
+    del values["kind"]
+    own = KINDS[kind](name)
+    keys = {**own, **options(name)}
     shape = Keys(f"{kind} {name!r}", keys, RENAMED.get(kind, {}))
-    checker.check(given, shape, Subject(path, name))
+    subject = Subject(path, name)
+    checker.check(values, shape, subject)
     if kind == "sub-agent":
-        _check_target(name, entry.get("target"), path, checker)
+        target = entry.get("target")
+        _check_target(name, target, path, checker)
+
+
+def _no_such_kind(name: str, kind: object) -> str:
+    given = shown(kind)
+    kinds = ", ".join(KINDS)
+    problem = f"node {name!r} is of kind {given}; in a file it is {kinds}, or 'module:name'"
+    if not isinstance(kind, str):
+        return problem
+    hint = nearest(kind, KINDS)
+    return f"{problem}; {hint}"
 
 
 def _check_target(name: str, target: object, path: KeyPath, checker: Checker) -> None:
     """What a sub-agent stands for: a name, or a declaration of its own, as deep as they go."""
     if isinstance(target, Mapping):
-        check_node(name, target, (*path, "target"), checker)
+        inside = (*path, "target")
+        check_node(name, target, inside, checker)
     elif not WORD.fits(target):
-        checker.note(
-            path,
-            f"target of sub-agent {name!r} is {shown(target)}; it must be {NODE.words}, or a mapping with a kind",
-        )
+        given = shown(target)
+        problem = f"target of sub-agent {name!r} is {given}; it must be {NODE.words}, or a mapping with a kind"
+        checker.note(path, problem)

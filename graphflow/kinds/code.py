@@ -309,7 +309,8 @@ _OF_NO_USE = ("os", "pathlib", "sys")
 def _check_limits(name: str, limits: Mapping[str, float]) -> None:
     for limit, value in limits.items():
         kinds = (int, float) if limit == "seconds" else int
-        if isinstance(value, bool) or not isinstance(value, kinds) or not value > 0:
+        is_number = isinstance(value, kinds) and not isinstance(value, bool)
+        if not is_number or not value > 0:
             raise DeclarationError(f"code {name!r}: {limit}={value!r} must be a positive number")
 
 

@@ -109,21 +109,24 @@ async def by_model(criteria: Criteria, model: Model, text: str, ctx: Context) ->
     turns: list[Turn] = [UserTurn(text)]
     for _ in range(ATTEMPTS):
         reply = await _ask(criteria, model, turns, ctx)
-        likely = label_probabilities(reply.text, reply.logprobs, labels)
+        written = reply.text
+        likely = label_probabilities(written, reply.logprobs, labels)
         if likely is not None:  # told by models that can, where they were asked
             return await _calibrated(criteria, model, likely, ctx)
-        answer = _read_label(reply.text)
+        answer = _read_label(written)
         label = answer.get("label", "")
         if label in labels:
             if criteria.probabilities:
                 who += ", which told no probabilities"
             reason = answer.get("reason") or who
             return Decision(label, reason)
-        if reply.text.strip():  # some APIs refuse a turn without words
-            turns.append(AssistantTurn(reply.text))
-        correction = f"{label!r} is not a label. Choose one of: {listed}"
-        turns.append(UserTurn(correction))
-    return Decision(None, f"{who} chose {label!r}, which is none of {listed}")
+        if written.strip():  # some APIs refuse a turn without words
+            turn = AssistantTurn(written)
+            turns.append(turn)
+        correction = UserTurn(f"{label!r} is not a label. Choose one of: {listed}")
+        turns.append(correction)
+    reason = f"{who} chose {label!r}, which is none of {listed}"
+    return Decision(None, reason)
 
 
 def _read_label(text: str) -> dict[str, str]:

@@ -59,13 +59,15 @@ def standing(found: Background) -> Standing:
     Raises:
         ToolError: it has failed: that is a failure for the caller, too.
     """
-    status, error = found.status, found.error
-    if status in ("failed", "limited"):
-        assert error is not None
-        raise ToolError(
-            f"background call {found.handle!r} {status}: {type(error).__name__}: {error_text(error)}"
-        )
+    handle = found.handle
+    status = found.status
+    error = found.error
     text = "" if error is None else error_text(error)
-    # As the model will read it: a message behind `Any` could not be kept.
-    answer = None if found.answer is None else to_json_value(found.answer)
-    return Standing(handle=found.handle, status=status, answer=answer, error=text)
+    if status in ("failed", "limited"):
+        kind = type(error).__name__
+        raise ToolError(f"background call {handle!r} {status}: {kind}: {text}")
+    answer = found.answer
+    if answer is not None:
+        # As the model will read it: a message behind `Any` could not be kept.
+        answer = to_json_value(answer)
+    return Standing(handle=handle, status=status, answer=answer, error=text)

@@ -68,7 +68,11 @@ class _Flow:
                 self._follow(node)
             if known == len(self.names):
                 break
-        return frozenset(lines[call.lineno - 1] + call.col_offset for call in self.calls)
+        starts: set[int] = set()
+        for call in self.calls:
+            line = lines[call.lineno - 1]
+            starts.add(line + call.col_offset)
+        return frozenset(starts)
 
     def _take(self, *values: ast.expr) -> None:
         """Notes what awaited expressions stand for: a call of ours, or a name that something was put into."""

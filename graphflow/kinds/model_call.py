@@ -121,21 +121,22 @@ def _known_reply(place: str, ctx: Context) -> Reply | None:
 def refusal_in(reply: Reply, model: Model, ctx: Context) -> ModelError | None:
     """The error of a reply in which the model, or a filter, declined to answer."""
     is_refused = bool(reply.refusal) or reply.finish == "refusal"
-    is_filtered = (
-        reply.finish == "content_filter" and not reply.calls
-    )  # calls that were whole before the filter are made
+    # Calls that were whole before the filter are made.
+    is_filtered = reply.finish == "content_filter" and not reply.calls
     if not is_refused and not is_filtered:
         return None
     who = f"model {model.name!r} refused to answer {ctx.node.name!r}"
     provider, _, _ = model.name.partition(":")
+    code = reply.finish_raw
     error: ModelError
     if is_refused:
-        words = (reply.refusal or reply.text)[:500] or "it gave no reason"
-        error = Refused(f"{who}: {words}", code=reply.finish_raw, provider=provider, status=200)
+        words = reply.refusal or reply.text
+        reason = words[:500] or "it gave no reason"
+        error = Refused(f"{who}: {reason}", code=code, provider=provider, status=200)
     else:
-        reason = reply.finish_raw or "no reason given"
+        reason = code or "no reason given"
         text = f"{who}: a content filter stopped it ({reason})"
-        error = ContentFiltered(text, code=reply.finish_raw, provider=provider, status=200)
+        error = ContentFiltered(text, code=code, provider=provider, status=200)
     error.partial = reply
     error.request_id = reply.response_id
     return error
@@ -182,13 +183,16 @@ def _unpriced(model: str, ctx: Context) -> LimitExceeded | None:
     books = ctx.frame.ledger.limiting("usd")
     if not books:
         return None
-    if books[-1].first_time(f"the cost of {model}"):
-        ctx.frame.tell(CostUnknown(*ctx.stamp, ctx.node.name, model))
+    innermost = books[-1]
+    if innermost.first_time(f"the cost of {model}"):
+        event = CostUnknown(*ctx.stamp, ctx.node.name, model)
+        ctx.frame.tell(event)
     ending = [book for book in books if book.limits.unpriced == "end"]
     if not ending:
         return None
     # The innermost of those that end: what stands around it may go on, or has its own.
-    return ending[-1].exceeded("usd", f"nobody knows what an answer of {model!r} costs")
+    why = f"nobody knows what an answer of {model!r} costs"
+    return ending[-1].exceeded("usd", why)
 
 
 def _noter(ctx: Context) -> Callable[[Notice], None]:
@@ -198,10 +202,12 @@ def _noter(ctx: Context) -> Callable[[Notice], None]:
         name = ctx.node.name
         kind = type(event.error).__name__
         why = scrub(f"{kind}: {event.error}")  # a model of the user's may quote a key
+        fact: ModelRetried | ModelSwitched
         if isinstance(event, Retried):
-            ctx.frame.tell(ModelRetried(*ctx.stamp, name, event.attempt, event.wait_s, why))
+            fact = ModelRetried(*ctx.stamp, name, event.attempt, event.wait_s, why)
         else:
-            ctx.frame.tell(ModelSwitched(*ctx.stamp, name, event.source, event.target, why))
+            fact = ModelSwitched(*ctx.stamp, name, event.source, event.target, why)
+        ctx.frame.tell(fact)
 
     return note
 

@@ -122,11 +122,13 @@ def read_output(text: str, kind: Type, wrapped: bool) -> Any:
         return adapter_of(kind).validate_json(to_json(data))
     except ValidationError as error:
         details = "; ".join(map(_describe, error.errors()))
-        raise OutputInvalid(f"the answer does not fit {type_name(kind)}: {details}") from None
+        wanted = type_name(kind)
+        raise OutputInvalid(f"the answer does not fit {wanted}: {details}") from None
 
 
 def _describe(error: ErrorDetails) -> str:
-    place = ".".join(map(str, error["loc"])) or "answer"
+    steps = map(str, error["loc"])
+    place = ".".join(steps) or "answer"
     return f"{place}: {error['msg']}"
 
 
@@ -137,12 +139,13 @@ def _json_in(text: str, kind: Type) -> Any:
     opening = re.search(r"[{\[]", text)
     end = max(text.rfind("}"), text.rfind("]"))
     if opening is not None and opening.start() < end:
-        candidates.append(text[opening.start() : end + 1])
+        begin = opening.start()
+        candidates.append(text[begin : end + 1])
     for candidate in candidates:
         try:
             return from_json(candidate.strip())
         except ValueError:
             continue
-    raise OutputInvalid(
-        f"the answer is not JSON, and {type_name(kind)} was asked for: {text[:200]!r}"
-    )
+    wanted = type_name(kind)
+    beginning = text[:200]
+    raise OutputInvalid(f"the answer is not JSON, and {wanted} was asked for: {beginning!r}")

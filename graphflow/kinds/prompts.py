@@ -10,7 +10,7 @@ Rules:
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -72,8 +72,9 @@ class Prompt(Displayed):
         from graphflow.kinds.templates import render
 
         deps = ctx.deps
+        fields = fields_of(message)
         view = {"depth": ctx.depth, "path": list(ctx.path), "session": ctx.session}
-        names = {**fields_of(message), "message": message, "deps": deps, "ctx": view}
+        names = {**fields, "message": message, "deps": deps, "ctx": view}
         try:
             return render(_compiled(self.source), names)
         # Of jinja2, of Python within it, or of what a message does when it is written.
@@ -214,15 +215,17 @@ _OWN_MODULES = ("graphflow.kinds.templates",)
 
 def fields_of(message: Any) -> Mapping[str, Any]:
     """The names that a message brings into a template."""
+    names: Iterable[str]
     if isinstance(message, BaseModel):
-        return {name: getattr(message, name) for name in type(message).model_fields}
+        names = type(message).model_fields
     # The class itself counts as a dataclass, too, and has no values.
-    if dataclasses.is_dataclass(message) and not isinstance(message, type):
+    elif dataclasses.is_dataclass(message) and not isinstance(message, type):
         names = [field.name for field in dataclasses.fields(message)]
-        return {name: getattr(message, name) for name in names}
-    if isinstance(message, Mapping):
+    elif isinstance(message, Mapping):
         return {str(name): value for name, value in message.items()}
-    return {"text": to_text(message)}
+    else:
+        return {"text": to_text(message)}
+    return {name: getattr(message, name) for name in names}
 
 
 def known_fields(kind: Type) -> frozenset[str] | None:

@@ -229,7 +229,8 @@ class Tool(Node[In, Out]):
         return "; ".join(lines)
 
     def _by_name(self, arguments: BaseModel) -> Arguments:
-        return {name: getattr(arguments, name) for name in _names_of(type(arguments))}
+        names = _names_of(type(arguments))
+        return {name: getattr(arguments, name) for name in names}
 
     async def activate(self, inputs: Inputs, ctx: Context) -> Out:
         """Validates, then calls."""
@@ -334,7 +335,9 @@ def _argument_model(
     for port in signature.ports:
         hint = hints.get(port.name, port.type)
         kind = _described(hint, descriptions.get(port.name))
-        fields[port.name] = kind if port.default is MISSING else (kind, port.default)
+        if port.default is not MISSING:
+            kind = (kind, port.default)
+        fields[port.name] = kind
     # What was allowed is what is done.
     strict = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
     try:
@@ -423,7 +426,9 @@ def spec_of(node: AnyNode) -> ToolSpec:
         return spec
     target, _ = node.entry()
     description = node.description or f"Ask {target.name}."
-    return ToolSpec(node.name, description, _schema_of_input(node.ports[0].type))
+    taken = node.ports[0].type
+    parameters = _schema_of_input(taken)
+    return ToolSpec(node.name, description, parameters)
 
 
 @lru_cache(maxsize=4096)
@@ -431,8 +436,11 @@ def _schema_of_input(kind: Type) -> JsonSchema:
     """The schema of an object: of the model itself, else of one with the type as its only field."""
     if isinstance(kind, type) and issubclass(kind, BaseModel):
         return schema_of(kind)
-    field = (str if kind is Any else kind, ...)
-    return schema_of(create_model("input", input=field, __config__=ConfigDict(extra="forbid")))
+    if kind is Any:
+        kind = str
+    strict = ConfigDict(extra="forbid")
+    arguments = create_model("input", input=(kind, ...), __config__=strict)
+    return schema_of(arguments)
 
 
 def read_for(node: AnyNode, arguments: str) -> Any:
@@ -472,14 +480,20 @@ def _input_type(node: AnyNode) -> Type:
 
 
 def _describe_input(error: ErrorDetails) -> str:
-    place = ".".join(map(str, error["loc"])) or "input"
+    steps = map(str, error["loc"])
+    place = ".".join(steps) or "input"
     return f"{place}: {error['msg']}"
 
 
 def _lacks_input(node: AnyNode, given: Sequence[str]) -> str:
     """What a model is told that calls, or hands over to, a node without saying what the node shall get."""
-    wanted = type_name(_input_type(node))
-    others = f" (there is {', '.join(map(repr, given[:4]))})" if given else ""
+    kind = _input_type(node)
+    wanted = type_name(kind)
+    others = ""
+    if given:
+        first = given[:4]
+        listed = ", ".join(map(repr, first))
+        others = f" (there is {listed})"
     advice = f'write {{"input": ...}} with what it shall get, of type {wanted}'
     return f'arguments of {node.name!r} lack "input"{others}: {advice}'
 

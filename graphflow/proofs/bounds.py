@@ -120,9 +120,10 @@ def _steps(graph: AnyGraph, activations: Iterable[Count]) -> int | None:
 def _model_calls(node: AnyNode, graph: AnyGraph, seen: CallChain) -> dict[str, Count]:
     """Requests to models for one activation of a node: its own, those of graphs behind it, and of what it may call."""
     target, _ = node.entry()
+    caller = target.name
     calls: dict[str, Count] = {}
     if target.max_model_calls:
-        calls[target.name] = Count(target.max_model_calls)
+        calls[caller] = Count(target.max_model_calls)
     behind = _graph_behind(node)
     if behind is not None:
         inner = bound(behind)
@@ -130,16 +131,16 @@ def _model_calls(node: AnyNode, graph: AnyGraph, seen: CallChain) -> dict[str, C
             way = f"{node.name} > {name}"
             calls[way] = count
     # How often a model calls something is its own choice, so that stands as a length of its own.
-    times = Count(1, (f"calls of {target.name}",))
-    callees = graph.program.callees.get(target.name, ())
+    times = Count(1, (f"calls of {caller}",))
+    callees = graph.program.callees.get(caller, ())
     for callee in callees:
         if callee.name in seen:
             continue
-        path = (*seen, target.name, callee.name)
+        path = (*seen, caller, callee.name)
         asked = _model_calls(callee, graph, path)
         for name, count in asked.items():
             if " > " not in name:
-                name = f"{target.name} > {name}"
+                name = f"{caller} > {name}"
             calls[name] = times * count
     return calls
 

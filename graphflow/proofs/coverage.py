@@ -154,21 +154,20 @@ def _check_writers(
 def _add_unfed(node: AnyNode, port: Port, writers: Writers, problems: Problems) -> None:
     """A port without a writer; if another of its type has two, one of these was probably meant for it."""
     kind = type_name(port.type)
-    have = f"port {port.name!r} ({kind}) of {node.name!r} has no edge"
+    problem = f"port {port.name!r} ({kind}) of {node.name!r} has no edge"
     aim = f"{node.name}.into({port.name!r})"
     crowded = _crowded_port(node, port.type, writers)
-    if crowded is not None:
-        edges = writers[crowded]
-        last_edge = edges[-1]
-        both = _edges_text(edges)
+    if crowded is None:
+        arriving, *_ = writers.values()
+        edge = arriving[0]
+        remedy = f"; send it one with ... >> {aim}, or give the parameter a default"
+    else:
+        arriving = writers[crowded]
+        edge = arriving[-1]
+        both = _edges_text(arriving)
         other = node.ports[crowded].name
-        text = f"{have}, and {other!r} has several: {both}; lead one of them to {aim}"
-        problems.add(text, last_edge.where)
-        return
-    fed = iter(writers.values())
-    first_edge = next(fed)[0]
-    text = f"{have}; send it one with ... >> {aim}, or give the parameter a default"
-    problems.add(text, first_edge.where)
+        remedy = f", and {other!r} has several: {both}; lead one of them to {aim}"
+    problems.add(problem + remedy, edge.where)
 
 
 def _crowded_port(node: AnyNode, kind: Type, writers: Writers) -> int | None:

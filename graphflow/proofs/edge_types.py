@@ -317,6 +317,7 @@ def _mismatch(edge: Edge, kinds: Arms, candidates: Sequence[Port]) -> Problem:
     taken = " or ".join(accepted) or "nothing"
     hint = "; add a node that converts, or change one type"
     if apart.hint:
+        # The two have one name, and are different types: that is the whole mistake.
         hint = apart.hint
     elif not edge.origin.each and _take_an_item(candidates, kinds):
         hint = f"; to send the items one by one write {source}.each >> {target}"

@@ -77,7 +77,8 @@ def _crowding_inside(
     by_loop: dict[int, list[int]] = {}
     for gate in gates:
         loop = -1 - top.unit_of(gate, search.level)
-        by_loop.setdefault(loop, []).append(gate)
+        together = by_loop.setdefault(loop, [])
+        together.append(gate)
     for loop, leaving in by_loop.items():
         seeds: list[WayBack] = []
         for gate in leaving:
@@ -86,7 +87,8 @@ def _crowding_inside(
         members = top.loops[loop].members
         pair = _splitting(top, seeds, members, exclusive)
         if pair is not None:
-            return pair[0].source
+            first, _ = pair
+            return first.source
     return None
 
 
@@ -99,9 +101,10 @@ def is_single(top: Topology, loop: Loop, exclusive: Exclusive) -> bool:
         seeds.append((lap.source, alone))
     # The header may lie in inner loops as well: their laps are within this one's.
     chain = top.loops_around(loop.header)
-    depth = chain.index(loop.index)
-    around = set(chain[: depth + 1])
-    return _splitting(top, seeds, loop.members, exclusive, around) is None
+    depth = chain.index(loop.index) + 1
+    around = set(chain[:depth])
+    pair = _splitting(top, seeds, loop.members, exclusive, around)
+    return pair is None
 
 
 def double_end(top: Topology, exclusive: Exclusive) -> EdgePair | None:

@@ -288,13 +288,15 @@ class ConeFinder:
         """Takes over what a fresh walk of a frame comes to."""
         form = self._index.record.forms[frame]
         assert form is not None
-        beginning = self._entries[begun].event
+        entries = self._entries
+        beginning = entries[begun].event
         facts = list(filter(self._is_end, self._entries_of[frame]))
         # Once as it was, to know which activation each fact is of; and once anew, with the changes.
         former = _roomy_walk(form, frame)
-        acts = _activations(former, beginning, self._entries, facts)
-        fresh = FreshWalk(_roomy_walk(form, frame), beginning, position)
+        acts = _activations(former, beginning, entries, facts)
         offers = self._offers(frame, facts, acts)
+        walk = _roomy_walk(form, frame)
+        fresh = FreshWalk(walk, beginning, position)
         fresh.offer(offers)
         for offer in fresh.taken:
             assert offer.event is not None

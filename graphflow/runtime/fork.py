@@ -34,9 +34,9 @@ from graphflow.events import (
     RunStarted,
     ValueKept,
 )
-from graphflow.journal.detail import NO_DETAIL, Detail
+from graphflow.journal.detail import NO_DETAIL, Detail, FrameForm
 from graphflow.journal.fork_report import ForkReport
-from graphflow.journal.record import StoredRecord, read_record
+from graphflow.journal.record import read_record
 from graphflow.journal.row_reader import RecordEntry
 from graphflow.journal.row_writer import RowDraft, RowWriter
 from graphflow.journal.store import Store
@@ -251,7 +251,8 @@ class StepNames:
             self._callers[event.call] = event.caller
         path = self._paths[event.frame][1:]
         if isinstance(event, (CallFinished, CallFailed)):
-            around = callers(path, self._callers[event.call])
+            caller = self._callers[event.call]
+            around = callers(path, caller)
             return shown_activation(around, event.node, event.call)
         if not isinstance(event, (NodeFinished, NodeFailed)):
             return ""
@@ -262,26 +263,29 @@ class StepNames:
 
 def _steps(index: SpanIndex, cone: Cone) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The steps that are taken over, and those that are left out."""
-    numbers = sorted(cone.forms)
-    steps = StepNames([cone.forms[number].path for number in numbers])
-    taken = [steps.shown(entry.event) for entry in cone.taken]
-    steps = StepNames(_paths_of(index.record))
+    taken: list[str] = []
+    steps = StepNames(_paths_of(cone.forms))
+    for entry in cone.taken:
+        shown = steps.shown(entry.event)
+        if shown:
+            taken.append(shown)
     left: list[str] = []
     numbers_left = frozenset(cone.left)
+    steps = StepNames(_paths_of(index.record.forms))
     for number, entry in enumerate(index.record.entries):
         # All of them are looked at: a call that has ended is named by what began it.
         shown = steps.shown(entry.event)
-        if number in numbers_left:
+        if shown and number in numbers_left:
             left.append(shown)
-    return tuple(filter(None, taken)), tuple(filter(None, left))
+    return tuple(taken), tuple(left)
 
 
-def _paths_of(record: StoredRecord) -> list[Sequence[str]]:
-    """The paths of a record's frames, by number; what nobody knows is left empty."""
-    count = max(record.forms) + 1
+def _paths_of(forms: Mapping[int, FrameForm | None]) -> list[Sequence[str]]:
+    """The paths of frames, by number; of a frame that nobody knows, one without names."""
+    count = max(forms) + 1
     paths: list[Sequence[str]] = []
     for number in range(count):
-        form = record.forms.get(number)
+        form = forms.get(number)
         paths.append(("", "") if form is None else form.path)
     return paths
 

@@ -593,16 +593,22 @@ def check_fits(fact: Fact, walk: Walk) -> Activation:
         Diverged: the graph has changed, or the record is another graph's.
     """
     id = fact.activation
+    node = fact.node
     act = walk.running.get(id) or walk.waiting.get(id)
-    if act is not None and act.slot.name == fact.node:
+    if act is not None and act.slot.name == node:
         return act
-    recorded = f"activation {id} of {fact.node!r}"
-    if act is not None:
+    if act is None:
+        found = _running_text(walk)
+    else:
         found = f"{act.slot.name!r} in its place"
-        raise Diverged(walk.path, recorded, found, fact.node)
-    running = [f"{act.slot.name!r} as {act.id}" for act in walk.running.values()]
-    found = ", ".join(running) or "nothing"
-    raise Diverged(walk.path, recorded, found, fact.node)
+    raise Diverged(walk.path, f"activation {id} of {node!r}", found, node)
+
+
+def _running_text(walk: Walk) -> str:
+    running: list[str] = []
+    for act in walk.running.values():
+        running.append(f"{act.slot.name!r} as {act.id}")
+    return ", ".join(running) or "nothing"
 
 
 def push_facts(
