@@ -81,7 +81,8 @@ async def consent_of(change: Callable[[], Awaitable[Approval]]) -> Approval:
     Raises:
         EOFError: the input has ended.
     """
-    answer = (await ask_line(PROMPT)).strip().casefold()
+    line = await ask_line(PROMPT)
+    answer = line.strip().casefold()
     if answer in YES:
         return allow
     if answer in ALWAYS:
@@ -96,9 +97,12 @@ def question(use: Use) -> str:
     head = f"graphflow: may the {use.kind} {use.node!r} be called{_where(use.path)}?"
     verbs = [verb for effect, verb in EFFECT_VERBS.items() if effect in use.effects]
     if verbs:
-        head += f" It {' and '.join(verbs)}."
-    arguments = [f"    {line}" for line in argument_lines(use.arguments)]
-    return "\n".join([visible(head), *arguments])
+        listed = " and ".join(verbs)
+        head += f" It {listed}."
+    lines = [visible(head)]
+    for line in argument_lines(use.arguments):
+        lines.append(f"    {line}")
+    return "\n".join(lines)
 
 
 def head_of(node: str, path: Sequence[str], does: str) -> str:
@@ -107,14 +111,18 @@ def head_of(node: str, path: Sequence[str], does: str) -> str:
 
 
 def _where(path: Sequence[str]) -> str:
-    return f" (in {' > '.join(path)})" if path else ""
+    if not path:
+        return ""
+    graphs = " > ".join(path)
+    return f" (in {graphs})"
 
 
 def argument_lines(arguments: object) -> Iterator[str]:
     """One line a field for a model, one a key for a mapping, else one for the whole."""
     if isinstance(arguments, BaseModel) and not isinstance(arguments, Media):
         for name, field in type(arguments).model_fields.items():
-            yield _line_of(name, type_name(field.annotation), getattr(arguments, name))
+            kind = type_name(field.annotation)
+            yield _line_of(name, kind, getattr(arguments, name))
     elif isinstance(arguments, dict):
         for name, value in arguments.items():
             yield _line_of(str(name), type(value).__name__, value)
@@ -123,7 +131,8 @@ def argument_lines(arguments: object) -> Iterator[str]:
 
 
 def _line_of(name: str, kind: str, value: object) -> str:
-    return shown(f"{name} ({kind}): ") + shown(_text_of(value))
+    text = _text_of(value)
+    return shown(f"{name} ({kind}): {text}")
 
 
 def _text_of(value: object) -> str:
@@ -132,7 +141,9 @@ def _text_of(value: object) -> str:
         return f"{len(value)} bytes"
     if isinstance(value, Media):
         return repr(value)[:MAX_SHOWN]
-    text = scrub(json.dumps(to_json_value(value), ensure_ascii=False))
+    plain = to_json_value(value)
+    text = json.dumps(plain, ensure_ascii=False)
+    text = scrub(text)
     more = len(text) - MAX_SHOWN
     if more <= 0:
         return text
@@ -141,8 +152,9 @@ def _text_of(value: object) -> str:
 
 def shown(text: str) -> str:
     """The text on one line, with what would move, turn around or hide letters written out."""
-    one_line = visible(text.replace("\n", "\\n"))
-    return "".join(_unhidden(character) for character in one_line)
+    one_line = text.replace("\n", "\\n")
+    characters = map(_unhidden, visible(one_line))
+    return "".join(characters)
 
 
 def _unhidden(character: str) -> str:

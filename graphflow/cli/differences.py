@@ -33,14 +33,14 @@ def compare(
         UnknownGraph: one is neither a graph nor a run.
     """
     names = (a, b)
-    kept_or_recorded = [name for name in names if not _is_graph(name)]
-    if not kept_or_recorded:
+    named_walks = [name for name in names if not _is_graph(name)]
+    if not named_walks:
         before = load(a)
         after = load(b)
         return diff(before, after, names=names, **look), ""
     # Read first: of a name that means nothing it is said that it does, and not that the other is a graph.
-    walks = _walks(kept_or_recorded, graph, store)
-    if len(kept_or_recorded) < len(names):
+    walks = _walks(named_walks, graph, store)
+    if len(named_walks) < len(names):
         raise errors.InputInvalid(f"{a} and {b}: compare two graphs, or two walks, not one of each")
     one = walks[a]
     other = walks[b]
@@ -117,16 +117,19 @@ def _graph_of(one: WalkSource, other: WalkSource, name: str | None) -> AnyGraph 
 
 
 def _graph_told(records: list[Record]) -> AnyGraph | None:
-    starts = [record for record in records if record["kind"] == "run.start"]
-    names = [start.get("graph") for start in starts]
-    if not names or names.count(names[0]) < len(names):
+    """The graph that records name, if they name but one that is in reach."""
+    names: list[object] = []
+    for record in records:
+        if record["kind"] == "run.start" and record.get("graph") not in names:
+            names.append(record.get("graph"))
+    if len(names) != 1:
         return None
-    only = names[0]
+    [name] = names
     # A word only: a record comes from anywhere, and must not have a file of its choice imported.
-    if not isinstance(only, str) or not only.isidentifier():
+    if not isinstance(name, str) or not name.isidentifier():
         return None
     try:
-        return load(only)
+        return load(name)
     except errors.GraphflowError:
         return None
 
@@ -137,7 +140,9 @@ def _used(one: WalkSource, other: WalkSource) -> str:
         return ""
     before = _words(one.usage)
     after = _words(other.usage)
-    return f"used {before} -> {after}" if before != after else ""
+    if before == after:
+        return ""
+    return f"used {before} -> {after}"
 
 
 def _words(usage: Usage) -> str:

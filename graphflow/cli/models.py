@@ -39,28 +39,30 @@ def show_ping(name: str, *, as_json: bool) -> None:
     done = asyncio.run(ping(name))
     reply = done.reply
     if as_json:
-        out_json(
-            {
-                "model": name,
-                "answered_by": reply.model,
-                "first_s": done.first_s,
-                "whole_s": done.whole_s,
-                "text": reply.text,
-                "finish": reply.finish,
-                "input_tokens": reply.input_tokens,
-                "output_tokens": reply.output_tokens,
-                "usd": reply.usd,
-            }
-        )
+        data = {
+            "model": name,
+            "answered_by": reply.model,
+            "first_s": done.first_s,
+            "whole_s": done.whole_s,
+            "text": reply.text,
+            "finish": reply.finish,
+            "input_tokens": reply.input_tokens,
+            "output_tokens": reply.output_tokens,
+            "usd": reply.usd,
+        }
+        out_json(data)
         return
     # A provider may answer with another model than the one that was named: an alias, a dated version.
     other = ""
     if reply.model and reply.model not in name:
         other = f" ({reply.model})"
-    out(f"{name}{other} said {reply.text.strip()!r}")
+    text = reply.text.strip()
+    out(f"{name}{other} said {text!r}")
     times = f"first piece after {done.first_s:.2f} s, all after {done.whole_s:.2f} s"
     tokens = f"{reply.input_tokens} + {reply.output_tokens} tokens"
-    cost = "price unknown" if reply.usd is None else f"{reply.usd:.6f} USD"
+    cost = "price unknown"
+    if reply.usd is not None:
+        cost = f"{reply.usd:.6f} USD"
     out(f"{times}; {tokens}, {cost}")
 
 
@@ -89,8 +91,10 @@ def _price(model: str) -> str:
 def show_weights() -> None:
     """The weights that can be fetched."""
     for name, known in weights.KNOWN.items():
-        is_here = weights.path_of(known).is_file()
-        state = "here" if is_here else f"{known.megabytes} MB"
+        file = weights.path_of(known)
+        state = f"{known.megabytes} MB"
+        if file.is_file():
+            state = "here"
         out(f"local:{name:<20} {state:<8} {known.licence}  {known.about}")
 
 

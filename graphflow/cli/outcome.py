@@ -49,12 +49,15 @@ def _write(run: AnyRun, output: WalkOutput, keeping: Keeping | None) -> None:
         run.report(str(output.report))
     if output.as_json:
         is_kept = keeping is not None and run.store is keeping.store
-        out_json(outcome(run, is_kept=is_kept))
+        data = outcome(run, is_kept=is_kept)
+        out_json(data)
 
 
 def advise(error: Exception, run: AnyRun, keeping: Keeping | None) -> None:
     """Notes on an error how to go on with the run that it has ended."""
-    advice = keeping.advice(run) if keeping is not None else ""
+    if keeping is None:
+        return
+    advice = keeping.advice(run)
     if advice:
         error.add_note(advice)
 
@@ -74,7 +77,8 @@ def outcome(run: AnyRun, *, is_kept: bool) -> dict[str, Any]:
     failures: list[dict[str, str]] = []
     for failure in run.failures:
         if failure.error is not None:
-            failures.append({"node": failure.node, **_error_json(failure.error)})
+            error = _error_json(failure.error)
+            failures.append({"node": failure.node, **error})
     answer["failures"] = failures
     if run.pending:
         answer["pending"] = list(map(question_json, run.pending))
@@ -82,7 +86,8 @@ def outcome(run: AnyRun, *, is_kept: bool) -> dict[str, Any]:
 
 
 def _error_json(error: BaseException) -> dict[str, str]:
-    return {"type": type(error).__name__, "text": scrub(error_text(error))}
+    text = error_text(error)
+    return {"type": type(error).__name__, "text": scrub(text)}
 
 
 def question_json(question: Question) -> dict[str, Any]:

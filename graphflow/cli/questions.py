@@ -72,8 +72,9 @@ async def _arm(arms: Sequence[AnswerSchema], label: str) -> AnswerSchema:
 # -- approvals -------------------------------------------------------------------------------------
 async def _approval(question: Question) -> Approval:
     """A consent, as for calls that are asked about while the walk goes on."""
-    asked = question.message
-    arguments = asked.get("arguments") if isinstance(asked, Mapping) else asked
+    arguments = question.message
+    if isinstance(arguments, Mapping):
+        arguments = arguments.get("arguments")
     _show(question, "needs approval:", arguments)
     return await consent_of(lambda: edited(arguments))
 
@@ -98,7 +99,9 @@ async def edited(arguments: object) -> Approval:
 
 def _schema_like(value: object) -> AnswerSchema:
     """The schema of what may stand in place of a value: a text for a text, else any JSON."""
-    return AnswerSchema({"type": "string"} if isinstance(value, str) else {})
+    if isinstance(value, str):
+        return AnswerSchema({"type": "string"})
+    return AnswerSchema({})
 
 
 # -- values ----------------------------------------------------------------------------------------
@@ -145,9 +148,11 @@ async def _one_of(choices: Sequence[object], label: str, default: object) -> obj
 async def _of_union(arms: list[AnswerSchema], label: str, default: object, depth: int) -> object:
     some = [arm for arm in arms if arm.kind != "null"]
     # `int | None`: an empty line is none.
-    if len(some) == 1 and len(arms) == 2:
+    is_optional = len(some) == 1 and len(arms) == 2
+    if is_optional:
+        [only] = some
         usual = None if default is NOTHING else default
-        return await value_of(some[0], label, usual, depth)
+        return await value_of(only, label, usual, depth)
     chosen = await _arm(arms, f"{label}: which?")
     return await value_of(chosen, label, NOTHING, depth)
 
@@ -167,11 +172,14 @@ async def _model(schema: AnswerSchema, label: str, depth: int) -> dict[str, obje
 async def _items(schema: AnswerSchema, label: str, depth: int) -> list[object]:
     """A list, item by item, until there are no more."""
     items: list[object] = []
+    # An empty line ends a list; where an item takes many of them, it is asked whether there is one.
     is_large = schema.kind in ("object", "array") or bool(schema.arms)
     while True:
-        name = f"{label} {len(items) + 1}"
+        number = len(items) + 1
+        name = f"{label} {number}"
         if is_large:
-            if not await _yes_or_no(f"{name}: another one?", False):
+            goes_on = await _yes_or_no(f"{name}: another one?", False)
+            if not goes_on:
                 return items
             item = await value_of(schema, name, NOTHING, depth + 1)
         else:
@@ -190,7 +198,8 @@ async def _choice(label: str, names: Sequence[str], usual: int | None = None) ->
         number = str(place + 1)
         places[name] = place
         places.setdefault(number, place)
-        parts.append(f"{number} {shown(name)}")
+        one_line = shown(name)
+        parts.append(f"{number} {one_line}")
     listed = "  ".join(parts)
     say(listed)
     prompt = label
@@ -209,13 +218,14 @@ async def _line_of(
     schema: AnswerSchema, label: str, default: object, *, ends: bool = False
 ) -> object:
     """One value on one line; with `ends`, an empty line is no value."""
-    prompt = f"{label} ({schema.word}):"
-    if default is not NOTHING:
-        prompt = f"{label} ({schema.word}) [{_written(default)}]:"
+    has_default = default is not NOTHING
+    prompt = f"{label} ({schema.word})"
+    if has_default:
+        prompt += f" [{_written(default)}]"
     while True:
-        text = await ask_line(prompt)
+        text = await ask_line(f"{prompt}:")
         is_empty = not text.strip()
-        if is_empty and (ends or default is not NOTHING):
+        if is_empty and (ends or has_default):
             return default
         try:
             return _read(schema.kind, text)

@@ -149,13 +149,15 @@ def _line(run: ListedRun) -> RunLine:
 def _judgement(verdict: Verdict | None) -> str:
     if verdict is None:
         return ""
+    if not verdict.reasons:
+        return verdict.judgement
     why = "; ".join(map(str, verdict.reasons))
-    return f"{verdict.judgement}: {why}" if why else verdict.judgement
+    return f"{verdict.judgement}: {why}"
 
 
 def _plain(run: ListedRun) -> dict[str, object]:
     header = run.header
-    return {
+    plain: dict[str, object] = {
         "id": header.id,
         "graph": header.graph,
         "status": run.state,
@@ -164,18 +166,23 @@ def _plain(run: ListedRun) -> dict[str, object]:
         "changed": iso_time(header.changed),
         "waits_for": list(run.waits_for),
         "metadata": dict(header.metadata),
-        **({} if run.verdict is None else {"check": _judgement(run.verdict)}),
     }
+    # Only where somebody has asked for it: to judge a run is to read it.
+    if run.verdict is not None:
+        plain["check"] = _judgement(run.verdict)
+    return plain
 
 
 def iso_time(seconds: float) -> str:
     """A moment in UTC, for machines."""
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")
+    moment = datetime.fromtimestamp(seconds, UTC)
+    return moment.isoformat(timespec="milliseconds")
 
 
 def local_time(seconds: float) -> str:
     """A moment in this time zone, for people."""
-    return datetime.fromtimestamp(seconds).astimezone().strftime("%Y-%m-%d %H:%M")
+    moment = datetime.fromtimestamp(seconds).astimezone()
+    return moment.strftime("%Y-%m-%d %H:%M")
 
 
 def ago(seconds: float) -> str:

@@ -23,6 +23,8 @@ AnyRun: TypeAlias = Run[Any]
 
 MAX_CELL = 5_000
 """Characters of a cell of a table. Wrapping takes time that grows with the square of a text."""
+MAX_HINTS = 2
+"""Hints behind an error, the newest: those before came from further inside."""
 MAX_NAMES = 6
 """Nodes that are named in a line."""
 MIN_COLUMN = 12
@@ -106,9 +108,10 @@ def show_error(error: BaseException) -> None:
     line = scrub(text)
     notes: list[str] = getattr(error, "__notes__", [])
     hints = [each for each in notes if each.startswith(_HINTS)]
-    if hints:
-        last = "; ".join(hints[-2:])
-        line += f" ({last})"
+    newest = hints[-MAX_HINTS:]
+    if newest:
+        listed = "; ".join(newest)
+        line += f" ({listed})"
     note(line)
     _show_run_of(error)
     for advice in notes:
@@ -119,14 +122,16 @@ def show_error(error: BaseException) -> None:
 def _show_run_of(error: BaseException) -> None:
     """What was done before an error, if it has ended a walk."""
     run = getattr(error, "run", None)
-    if isinstance(run, Run) and run.steps:
-        done = [step.node for step in run.steps if step.error is None]
-        names = list(dict.fromkeys(done))  # each once, in the order of the walk
-        finished = ", ".join(names[:MAX_NAMES]) or "nothing"
-        more = len(names) - MAX_NAMES
-        if more > 0:
-            finished += f" and {more} more"
-        note(f"{summary(run)}; finished before that: {finished}")
+    if not isinstance(run, Run) or not run.steps:
+        return
+    done = [step.node for step in run.steps if step.error is None]
+    names = list(dict.fromkeys(done))  # each once, in the order of the walk
+    finished = ", ".join(names[:MAX_NAMES]) or "nothing"
+    more = len(names) - MAX_NAMES
+    if more > 0:
+        finished += f" and {more} more"
+    took = summary(run)
+    note(f"{took}; finished before that: {finished}")
 
 
 ADVICE = "`graphflow "
@@ -142,7 +147,9 @@ def _in_words_of_a_command(error: BaseException) -> str:
             f"{error.agent!r} names no model, and graph {error.graph!r} has no default; give one: --model provider:model "
             "(`graphflow models` lists providers)"
         )
-    text = error_text(error) or type(error).__name__
+    text = error_text(error)
+    if not text:
+        text = type(error).__name__
     if isinstance(error, DepsInvalid):
         return f"{text}; a command line cannot give them: run the graph in a program of yours"
     return text
@@ -163,16 +170,15 @@ def _is_table(rows: list[object]) -> bool:
 
 
 def _is_flat(row: BaseModel) -> bool:
-    return all(isinstance(value, _SINGLE) for value in _values(row))
+    for name in type(row).model_fields:
+        value = getattr(row, name)
+        if value is not None and not isinstance(value, _SINGLE):
+            return False
+    return True
 
 
-_SINGLE = (str, int, float, bool, type(None))
+_SINGLE = (str, int, float, bool)
 """Values that fit into a cell of a table."""
-
-
-def _values(row: BaseModel) -> list[object]:
-    names = type(row).model_fields
-    return [getattr(row, name) for name in names]
 
 
 def _cell(value: object) -> str:
@@ -197,20 +203,19 @@ def table(rows: list[Any], width: int | None = None) -> str:
             columns.append([name, *column])
     if not columns:
         return ""
-    widths = _widths(columns, width or _terminal_width())
-    names, *lines = zip(*columns, strict=True)
+    room = width or _terminal_width()
+    widths = _widths(columns, room)
+    names, *rows_shown = zip(*columns, strict=True)
     rule = ["-" * width for width in widths]
-    text: list[str] = []
-    for heading in (names, rule):
-        text.append(_line(heading, widths))
-    for line in lines:
-        text += _wrapped(line, widths)
-    return "\n".join(text)
+    lines = [_line(names, widths), _line(rule, widths)]
+    for cells in rows_shown:
+        lines += _wrapped(cells, widths)
+    return "\n".join(lines)
 
 
 def _terminal_width() -> int:
-    columns = shutil.get_terminal_size((140, 24)).columns
-    return max(60, min(columns, 160))
+    terminal = shutil.get_terminal_size((140, 24))
+    return max(60, min(terminal.columns, 160))
 
 
 def _widths(columns: list[list[str]], total: int) -> list[int]:
@@ -232,7 +237,8 @@ def _wrapped(cells: Sequence[str], widths: list[int]) -> list[str]:
     columns = zip(cells, widths, strict=True)
     parts = [textwrap.wrap(cell, width) for cell, width in columns]
     lines = zip_longest(*parts, fillvalue="")
-    return [_line(line, widths) for line in lines] or [""]
+    text = [_line(line, widths) for line in lines]
+    return text or [""]  # a row without a word is a line, too
 
 
 def _line(cells: Sequence[str], widths: list[int]) -> str:

@@ -20,10 +20,12 @@ def visible_json(text: str) -> str:
 
 
 def _escape(found: re.Match[str]) -> str:
-    code = ord(found[0])
+    control = found[0]
+    code = ord(control)
     return f"\\x{code:02x}"
 
 
 def _json_escape(found: re.Match[str]) -> str:
-    code = ord(found[0])
+    control = found[0]
+    code = ord(control)
     return f"\\u{code:04x}"

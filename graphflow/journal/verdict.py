@@ -28,9 +28,14 @@ class Misplacement:
     found: str
 
     def __str__(self) -> str:
-        where = " > ".join([*self.path, self.node] if self.node else self.path)
+        names = list(self.path)
+        if self.node:
+            names.append(self.node)
         parted = f"recorded {self.recorded}, found {self.found}"
-        return f"{where}: {parted}" if where else parted
+        if not names:
+            return parted
+        where = " > ".join(names)
+        return f"{where}: {parted}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +60,11 @@ class Verdict:
         return self.judgement != "refused"
 
     def __str__(self) -> str:
+        outcome = f"{self.id} ({self.status}): {self.judgement}"
+        if not self.reasons:
+            return outcome
         why = "; ".join(map(str, self.reasons))
-        return f"{self.id} ({self.status}): {self.judgement}" + (f": {why}" if why else "")
+        return f"{outcome}: {why}"
 
 
 class Verdicts(list[Verdict]):
@@ -70,4 +78,5 @@ class Verdicts(list[Verdict]):
         return [verdict for verdict in self if not verdict.may_go_on]
 
     def __str__(self) -> str:
-        return "\n".join(map(str, self)) or "no runs to judge"
+        lines = map(str, self)
+        return "\n".join(lines) or "no runs to judge"

@@ -122,7 +122,8 @@ class ScriptedModel:
         # Before anything can fail, so that a test can see what was asked.
         self.requests.append(request)
         reply = self._next(request)
-        async for event in _played(reply, f"call_{len(self.requests)}", self.tokens, self.usd):
+        number = len(self.requests)
+        async for event in _played(reply, f"call_{number}", self.tokens, self.usd):
             yield event
 
     def _next(self, request: Request) -> Scripted:
@@ -191,11 +192,13 @@ class ComputedModel:
         self.requests.append(request)
         reply = _scripted(self.reply(request))
         # Turns of a conversation, and not requests so far, tell one call from another: the same in every order.
-        async for event in _played(reply, f"call_{len(request.turns)}", self.tokens, self.usd):
+        number = len(request.turns)
+        async for event in _played(reply, f"call_{number}", self.tokens, self.usd):
             yield event
 
     def __repr__(self) -> str:
-        return f"<computed model: {len(self.requests)} asked>"
+        asked = len(self.requests)
+        return f"<computed model: {asked} asked>"
 
 
 async def _played(
@@ -211,15 +214,20 @@ async def _played(
     for piece in _pieces(reply.text):
         yield TextDelta(piece)
     for index, (name, arguments) in enumerate(reply.calls):
-        yield CallDelta(index, id=f"{call_id}_{index}", name=name)
+        id = f"{call_id}_{index}"
+        yield CallDelta(index, id=id, name=name)
         # In two pieces, as providers send them: whoever reads only the first is found out.
         half = len(arguments) // 2
         yield CallDelta(index, arguments=arguments[:half])
         yield CallDelta(index, arguments=arguments[half:])
     if reply.likely:
-        yield LogprobsDelta(_places(reply.text, reply.likely))
+        places = _places(reply.text, reply.likely)
+        yield LogprobsDelta(places)
     yield UsageDelta(*tokens, usd)
-    yield Finished("tool_calls" if reply.calls else "stop")
+    if reply.calls:
+        yield Finished("tool_calls")
+    else:
+        yield Finished("stop")
 
 
 def _scripted(reply: object) -> Scripted:
@@ -272,7 +280,8 @@ def _last_text(request: Request) -> str:
         case UserTurn():
             return turn.text
         case ToolTurn():
-            return "\n".join(result.text for result in turn.results)
+            texts = [result.text for result in turn.results]
+            return "\n".join(texts)
         case AssistantTurn():
             return turn.text
 
@@ -299,7 +308,8 @@ class FakeEmbedder:
         vector = [0.0] * self.size
         # Each word falls on one of the axes; by a digest, as Python's own hashes differ from run to run.
         for word in self.words(text):
-            digest = hashlib.sha256(word.encode()).digest()
+            content = word.encode()
+            digest = hashlib.sha256(content).digest()
             axis = digest[0] % self.size
             vector[axis] += 1.0
         length = hypot(*vector) or 1.0  # a text without words stays at the origin

@@ -36,7 +36,7 @@ def converted(items: Iterable[S], convert: Callable[[S, int], T], depth: int) ->
     if depth > DEEPEST:
         raise too_deep()
     made: list[T] = []
-    add = made.append
+    add = made.append  # bound once: this is done for each item of each list
     try:
         for item in items:
             add(convert(item, depth))
@@ -104,6 +104,7 @@ class SetCoding(CollectionCoding):
 
     def decode(self, data: Json, depth: int) -> object:
         items = self._items(data, depth)
+        # What was hashable when it was written need not be so now: its class may have changed.
         return hashed(partial(self._known, items))
 
 
@@ -217,6 +218,7 @@ class DictCoding(Coding):
         return found if self._known is dict else self._known(found)
 
     def column(self, within: frozenset[Coding]) -> Column | None:
+        # Dicts of another class would come back as plain ones, and other keys than texts are no JSON.
         if self._known is not dict or not isinstance(self._key, TextCoding):
             return None
         inner = self._value.column(within)
@@ -235,6 +237,7 @@ def mapping_data(value: dict[object, object], keys: Coding, values: Coding, dept
     except Misfit as misfit:
         misfit.steps.append(step(key))
         raise
+    # An object has texts as keys: one key that is written otherwise makes pairs of all.
     by_name = {name: written for name, written in pairs if type(name) is str}
     if len(by_name) == len(pairs):  # two keys may be written alike: NaN and NaN
         return by_name

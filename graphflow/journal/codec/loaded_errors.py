@@ -38,7 +38,9 @@ def recorded_class(error: BaseException) -> ErrorClass:
     own = type(error)
     # What is read and recorded once more has to give the same record.
     is_wrapped = is_made_here(own) and not issubclass(own, RecordedError)
-    return own.__mro__[1] if is_wrapped else own
+    if is_wrapped:
+        return own.__mro__[1]
+    return own
 
 
 def home_of(own: ErrorClass) -> Home:
@@ -57,7 +59,11 @@ def bases_of(own: ErrorClass) -> list[str]:
     above: list[ErrorClass] = []
     for home in ("graphflow", "python"):
         base = _nearest(own, home)
-        if base is not None and not any(issubclass(other, base) for other in above):
+        if base is None:
+            continue
+        # Whoever is of graphflow's class may be of Python's by that.
+        is_told = any(issubclass(other, base) for other in above)
+        if not is_told:
             above.append(base)
             names.append(base.__name__)
     return names
@@ -102,9 +108,10 @@ def _loaded_error(kind: str) -> ErrorClass | None:
     A cell of a notebook that is run again defines its classes again, and the old ones stay for a while.
     """
     known = _found.get(kind)
-    before = known() if known is not None else None
-    if before is not None and _is_in_its_module(before):
-        return before
+    if known is not None:
+        before = known()
+        if before is not None and _is_in_its_module(before):
+            return before
     only = _only_one(kind)
     if only is not None:
         _found[kind] = ref(only)
@@ -112,12 +119,15 @@ def _loaded_error(kind: str) -> ErrorClass | None:
 
 
 def _only_one(kind: str) -> ErrorClass | None:
-    candidates = [
-        own for own in _subclasses(Exception) if own.__name__ == kind and _is_somebodys(own)
-    ]
+    candidates: list[ErrorClass] = []
+    for own in _subclasses(Exception):
+        if own.__name__ == kind and _is_somebodys(own):
+            candidates.append(own)
     if len(candidates) > 1:
         candidates = [own for own in candidates if _is_in_its_module(own)]
-    return candidates[0] if len(candidates) == 1 else None
+    if len(candidates) != 1:
+        return None
+    return candidates[0]
 
 
 def _subclasses(top: ErrorClass) -> Iterator[ErrorClass]:
@@ -156,13 +166,18 @@ def is_made_here(own: ErrorClass) -> bool:
 
 def made_up(kind: str, bases: Sequence[str]) -> ErrorClass:
     """A class for an error whose own is not known here."""
-    return _made_up(kind[:LONGEST_NAME], tuple(bases[:2]))
+    name = kind[:LONGEST_NAME]
+    nearest = tuple(bases[:2])  # one of graphflow's, and one of Python's
+    return _made_up(name, nearest)
 
 
 @lru_cache(maxsize=256)
 def _made_up(kind: str, bases: tuple[str, ...]) -> ErrorClass:
-    known = [_graphflow_error(name) or _python_error(name) for name in bases]
-    above = [base for base in known if base is not None and issubclass(base, Exception)]
+    above: list[ErrorClass] = []
+    for base_name in bases:
+        base = _graphflow_error(base_name) or _python_error(base_name)
+        if base is not None and issubclass(base, Exception):
+            above.append(base)
     name = kind.replace("\0", "") or RecordedError.__name__
     body = {"__str__": _recorded_text, "__module__": errors.__name__}
     try:
@@ -174,7 +189,8 @@ def _made_up(kind: str, bases: tuple[str, ...]) -> ErrorClass:
 def class_with_text(own: ErrorClass) -> ErrorClass | None:
     """A class like another one whose text is the recorded one; None where making one would run somebody's code."""
     # A base that wants to hear of its subclasses would hear of this one.
-    watches = any("__init_subclass__" in vars(base) for base in own.__mro__ if base is not object)
+    bases = [base for base in own.__mro__ if base is not object]
+    watches = any("__init_subclass__" in vars(base) for base in bases)
     if watches or type(own) is not type:
         return None
     return _class_with_text(own)  # type: ignore[arg-type]  # every class can be a key
@@ -201,7 +217,7 @@ def bare_error(own: ErrorClass) -> BaseException | None:
         error: object = make(own)
     except Exception:
         return None
-    return error if type(error) is own and isinstance(error, BaseException) else None
+    return _of_class(error, own)
 
 
 def bare_group(
@@ -212,7 +228,14 @@ def bare_group(
         error: object = BaseExceptionGroup.__new__(own, message, list(inner))  # type: ignore[type-var]  # it may be no group
     except Exception:
         return None
-    return error if type(error) is own and isinstance(error, BaseException) else None
+    return _of_class(error, own)
+
+
+def _of_class(error: object, own: ErrorClass) -> BaseException | None:
+    """An error, if it is of the class that was asked for: a `__new__` may return what it likes."""
+    if type(error) is own and isinstance(error, BaseException):
+        return error
+    return None
 
 
 def _maker(own: ErrorClass) -> Callable[[ErrorClass], object]:

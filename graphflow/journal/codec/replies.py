@@ -148,13 +148,15 @@ class _Summary:
 
 def _are_same(calls: Sequence[ToolCall], others: Sequence[ToolCall]) -> bool:
     """Whether these are the same calls, not equal ones: what they keep may be equal and still be written otherwise."""
-    return len(calls) == len(others) and all(
-        one is other for one, other in zip(calls, others, strict=True)
-    )
+    if len(calls) != len(others):
+        return False
+    pairs = zip(calls, others, strict=True)
+    return all(one is other for one, other in pairs)
 
 
 def _likely_out(likely: Likely) -> Json:
-    return [likely.token, [[token, _scalar_out(log)] for token, log in likely.top]]
+    rivals: list[Json] = [[token, _scalar_out(log)] for token, log in likely.top]
+    return [likely.token, rivals]
 
 
 def _likely_in(data: Json) -> Likely:
@@ -182,7 +184,8 @@ def _source_out(source: Source) -> Json:
 
 def _source_in(data: Json) -> Source:
     record = _record(data)
-    start, end = record.get("start"), record.get("end")
+    start = record.get("start")
+    end = record.get("end")
     return Source(
         url=_text(record, "url"),
         title=_text(record, "title"),

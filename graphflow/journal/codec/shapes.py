@@ -58,9 +58,11 @@ def dataclass_fields(kind: Type, known: type) -> Iterator[TypedField]:
     hints = _dataclass_hints(known)
     given = arguments_of(kind, known)
     for field in dataclasses.fields(known):
-        kind = substituted(hints[field.name], given)
+        name = field.name
+        kind = substituted(hints[name], given)
         default = _dataclass_default(field)
-        yield TypedField(field.name, kind, default, may_be_none=field.default is None)
+        may_be_none = field.default is None
+        yield TypedField(name, kind, default, may_be_none=may_be_none)
 
 
 def _dataclass_hints(known: type) -> Mapping[str, Type]:
@@ -73,7 +75,7 @@ def _dataclass_hints(known: type) -> Mapping[str, Type]:
 
 def _dataclass_default(field: dataclasses.Field[object]) -> Default | None:
     if field.default is not MISSING:
-        return lambda values: field.default
+        return _always(field.default)
     factory = field.default_factory
     if factory is MISSING:
         return None
@@ -91,7 +93,8 @@ def named_tuple_fields(kind: Type, known: type) -> Iterator[TypedField]:
         if name in defaults:
             default = _always(defaults[name])
         hint = hints.get(name, ANY)
-        yield TypedField(name, substituted(hint, given), default)
+        kind = substituted(hint, given)
+        yield TypedField(name, kind, default)
 
 
 def _always(value: object) -> Default:
@@ -103,9 +106,9 @@ def typed_dict_fields(kind: Type, known: type) -> Iterator[TypedField]:
     optional: frozenset[str] = getattr(known, "__optional_keys__", frozenset())
     given = arguments_of(kind, known)
     for name, hint in _hints(known).items():
+        is_optional = name in optional
         # Python 3.11 does not see `NotRequired` in an annotation that is a text.
         words = set(_words(hint))
-        is_optional = name in optional
         if "NotRequired" in words:
             is_optional = True
         if "Required" in words:
@@ -121,7 +124,7 @@ def _words(hint: Type) -> Iterator[str]:
         if not word:
             return
         yield word
-        hint = get_args(hint)[0]
+        hint, *_ = get_args(hint)
 
 
 WORDS = frozenset({"Annotated", "Required", "NotRequired", "ReadOnly", "Final"})
@@ -133,17 +136,20 @@ def word_of(hint: Type) -> str:
     origin = origin_of(hint)
     if origin is None:
         return ""
-    name = getattr(origin, "_name", None)
+    name: str | None = getattr(origin, "_name", None)
     if name is None:
         name = getattr(origin, "__name__", "")
-    return name if name in WORDS else ""
+    if name not in WORDS:
+        return ""
+    return name
 
 
 def is_unpacked(hint: Type) -> bool:
     """Whether a type stands for several places of a tuple."""
     if isinstance(hint, TypeVarTuple) or getattr(hint, "__unpacked__", False):
         return True
-    return getattr(origin_of(hint), "_name", "") == "Unpack"
+    origin = origin_of(hint)
+    return getattr(origin, "_name", "") == "Unpack"
 
 
 # -- generics --------------------------------------------------------------------------------------
@@ -199,12 +205,20 @@ def model_fields(known: type[BaseModel]) -> Iterator[TypedField]:
             "it names what was not there when it was declared; call its model_rebuild()"
         )
     for name, field in known.model_fields.items():
-        default = None if field.is_required() else _model_default(field)
-        yield TypedField(name, field.annotation, default, may_be_none=field.default is None)
+        default = _model_default(field)
+        may_be_none = field.default is None
+        yield TypedField(name, field.annotation, default, may_be_none=may_be_none)
 
 
-def _model_default(field: FieldInfo) -> Default:
-    return lambda values: field.get_default(call_default_factory=True, validated_data=dict(values))
+def _model_default(field: FieldInfo) -> Default | None:
+    if field.is_required():
+        return None
+
+    def default(values: Mapping[str, object]) -> object:
+        # A factory may ask for the fields before it.
+        return field.get_default(call_default_factory=True, validated_data=dict(values))
+
+    return default
 
 
 def private_attributes(known: type[BaseModel]) -> Iterator[TypedField]:
@@ -235,8 +249,9 @@ def extra_type(known: type[BaseModel]) -> Type | None:
     for base in known.__mro__:
         if base is BaseModel:
             break
-        hint = vars(base).get("__annotations__", {}).get("__pydantic_extra__")
-        values = get_args(hint)
-        if len(values) == 2:
-            return values[1]
+        annotations = vars(base).get("__annotations__", {})
+        hint = annotations.get("__pydantic_extra__")
+        arguments = get_args(hint)
+        if len(arguments) == 2:  # dict[str, X]
+            return arguments[1]
     return ANY
