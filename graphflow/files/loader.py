@@ -171,14 +171,15 @@ class Loader(yaml.SafeLoader):
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         made: dict[Any, Any] = {}
-        for key_node, value_node in node.value:
-            if not isinstance(key_node, yaml.ScalarNode):
-                _refuse(key_node, "a key must be a word, not a list or mapping")
-            key = self.construct_object(key_node, deep=True)  # 1: and 0x1: are the same key
+        for written, value in node.value:
+            if not isinstance(written, yaml.ScalarNode):
+                _refuse(written, "a key must be a word, not a list or mapping")
+            key = self.construct_object(written, deep=True)  # 1: and 0x1: are the same key
             if key in made:
-                beginning = str(key)[:100]
-                _refuse(key_node, f"the key {beginning!r} is given twice")
-            made[key] = self.construct_object(value_node, deep=True)
+                text = str(key)
+                beginning = text[:100]
+                _refuse(written, f"the key {beginning!r} is given twice")
+            made[key] = self.construct_object(value, deep=True)
         return made
 
     def construct_map(self, node: yaml.MappingNode) -> dict[Any, Any]:

@@ -136,8 +136,8 @@ class GraphReader:
         try:
             return make(name, *paths, **options)
         except GraphError as error:
-            line = self.problems.marks.line(("graph",)) or 1
-            place = f"{self.problems.where}:{line}"
+            line = self.problems.marks.line(("graph",))
+            place = f"{self.problems.where}:{line or 1}"
             raise GraphError(name, error.problems, place) from None
         except MissingExtra:
             raise

@@ -253,12 +253,16 @@ class Checker:
             self.check(inner, shape.keys[name], part)
 
     def _either(self, value: object, shape: Either, subject: Subject) -> None:
-        mapping, listed, plain = shape.mapping, shape.listed, shape.plain
-        if isinstance(value, Mapping) and mapping is not None:
-            self.check(value, mapping, subject)
-        elif isinstance(value, list) and listed is not None:
-            self.check(value, listed, subject)
-        elif plain is None or not plain.fits(value):
+        fitting: ValueShape | None = None
+        if isinstance(value, Mapping):
+            fitting = shape.mapping
+        elif isinstance(value, list):
+            fitting = shape.listed
+        if fitting is not None:
+            self.check(value, fitting, subject)
+            return
+        plain = shape.plain
+        if plain is None or not plain.fits(value):
             allowed = _alternatives(shape)
             self._wrong(value, subject, allowed)
 

@@ -484,7 +484,8 @@ class _Dialogue:
         if has_words:  # a turn without words would be refused by some APIs, and says nothing
             self.turns.append(reply.turn)
         wanted = "in words" if self.schema is None else "with nothing but JSON that fits"
-        self.turns.append(UserTurn(f"{invalid}. Answer again, {wanted}."))
+        correction = UserTurn(f"{invalid}. Answer again, {wanted}.")
+        self.turns.append(correction)
 
     def _count_attempt(self, text: str, problem: str) -> None:
         """Notes an answer that is of no use, or gives up with all attempts."""

@@ -354,11 +354,15 @@ class _Functions:
         if node is None:
             have = ", ".join(self.nodes) or "nothing"
             raise NameError(f"name {function!r} is not defined; what can be called: {have}")
-        given: object = kwargs or (args[0] if args else {})
-        name = node
         if isinstance(node, Node):
-            name, given = node.name, arguments_for(node, args, kwargs)
-        return plain_value(function, await self.ctx.call(name, given))
+            name = node.name
+            given = arguments_for(node, args, kwargs)
+        else:
+            # Nobody knows what a node takes that is only named: a mapping, or its only argument.
+            name = node
+            given = kwargs or (args[0] if args else {})
+        answer: object = await self.ctx.call(name, given)
+        return plain_value(function, answer)
 
 
 def _as_exception(error: BaseException) -> WorkerAnswer:

@@ -27,8 +27,9 @@ def read_docstring(function: Callable[..., Any]) -> tuple[str, dict[str, str]]:
     """The summary (everything before the first section) and the description of each parameter."""
     text = inspect.getdoc(function) or ""
     lines = text.splitlines()
+    behind = lines[1:]
     reader = _DocstringReader()
-    for line, following in zip_longest(lines, lines[1:], fillvalue=""):
+    for line, following in zip_longest(lines, behind, fillvalue=""):
         reader.read(line, following)
     summary = "\n".join(reader.summary)
     on_one_line = re.sub(r"\s*\n\s*", " ", summary.strip())

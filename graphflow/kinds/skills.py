@@ -193,10 +193,11 @@ class Skills(Tool[Any, str]):
             text = _text(path)
             more = ""
         start: int = asked.start
+        size = len(text)
         room = self.output_limit - len(more) - ROOM_FOR_A_HINT
         end = start + max(1, room)
-        if end < len(text):
-            more = f"\n[cut at character {end} of {len(text)}; go on with start={end}]{more}"
+        if end < size:
+            more = f"\n[cut at character {end} of {size}; go on with start={end}]{more}"
         return text[start:end] + more
 
     async def _run(self, asked: Any, ctx: Context) -> Any:

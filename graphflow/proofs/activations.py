@@ -299,6 +299,7 @@ class _Counter:
         again = ONE
         targets = {edge.target for edge in known.laps}
         for target in targets:
+            # Which of them a message comes to nobody knows, so the worst one counts.
             sent = self._sent_again(loop, target)
             again = most(again, sent)
         digits = longest * math.log10(again.times)
@@ -317,13 +318,13 @@ class _Counter:
     def _sent_again(self, loop: int, target: int) -> Count:
         """How many messages one that begins a lap at this node sends round again."""
         within = _Counter(self.proof, target, loop, self)
-        edges = self.wiring.edges
         laps: list[TypedEdge] = []
-        for edge in self.top.loops[loop].laps:
-            typed = edges[edge.index]
-            laps.append(typed)
+        for lap in self.top.loops[loop].laps:
+            edge = self.wiring.edges[lap.index]
+            laps.append(edge)
         around = self.top.loops_around(target)
         depth = around.index(loop) + 1
         up_to_it = around[:depth]
-        counts = within._sum(laps, up_to_it)
-        return add(*counts.values())
+        sent = within._sum(laps, up_to_it)
+        counts = sent.values()
+        return add(*counts)

@@ -85,8 +85,10 @@ def _unit_text(unit: Type) -> str:
 
 def _all_guarded(takers: Iterable[TypedEdge]) -> bool:
     """Whether every one of these edges has a condition, and none is for when the others do not hold."""
-    guards = [taker.guard for taker in takers]
-    return None not in guards and "otherwise" not in guards
+    for taker in takers:
+        if taker.guard is None or taker.guard == "otherwise":
+            return False
+    return True
 
 
 class _Takers:

@@ -51,6 +51,7 @@ def _hint(wiring: Wiring, top: Topology, one: GraphEdge, other: GraphEdge) -> st
             return JOIN_HINT
         mapped = wiring.name(one.source)
         return _collect_hint(wiring, last, mapped)
+    # The first node that both come to, one by one, is where a join was forgotten.
     either = ways | others
     meeting = both - {wiring.end, *top.joins}
     rank = top.order.__getitem__

@@ -46,6 +46,10 @@ def _place_of_second(double: _Double) -> int:
     return double.second.index
 
 
+def _index_of(edge: GraphEdge) -> int:
+    return edge.index
+
+
 def _by_aim(leaving: TypedEdges) -> Iterable[TypedEdges]:
     """The edges that bring the same thing to the same port, together."""
     by_aim: dict[Aim, list[TypedEdge]] = {}
@@ -213,16 +217,18 @@ class JoinProofs:
         """How to pair what two maps of one list send, item by item."""
         if len(self._wired_ports(join)) < 2:
             return ""
-        indexes = sorted(edge.index for edge in join.branches if edge.each)
-        if len(indexes) < 2:
+        maps = [edge for edge in join.branches if edge.each]
+        if len(maps) < 2:
             return ""
-        maps = [self._wiring.edges[index] for index in indexes]
-        origin = maps[0].edge.origin.text()
-        names: dict[str, None] = {}
+        maps.sort(key=_index_of)
+        first = self._wiring.edges[maps[0].index]
+        origin = first.edge.origin.text()
+        names: list[str] = []
         for edge in maps:
             name = self._wiring.name(edge.target)
-            names[name] = None
-        targets = ", ".join(names)
+            names.append(name)
+        once = dict.fromkeys(names)
+        targets = ", ".join(once)
         return f"; to pair them item by item, map to one node and fan out from it: {origin} >> item >> ({targets})"
 
     def _check_dead_ports(self, join: Join) -> None:

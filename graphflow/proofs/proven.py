@@ -163,11 +163,14 @@ class ProvenGraph(Node[In, Out], Generic[In, Out]):
         found: dict[str, AnyNode] = {node.name: node for node in self.nodes}
         todo = list(self.nodes)
         while todo:
-            for other in self._reached_from(todo.pop()):
-                if found.get(other.name) is other or other in found.values():
+            node = todo.pop()
+            for other in self._reached_from(node):
+                name = other.name
+                if found.get(name) is other or other in found.values():
                     continue
                 # A caller may know its target by the name of another node: `SubAgent(target, name="editor")`.
-                name = f"{other.name} (target)" if other.name in found else other.name
+                if name in found:
+                    name += " (target)"
                 found[name] = other
                 todo.append(other)
         return list(found.values())

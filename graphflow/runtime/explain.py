@@ -182,13 +182,14 @@ class _FrameStory:
     @property
     def names(self) -> list[str]:
         """The nodes on its arrows, what they may call, and what was called."""
-        names = dict.fromkeys(self._slots)
+        names = list(self._slots)
         for call in self._calls:
-            names[call.node] = None
+            names.append(call.node)
         for callees in self.program.callees.values():
             for callee in callees:
-                names[callee.name] = None
-        return list(names)
+                names.append(callee.name)
+        once = dict.fromkeys(names)
+        return list(once)
 
     # -- reading -----------------------------------------------------------------------------------
     def _take(self, event: Event) -> None:
@@ -222,10 +223,9 @@ class _FrameStory:
         assert walk is not None
         # What an answer has stopped is known here alone: no event tells of it.
         for command in walk.apply(event):
-            if not isinstance(command, Cancel):
-                continue
-            for id in command.ids:
-                self._stopped_by[id] = event
+            if isinstance(command, Cancel):
+                stopped = dict.fromkeys(command.ids, event)
+                self._stopped_by |= stopped
         self._note(walk, event)
 
     def _note(self, walk: Walk, event: Event) -> None:
@@ -353,23 +353,33 @@ class _FrameStory:
     def _why_not(self, node: str, depth: int) -> list[str]:
         """Why a node did not run: the reasons of each edge that leads to it."""
         self._asked.add(node)
-        lines = [f"{node!r} did not run"]
+        reasons = self._refusals(node)
+        if not reasons:
+            slot = self._slots.get(node)
+            if slot is None:
+                reasons = self._why_not_called(node)
+            else:
+                reasons = self._edge_lines(slot, depth)
+        return [f"{node!r} did not run", *reasons]
+
+    def _refusals(self, node: str) -> list[str]:
+        lines: list[str] = []
         for end in self._ends.values():
             if isinstance(end, NodeRefused) and end.node == node:
                 why = self._stopping(end.activation)
                 lines.append(f"it was refused before it began: {why}")
-        if len(lines) > 1:
-            return lines
-        slot = self._slots.get(node)
-        if slot is None:
-            return lines + self._why_not_called(node)
+        return lines
+
+    def _edge_lines(self, slot: Slot, depth: int) -> list[str]:
+        """Why nothing came along each edge that leads to a node."""
+        lines: list[str] = []
         for link in self.program.links:
             if link.target != slot.index:
                 continue
             source = self.program.slots[link.source]
             line = self._edge_line(link.index, link.origin, source.name, depth)
             lines.append(line)
-        once = dict.fromkeys(lines)
+        once = dict.fromkeys(lines)  # several edges may have come to nothing for one reason
         return list(once)
 
     def _why_not_called(self, node: str) -> list[str]:

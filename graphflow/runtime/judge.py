@@ -157,11 +157,14 @@ def _reordered(
         after = other["output"]
         if not _keeps_numbers(before, after):
             recorded = f"answers of {before}"
-            place = Misplacement(path, name, recorded, f"{after}: add arms at the end")
+            wanted = f"{after}: add arms at the end"
+            place = Misplacement(path, name, recorded, wanted)
             found.append(place)
-        if "form" in node and "form" in other:
+        inner = node.get("form")
+        other_inner = other.get("form")
+        if inner is not None and other_inner is not None:
             below = (*path, name)
-            found += _reordered(node["form"], other["form"], below)
+            found += _reordered(inner, other_inner, below)
     return found
 
 

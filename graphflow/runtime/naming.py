@@ -182,9 +182,10 @@ class PlaceNames:
     def _unknown(self, name: str) -> PlaceUnknown:
         known = self._known()
         near = get_close_matches(name, known, n=3, cutoff=0.4)
-        hint = f"it tells of {_listed(known)}"
+        shown = _listed(near or known)
+        hint = f"it tells of {shown}"
         if near:
-            hint = f"did you mean {_listed(near)}?"
+            hint = f"did you mean {shown}?"
         run = self._index.record.header.id
         return PlaceUnknown(f"the record of {run!r} tells of no {name!r}; {hint}")
 
