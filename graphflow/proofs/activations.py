@@ -120,10 +120,9 @@ class _Counter:
     def _counted(self, number: int) -> LapCounts:
         around = self.top.loops_around(number)
         for depth, loop in enumerate(around):
-            if loop in self.entries:
-                continue
-            outer = around[:depth]
-            self.entries[loop] = self._entering(loop, outer)
+            if loop not in self.entries:
+                outer = around[:depth]
+                self.entries[loop] = self._entering(loop, outer)
         join = self.top.joins.get(number)
         if join is not None:
             # It gets one message for each run of its fork, whatever the branches do.
@@ -234,13 +233,13 @@ class _Counter:
         moved = LapCounts()
         for laps, count in counts.items():
             outer = laps[:depth]
-            key = outer + entered
-            if once:
-                moved.at_least(key, count)
-                continue
             inner = laps[depth:]
-            whole = self._times_laps(inner, count, left)
-            moved.plus(key, whole)
+            there = outer + entered
+            if once:
+                moved.at_least(there, count)
+            else:
+                whole = self._times_laps(inner, count, left)
+                moved.plus(there, whole)
         return moved
 
     def _sends_once(self, source: int, edges: GraphEdges, left: Loops) -> bool:

@@ -102,7 +102,8 @@ def no_such_arm(arm: Type, kinds: Sequence[Type]) -> Problem:
     missing = apart.name(arm)
     names = map(apart.name, kinds)
     have = ", ".join(names)
-    return Problem(f"it has no arm {missing}; its arms are {have}{apart.hint}")
+    hint = apart.hint
+    return Problem(f"it has no arm {missing}; its arms are {have}{hint}")
 
 
 def no_such_label(label: Label, have: Sequence[Label]) -> Problem:
@@ -111,8 +112,7 @@ def no_such_label(label: Label, have: Sequence[Label]) -> Problem:
         return Problem(f"it has no label {label!r}; it has no labels at all")
     shown = ", ".join(map(repr, have))
     wanted = str(label)
-    names = map(str, have)
-    near = nearest(wanted, names)
+    near = nearest(wanted, map(str, have))
     return Problem(f"it has no label {label!r}; its labels are {shown}{near}")
 
 

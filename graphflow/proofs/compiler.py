@@ -31,6 +31,7 @@ from graphflow.proofs.proof import Proof
 from graphflow.proofs.tokens import is_single
 from graphflow.proofs.topology import Join, Loop, NodeSet
 
+Numbers: TypeAlias = tuple[int, ...]
 ArmTest: TypeAlias = tuple[int, Matcher]
 TypedEdges: TypeAlias = Sequence[TypedEdge]
 ONLY_PORT = ((0,), (1,), (2,), (3,))
@@ -99,9 +100,9 @@ class _Compiler:
             loops_of=self._loops_of(),
         )
 
-    def _loops_of(self) -> dict[int, tuple[int, ...]]:
+    def _loops_of(self) -> dict[int, Numbers]:
         """The loops around each node that lies in one, outermost first."""
-        loops_of: dict[int, tuple[int, ...]] = {}
+        loops_of: dict[int, Numbers] = {}
         for number, loop in enumerate(self._top.loop_of):
             if loop is None:
                 continue
@@ -273,10 +274,11 @@ class _Compiler:
         links = slot.links
         slot.plain = all(link.plain for link in links)
         # An output is tested arm by arm only where a link goes by the number of the arm.
-        if any(link.units is not None for link in links):
-            sent = self._wiring.sent(slot.index)
-            kinds = arms(sent)
-            slot.arms = _arm_tests(kinds)
+        if all(link.units is None for link in links):
+            return
+        sent = self._wiring.sent(slot.index)
+        kinds = arms(sent)
+        slot.arms = _arm_tests(kinds)
 
     def _describe_node(self, slot: Slot, node: AnyNode) -> None:
         """Writes into a slot what its node's class and types say."""
@@ -408,7 +410,7 @@ def _missing_in(known: Sequence[int], loops: Sequence[int]) -> list[int]:
     return [loop for loop in loops if loop not in known]
 
 
-def _wired_ports(arriving: TypedEdges) -> tuple[int, ...]:
+def _wired_ports(arriving: TypedEdges) -> Numbers:
     """The numbers of the ports that edges lead to, in order."""
     if len(arriving) == 1:
         only = arriving[0].port
@@ -449,5 +451,10 @@ def _type_test(kinds: Sequence[Type]) -> Matcher:
     """A test whether a value is of one of these types."""
     tests = [matcher(kind) for kind in kinds]
     if len(tests) == 1:
-        return tests[0]
-    return lambda value: any(test(value) for test in tests)
+        [only] = tests
+        return only
+
+    def fits(value: object) -> bool:
+        return any(test(value) for test in tests)
+
+    return fits

@@ -92,9 +92,9 @@ def _entries(top: Topology, members: NodeSet) -> NodeSet:
     """The members that an edge from outside leads to."""
     entries: NodeSet = set()
     for node in members:
-        for edge in top.into[node]:
-            if edge.source not in members:
-                entries.add(node)
+        arriving = top.into[node]
+        if any(edge.source not in members for edge in arriving):
+            entries.add(node)
     return entries
 
 
@@ -108,6 +108,7 @@ def _add_loop(top: Topology, knot: _Knot, header: int, laps: EdgeSet) -> int:
         lap = top.edges[index]
         lap.lap_of = number
         loop.laps.append(lap)
+    # A loop within is found later, and takes its members over.
     for node in members:
         top.loop_of[node] = number
     return number
@@ -134,7 +135,8 @@ def _limited_edges(top: Topology, members: NodeSet, header: int) -> EdgeSet:
     inner = _knots(top, others, set())
     limited: EdgeSet = set()
     for node in members:
-        for edge in top.out[node]:
+        leaving = top.out[node]
+        for edge in leaving:
             if edge.limit is None or edge.lap_of is not None:
                 continue
             if edge.target not in members or _is_within(edge, inner):
@@ -238,7 +240,8 @@ def _knots(top: Topology, members: NodeSet, laps: EdgeSet) -> list[NodeSet]:
     # A node alone is strongly connected, too, and goes round only by an edge to itself.
     own_rounds: NodeSet = set()
     for node in in_order:
-        for edge in top.out[node]:
+        leaving = top.out[node]
+        for edge in leaving:
             target = edge.target
             if target not in members or not _stays_in_lap(edge, laps):
                 continue
@@ -315,7 +318,8 @@ def _unit_edges(top: Topology, unit_of: dict[int, int]) -> UnitLists:
     """Where each unit leads by edges that begin no lap; a unit as often as edges lead to it."""
     after: UnitLists = {}
     for node, unit in unit_of.items():
-        for edge in top.out[node]:
+        leaving = top.out[node]
+        for edge in leaving:
             if edge.lap_of is not None:
                 continue
             target = unit_of.get(edge.target, unit)

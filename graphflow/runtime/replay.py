@@ -111,18 +111,20 @@ def _check_same(run: str, read: ReadRow, writer: RowWriter) -> None:
     """
     row = read.row
     first = read.entries[0]
-    if row.kind == HOPS:
+    kind = row.kind
+    place = row.place
+    if kind == HOPS:
         draft = _hops_row(read.entries, writer)
     else:
         draft = writer.row(first.event, first.detail)
-    if draft.place == row.place:
+    if draft.place == place:
         if draft.body == row.body:
             return
         # Of what a server's tool has answered nobody knows the type, so only what it says is compared.
         is_untyped = first.detail.raw is not None
         if is_untyped and json.loads(draft.body) == json.loads(row.body):
             return
-    recorded = f"{row.kind} at {row.place!r}: {row.body}"
+    recorded = f"{kind} at {place!r}: {row.body}"
     found = f"{draft.kind} at {draft.place!r}: {draft.body}"
     raise RowDiffers(run, row.number, recorded, found)
 
