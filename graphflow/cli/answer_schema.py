@@ -37,6 +37,7 @@ class AnswerSchema:
         name = data.get("$ref")
         if not isinstance(name, str):
             return data
+        # The schema may come from a server: a reference that leads nowhere is no error here, and JSON is typed then.
         found: object = self.whole
         path = name.removeprefix("#/")
         for part in path.split("/"):
@@ -45,6 +46,7 @@ class AnswerSchema:
             found = found.get(part)
         if not isinstance(found, Mapping):
             return data
+        # What stands beside the reference is about this field: its title, its default.
         return {**found, **data}
 
     def part(self, data: object) -> AnswerSchema:
@@ -78,7 +80,9 @@ class AnswerSchema:
     @property
     def arms(self) -> list[AnswerSchema]:
         """The arms of a union; none if it is no union."""
-        return [self.part(arm) for arm in _listed(self.data.get("anyOf") or self.data.get("oneOf"))]
+        # Pydantic writes `oneOf` where a field tells the arms apart, else `anyOf`.
+        arms = self.data.get("anyOf") or self.data.get("oneOf")
+        return [self.part(arm) for arm in _listed(arms)]
 
     @property
     def choices(self) -> Sequence[object]:

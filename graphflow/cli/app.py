@@ -393,6 +393,7 @@ def run_app(arguments: list[str]) -> int:
             raise
         show_error(error)
         return _exit_code(error)
+    # Of `typer.Exit` its code comes back; of a command that returns, nothing.
     return result if isinstance(result, int) else 0
 
 
@@ -413,9 +414,13 @@ def _is_expected(error: Exception) -> bool:
 
 
 def _exit_code(error: Exception) -> int:
-    if isinstance(error, errors.WalkCancelled):
-        return TERMINATED if _is_terminated(error) else INTERRUPTED
-    return 2 if isinstance(error, USAGE) else 1
+    if isinstance(error, USAGE):
+        return 2
+    if not isinstance(error, errors.WalkCancelled):
+        return 1
+    if _is_terminated(error):
+        return TERMINATED
+    return INTERRUPTED
 
 
 def _is_terminated(error: Exception) -> bool:
@@ -425,6 +430,7 @@ def _is_terminated(error: Exception) -> bool:
 
 
 def _is_click(error: Exception) -> bool:
+    # Told by what it has: typer brings a click of its own, of which the classes are others.
     return hasattr(error, "exit_code")
 
 

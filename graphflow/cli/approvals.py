@@ -143,6 +143,7 @@ def _text_of(value: object) -> str:
         return repr(value)[:MAX_SHOWN]
     plain = to_json_value(value)
     text = json.dumps(plain, ensure_ascii=False)
+    # Scrubbed before it is cut: half a secret would not be known as one.
     text = scrub(text)
     more = len(text) - MAX_SHOWN
     if more <= 0:

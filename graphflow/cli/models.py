@@ -74,8 +74,9 @@ def show_offered(provider: str, *, as_json: bool) -> None:
         return
     width = max((len(name) for name in names), default=0)
     for name in names:
-        line = f"{name:<{width}}  {_price(name)}"
-        out(line.rstrip())
+        price = _price(name)
+        line = f"{name:<{width}}  {price}"
+        out(line.rstrip())  # nothing stands behind it where nobody knows the price
 
 
 def _price(model: str) -> str:
@@ -108,6 +109,7 @@ def pull_weights(name: str, *, yes: bool) -> Path:
     is_here = weights.path_of(known).is_file()
     if not (known.trusted or yes or is_here):
         note(known.origin)
+        # Where nobody can be asked, nobody has agreed.
         if not sys.stdin.isatty():
             raise WeightsError(
                 f"{name} comes from an unknown carrier; agree with: graphflow models pull {name} --yes"

@@ -81,17 +81,20 @@ def write_pictures(
 def show_run(run: AnyRun, state: str, *, as_json: bool) -> None:
     """Prints how a run stands: what it was given, what it used, what came of it, what it waits for."""
     if as_json:
-        out_json(
-            outcome(run, is_kept=True)
-            | {"status": state, "graph": run.graph, "input": to_json_value(_given(run))}
-        )
+        data = outcome(run, is_kept=True)
+        data["status"] = state
+        data["graph"] = run.graph
+        data["input"] = to_json_value(_given(run))
+        out_json(data)
         return
+    # Behind the graph and the status, which have lines of their own here.
+    _, _, used = summary(run).partition(", ")
     lines = [
         ("run", run.id),
         ("graph", run.graph),
         ("status", _status(run, state)),
         ("began", f"{local_time(run.began_at)}, {ago(run.began_at)}"),
-        ("used", summary(run).partition(", ")[2]),
+        ("used", used),
         ("input", _shown(_given(run))),
     ]
     if run.output is not None:
@@ -108,7 +111,9 @@ def show_run(run: AnyRun, state: str, *, as_json: bool) -> None:
 def _status(run: AnyRun, state: str) -> str:
     if run.error is None:
         return state
-    return f"{state}: {type(run.error).__name__}: {scrub(error_text(run.error))}"
+    kind = type(run.error).__name__
+    text = scrub(error_text(run.error))
+    return f"{state}: {kind}: {text}"
 
 
 def _given(run: AnyRun) -> object:
@@ -119,12 +124,17 @@ def _given(run: AnyRun) -> object:
 
 
 def _shown(value: object, most: int = MAX_SHOWN) -> str:
-    text = value if isinstance(value, str) else json.dumps(to_json_value(value), ensure_ascii=False)
+    if isinstance(value, str):
+        text = value
+    else:
+        plain = to_json_value(value)
+        text = json.dumps(plain, ensure_ascii=False)
     # Scrubbed before it is cut: half a secret would not be known as one.
     text = scrub(text)
-    if len(text) <= most:
+    more = len(text) - most
+    if more <= 0:
         return text
-    return f"{text[:most]}... and {len(text) - most} more characters"
+    return f"{text[:most]}... and {more} more characters"
 
 
 def show_steps(run: AnyRun, *, as_json: bool) -> None:
@@ -134,19 +144,22 @@ def show_steps(run: AnyRun, *, as_json: bool) -> None:
         return
     lines: list[StepLine] = []
     for step in run.steps:
+        came = "done"
+        answer: object = step.output
+        if step.error is not None:
+            came = type(step.error).__name__
+            answer = error_text(step.error)
         # The outermost graph would be the same in every line.
-        came = "done" if step.error is None else type(step.error).__name__
-        answer = _shown(step.output if step.error is None else error_text(step.error), MAX_IN_TABLE)
-        lines.append(
-            StepLine(
-                at=f"{step.started:.3f}",
-                took=f"{step.seconds:.3f} s",
-                node=" > ".join((*step.path[1:], step.node)),
-                caller=step.caller or "",
-                came=came,
-                answer=answer,
-            )
+        names = (*step.path[1:], step.node)
+        line = StepLine(
+            at=f"{step.started:.3f}",
+            took=f"{step.seconds:.3f} s",
+            node=" > ".join(names),
+            caller=step.caller or "",
+            came=came,
+            answer=_shown(answer, MAX_IN_TABLE),
         )
+        lines.append(line)
     _show_table(lines, "no step has ended")
 
 
@@ -158,16 +171,15 @@ def show_usage(run: AnyRun, *, as_json: bool) -> None:
         return
     lines: list[UsageLine] = []
     for node, usage in used.items():
-        lines.append(
-            UsageLine(
-                node=node,
-                steps=usage.steps,
-                seconds=round(usage.seconds, 3),
-                model_calls=usage.model_calls,
-                tokens=usage.tokens,
-                usd=usage.usd,
-            )
+        line = UsageLine(
+            node=node,
+            steps=usage.steps,
+            seconds=round(usage.seconds, 3),
+            model_calls=usage.model_calls,
+            tokens=usage.tokens,
+            usd=usage.usd,
         )
+        lines.append(line)
     _show_table(lines, "nothing was used")
 
 

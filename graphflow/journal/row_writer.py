@@ -73,6 +73,7 @@ class RowWriter:
         """
         texts = self._event_texts(event, detail)
         if isinstance(event, FrameEntered):
+            # By these two the frame's form is found again; whoever listens to events knows it by its path.
             form = self.forms[event.frame]
             texts["node"] = json.dumps(form.node)
             if form.call is not None:
@@ -94,6 +95,7 @@ class RowWriter:
         for field in event_fields(type(event)):
             name = field.name
             value = getattr(event, name)
+            # What is handed over is of the type that the next node takes, and not of one that this node declares.
             if type(value) is Handover and isinstance(event, NodeFinished):
                 handover = self._handover_data(event, value)
                 texts[HANDOVER] = json.dumps(handover)
@@ -185,6 +187,7 @@ def _hop(
     begun = round(started - began, DIGITS)
     place = f"{form.place}#{activation}"
     if len(outputs) <= LARGE:
+        # Spelled out: to go by way of a dict of fields takes three times as long.
         body = (
             f'{{"frame":{frame},"first":{activation},"at":[{at}],'
             f'"nodes":[{name}],"outputs":[{outputs}],"started":{begun}}}'
@@ -307,6 +310,7 @@ def _content_data(content: bytes) -> Json:
 def _draft(kind: str, place: str, texts: _Texts) -> RowDraft:
     """The row of some fields."""
     large = NO_LARGE
+    # One look at the longest: almost no row has a large field.
     if max(map(len, texts.values())) > LARGE:
         large = _take_large(texts)
     fields = [f'"{name}":{text}' for name, text in texts.items()]

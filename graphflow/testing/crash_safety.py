@@ -103,6 +103,7 @@ async def check_crash_safety(
     sittings = 0
     for number, known in enumerate(cuts):
         for seed in seeds:
+            # Another place for each, and the same ones each time.
             chance = random.Random(number * 31 + seed)
             sittings += await trial.cut_twice(whole, known, seed, chance)
     return CrashReport(len(whole.rows), len(cuts), sittings)
@@ -212,6 +213,7 @@ class _Trial:
         again = await self.take_up(whole, known, seed)
         again.compare(whole, known, f"{where}, seed {seed}")
         beginnings = list(_beginnings(again.rows))
+        # Cuts before that were tried by whoever calls this.
         first_new = len(known) + 1
         later = beginnings[first_new:]
         if not later:
@@ -235,6 +237,7 @@ class _Trial:
         """Takes a run up of which only so much is known."""
         store = MemoryStore()
         header = await other.store.header(other.id)
+        # As a process leaves it that dies: it goes on, and nobody owns it.
         begun = replace(header, status="running", rows=0, lease=None)
         ownership = await store.create(begun, "a process that is gone")
         large: dict[str, bytes] = {}
@@ -254,6 +257,7 @@ class _Trial:
                     self.message, store=store, id=id, model=self.model, **self.options
                 )
             except Exception as error:
+                # A graph may fail, and has to fail in the same way each time; a store may not.
                 ended: AnyRun | None = getattr(error, "run", None)
                 if ended is None or isinstance(error, (StoreError, Unstorable)):
                     raise
@@ -292,6 +296,7 @@ def _beginnings(rows: _KeptRows) -> Iterable[_KeptRows]:
 def _begun_hops(row: StoredRow) -> Iterable[StoredRow]:
     """A row of hops as it would be had it been written sooner, hop by hop."""
     body = json.loads(row.body)
+    # Columns that are kept by their digest are not at hand.
     if "large" in body:
         return
     ended = body["at"]

@@ -74,6 +74,7 @@ class FakeClock(Clock):
         self._timers = [timer for timer in self._timers if timer.when > self._now]
         for timer in due:
             callback = timer.callback
+            # The run that waited may be over, and its loop with it. A clock may be moved by another thread, too.
             if callback is not None and not timer.loop.is_closed():
                 timer.loop.call_soon_threadsafe(callback)
 

@@ -39,6 +39,7 @@ def recorded(
     Raises:
         FileUnreadable: there is no such file; when the test is made, not when it runs.
     """
+    # A path in a test is meant from the file of the test, wherever pytest was started.
     file = Path(sys._getframe(1).f_code.co_filename).parent / path
     if not file.is_file():
         raise FileUnreadable(

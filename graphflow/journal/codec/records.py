@@ -54,9 +54,9 @@ class RecordCoding(Coding):
             try:
                 made = migration.make(old)
             except Exception as error:  # whatever the user's code raises
-                raise Misfit(
-                    f"what the migration {migration} takes", f"a {type(error).__name__} of it"
-                ) from error
+                name = type(error).__name__
+                wanted = f"what the migration {migration} takes"
+                raise Misfit(wanted, f"a {name} of it") from error
             if type(made) is not self._class:
                 made = self._decoded(cast(Json, made), depth)
             note_use(migration)
@@ -169,8 +169,9 @@ def slots_of(classes: Iterable[type]) -> set[str]:
     """The names of the slots that classes declare."""
     found: set[str] = set()
     for known in classes:
-        given = vars(known).get("__slots__", ())
-        names = [given] if isinstance(given, str) else given
+        names = vars(known).get("__slots__", ())
+        if isinstance(names, str):  # one slot may be declared by its bare name
+            names = [names]
         found.update(names)
     return found - {"__dict__", "__weakref__"}
 

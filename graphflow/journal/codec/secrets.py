@@ -238,9 +238,13 @@ def hide(text: str) -> str:
     """The JSON text with references where secrets stand."""
     secrets = _current()
     found = secrets.spellings_in(text)
-    if not found:  # nearly every row
-        return text.replace(LEAD, LITERAL) if LEAD in text else text
-    return _Hiding(secrets, text).hidden(_spans(text, found))
+    if found:
+        spans = _spans(text, found)
+        return _Hiding(secrets, text).hidden(spans)
+    # Nearly every row: there is no secret in it, and no reference that is the text's own.
+    if LEAD not in text:
+        return text
+    return text.replace(LEAD, LITERAL)
 
 
 def _spans(text: str, spellings: Sequence[str]) -> list[SpellingSpan]:
@@ -252,8 +256,13 @@ def _spans(text: str, spellings: Sequence[str]) -> list[SpellingSpan]:
             end = at + len(spelling)
             spans.append((at, end, spelling))
             at = text.find(spelling, at + 1)
-    spans.sort(key=lambda span: (span[0], -span[1]))
+    spans.sort(key=_order)
     return spans
+
+
+def _order(span: SpellingSpan) -> tuple[int, int]:
+    start, end, _ = span
+    return start, -end
 
 
 class _Hiding:
@@ -344,7 +353,9 @@ class _Hiding:
         if match is None:
             return ""
         backslash = first + match.start()
-        return "" if self._is_escaped(backslash) else match[0]
+        if self._is_escaped(backslash):
+            return ""
+        return match[0]
 
     def _is_escaped(self, place: int) -> bool:
         """Whether an odd number of backslashes stands before a place."""
@@ -418,10 +429,12 @@ class _Revealing:
         spelling = self._spelling(label, match["digest"], match["form"])
         if spelling is None:
             return f"[{quoted_label}]"
-        letters = match["escape"]
-        escape = "" if letters is None else f"\\{letters}"
         skip = int(match["skip"] or 0)
-        return escape + spelling[skip:]
+        rest = spelling[skip:]
+        letters = match["escape"]
+        if letters is None:
+            return rest
+        return f"\\{letters}{rest}"
 
     def _spelling(self, label: str, digest: str, form: str) -> str | None:
         secret = self.secrets.secret(label, digest)
