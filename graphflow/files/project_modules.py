@@ -74,7 +74,7 @@ def widen(root: Path) -> None:
         folder = str(root / name)
         package = sys.modules.get(name)
         folders = getattr(package, "__path__", None)
-        # A package without `__init__.py` that Python found by itself has a path that Python keeps, which is no list.
+        # Where Python found a package without `__init__.py` itself, its path is not a list, and Python keeps it up to date.
         if isinstance(folders, list) and folder not in folders:
             folders.insert(0, folder)
 

@@ -268,7 +268,7 @@ class Checker:
 
 
 def _key_problem(key: Any, value: Mapping[Any, object], shape: Keys) -> str:
-    """Why a key may not stand in a mapping; nothing if it may."""
+    """What is wrong with a key of a mapping; empty if nothing is."""
     what = shape.what
     name = shape.renamed.get(key, key)
     if name not in shape.keys:

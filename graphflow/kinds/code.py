@@ -358,7 +358,7 @@ class _Functions:
             name = node.name
             given = arguments_for(node, args, kwargs)
         else:
-            # Nobody knows what a node takes that is only named: a mapping, or its only argument.
+            # A callee that is only named may take anything: a mapping, or one bare argument.
             name = node
             given = kwargs or (args[0] if args else {})
         answer: object = await self.ctx.call(name, given)

@@ -342,7 +342,7 @@ async def by_similarity(criteria: Criteria, text: str) -> Decision:
         embedder = open_embedder(embedder)
     centres = await _centres(embedder, criteria.examples, criteria.labels)
     [vector] = await embedder.embed([text])
-    # Of vectors of length one the dot product is the cosine of the angle between them.
+    # The dot product of two unit vectors is the cosine of the angle between them.
     scores: Scores = {}
     for label, centre in centres.items():
         scores[label] = _dot(vector, centre)

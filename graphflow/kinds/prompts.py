@@ -265,7 +265,7 @@ def _may_have(owner: Type, name: str) -> bool:
 
 
 def _lack(owner: Type, name: str) -> str:
-    """That values of a type have no such attribute, and which was probably meant."""
+    """Says that a type has no such attribute, and which one was probably meant."""
     fields = known_fields(owner) or frozenset()
     near = _near(name, fields)
     kind = type_name(owner)

@@ -99,7 +99,7 @@ class WorkerPool:
 
     async def close(self) -> None:
         """Ends the workers."""
-        # Whoever asks meanwhile starts others.
+        # Cleared first: whoever asks for workers meanwhile starts new ones.
         workers = self._workers
         self._workers = None
         if workers is not None:

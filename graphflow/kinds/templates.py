@@ -369,7 +369,7 @@ def _check_join(between: object, items: object) -> None:
 
 
 def _check_joined(between: object, given: ArgumentList) -> None:
-    """`between.join(items)`, where the filter is `items | join(between)`."""
+    """The method `between.join(items)`; the filter is `items | join(between)`."""
     items = given[0] if given else ""
     _check_join(between, items)
 

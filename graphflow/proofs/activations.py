@@ -298,7 +298,7 @@ class _Counter:
         again = ONE
         targets = {edge.target for edge in known.laps}
         for target in targets:
-            # Which of them a message comes to nobody knows, so the worst one counts.
+            # Nobody knows which of them a message will reach, so the worst one counts.
             sent = self._sent_again(loop, target)
             again = most(again, sent)
         digits = longest * math.log10(again.times)

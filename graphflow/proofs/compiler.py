@@ -181,7 +181,7 @@ class _Compiler:
         self._enter_loops(entered, link)
 
     def _enter_loops(self, entered: Sequence[int], link: Link) -> None:
-        """Says which loops a link enters, with how many counts of laps, and which counts it sets back to 0."""
+        """Says which loops a link enters, how many lap edges each has, and which lap counts begin at 0 again."""
         enters: list[tuple[int, int]] = []
         resets: list[int] = []
         for loop in entered:
@@ -341,7 +341,7 @@ class _Compiler:
             assert spec is not None
             fork = self._slots[join.fork]
             fork.joins = (*fork.joins, spec)
-        # One fork that does not simply cancel is enough: then the runs of all have a gate.
+        # One fork that does not simply cancel is enough for every fork to need a gate.
         policies = {slot.policy for slot in self._forking}
         if policies - {"cancel"}:
             for slot in self._forking:
@@ -401,12 +401,12 @@ def _read_types(node: AnyNode) -> _NodeTypes:
 
 
 def _is_firm(kind: Type) -> bool:
-    # Of a loose type only a look at the value tells whether it can be changed.
+    # Only the value tells whether something of a loose type can be changed.
     return mutability_of(kind) != "loose"
 
 
 def _missing_in(known: Sequence[int], loops: Sequence[int]) -> list[int]:
-    """The loops that are not among those known."""
+    """The loops that are not in `known`."""
     return [loop for loop in loops if loop not in known]
 
 

@@ -36,7 +36,7 @@ Arms: TypeAlias = tuple[Type, ...]
 PortNumbers: TypeAlias = dict[int, Port]
 """Some ports of a node, by their numbers."""
 ArmNumbers: TypeAlias = frozenset[int]
-"""Some arms of a type, by their places among all."""
+"""Some arms of a type, by their numbers."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,7 @@ def check_doubles(wiring: Wiring, exclusive: Exclusion, problems: Problems) -> N
         for edges in _by_aim(leaving):
             if len(edges) > 1 and not exclusive.all_apart(edges):
                 doubles += _doubles(edges, exclusive)
-        # As they were written, whatever they lead to.
+        # In the order in which they were written, whichever port they lead to.
         doubles.sort(key=_place_of_second)
         for double in doubles:
             target = wiring.name(double.second.target)

@@ -156,7 +156,7 @@ def _is_taken_always(
     takers = [edge for edge in leading if covers(edge, unit, passes_input)]
     if any(edge.guard is None for edge in takers):
         return True
-    # Of guarded edges one is taken in any case (`coverage.py`), but which is not known: so all of them have to lead round.
+    # One of the guarded edges is always taken (`coverage.py`), but nobody knows which, so all of them have to lead round.
     guarded: list[TypedEdge] = []
     for edge in leaving:
         if edge.guard is not None and covers(edge, unit, passes_input):

@@ -175,7 +175,7 @@ def _outermost(top: Topology, members: NodeSet, laps: EdgeSet) -> EdgeSet:
 
 
 def _is_inside_one(nodes: NodeSet, rounds: Iterable[NodeSet]) -> bool:
-    """Whether a round is a part of another, and not all of it."""
+    """Whether a round lies inside another one, and is not the same."""
     return any(nodes < other for other in rounds)
 
 

@@ -94,7 +94,7 @@ class Membership:
                 self._imply_handoff(node, handoff, target)
                 if target in leaving:
                     continue
-                # Nothing leads on from it, so what it answers is the answer.
+                # It has no arrows of its own, so its answer is the graph's.
                 leaving.add(target)
                 origin = Origin(target)
                 self._imply(origin, END, node)

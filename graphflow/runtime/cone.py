@@ -47,7 +47,7 @@ Entries: TypeAlias = Sequence[RecordEntry]
 NumbersByFrame: TypeAlias = dict[int, list[int]]
 """Numbers of entries, or of frames within, for each frame."""
 NEVER = float("inf")
-"""Behind all entries."""
+"""A number behind that of every entry."""
 
 
 @dataclass(slots=True)
@@ -233,7 +233,7 @@ class ConeFinder:
             self._drop_after(inside, boundary, place)
             if scope.end is None:
                 return
-            # It was told what has changed, so it is open, too, and what was begun after its answer knew of that.
+            # The answer of this call rests on what has changed, and so does all that was begun after it.
             self._dropped.add(scope.end)
             boundary = scope.end
             place = scope.place

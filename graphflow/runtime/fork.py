@@ -273,7 +273,7 @@ def _steps(index: SpanIndex, cone: Cone) -> tuple[tuple[str, ...], tuple[str, ..
     numbers_left = frozenset(cone.left)
     steps = StepNames(_paths_of(index.record.forms))
     for number, entry in enumerate(index.record.entries):
-        # All of them are looked at: a call that has ended is named by what began it.
+        # Every entry is looked at: the end of a call is named after what began it.
         shown = steps.shown(entry.event)
         if shown and number in numbers_left:
             left.append(shown)

@@ -35,8 +35,9 @@ from graphflow.events import (
 from graphflow.journal.stretch import STRETCH_LENGTH
 from graphflow.runtime.attempts import activate
 from graphflow.runtime.cancellation import is_closed, unasked, uncancel
+from graphflow.runtime.fit import check_places, push_facts
 from graphflow.runtime.frame import Frame
-from graphflow.runtime.past import Past, check_places, push_facts
+from graphflow.runtime.past import Past
 from graphflow.runtime.records import FrameRecord
 from graphflow.runtime.time_limits import GRACE_S
 from graphflow.runtime.validation import wrong_output

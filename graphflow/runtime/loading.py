@@ -68,7 +68,7 @@ def made_run(
     take_events(run, record)
     past = Past(header.id, record.entries)
     past.charge(ledger, 0)
-    # As if it had ended just now: whoever asks how long it took looks at the two.
+    # As if it had ended just now: how long it took is the difference of the two.
     run.began = time.perf_counter() - past.seconds
     run.ended = run.began + past.seconds
     _take_end(run, record, header.status)

@@ -227,7 +227,7 @@ def _ends_with(path: NodePath, prefix: NodePath) -> bool:
 
 
 def _of_number(candidates: NamedSpans, number: str) -> NamedSpans:
-    """Those of several of one name that have this number."""
+    """The spans among several of one name that have this number."""
     found: NamedSpans = {}
     ending = f"#{number}"
     for shown, span in candidates.items():

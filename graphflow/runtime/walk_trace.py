@@ -36,7 +36,7 @@ from graphflow.journal.detail import FrameForm
 from graphflow.journal.record import StoredRecord
 from graphflow.journal.row_reader import RecordEntry
 from graphflow.journal.row_writer import RowWriter
-from graphflow.runtime.past import check_fits
+from graphflow.runtime.fit import check_fits
 from graphflow.runtime.records import Fact
 from graphflow.walk.machine import Walk
 
