@@ -32,6 +32,7 @@ _HOME = {
     "Retry": "declaration.options",
     "Router": "kinds.router",
     "Run": "run",
+    "State": "messages.state",
     "START": "declaration.arrows",
     "Skills": "kinds.skills",
     "Store": "journal.store",
@@ -76,6 +77,7 @@ __all__ = [
     "Router",
     "Run",
     "Skills",
+    "State",
     "Store",
     "SubAgent",
     "Take",
@@ -113,6 +115,7 @@ if TYPE_CHECKING:
     from graphflow.mcp.server import MCP
     from graphflow.messages.media import Media
     from graphflow.messages.message import Failure, LimitReached, Message, TimedOut
+    from graphflow.messages.state import State
     from graphflow.model.turns import CACHE, CacheMark
     from graphflow.policy import Policy
     from graphflow.providers import connect

@@ -44,13 +44,15 @@ _BY_THEIR_DATE = (datetime, date, time)
 class EffectState:
     """What is known of one question that may leave something behind in the world."""
 
-    __slots__ = ("_waiting", "answer", "answered", "asked", "rank", "under_way")
+    __slots__ = ("_waiting", "answer", "answered", "asked", "rank", "under_way", "writes")
 
     def __init__(self, asked: object) -> None:
         self.asked = asked
         self.answered = False
         self.answer: Any = None
         self.under_way = False
+        self.writes: Any = ()
+        """What was written to states with it."""
         self.rank: int | None = None
         """When it was first asked by the attempt that a crash has cut off, among all its questions; None: it has not."""
         self._waiting: asyncio.Future[None] | None = None

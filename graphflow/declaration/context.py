@@ -9,6 +9,7 @@ Rules:
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from inspect import isawaitable, iscoroutinefunction
 from random import Random
@@ -18,9 +19,11 @@ from uuid import NAMESPACE_OID, UUID, uuid5
 from graphflow import clock
 from graphflow.concurrency import in_thread
 from graphflow.declaration.background import Background
+from graphflow.errors import StateUndeclared
 from graphflow.events import Emitted, Event
 from graphflow.limits import Answered, Ledger, Limits
 from graphflow.messages.artifacts import Artifact
+from graphflow.messages.state import State
 from graphflow.model.conversation import Conversation
 from graphflow.model.seam import Model
 from graphflow.model.turns import Turn
@@ -33,9 +36,19 @@ if TYPE_CHECKING:
 
 B = TypeVar("B")
 H = TypeVar("H")
+V = TypeVar("V")
 
 Read = Callable[["AnyNode", Any], object]
 """Makes of what a caller gives what the callee takes."""
+
+
+class SeenStates(Protocol):
+    """The states as an attempt sees them; the runtime implements it."""
+
+    def read(self, state: State[Any]) -> Any: ...
+    def add(self, state: State[Any], value: object) -> None: ...
+    def set(self, state: State[Any], value: object) -> None: ...
+    def turn(self) -> AbstractContextManager[None]: ...
 
 
 class ContextFrame(Protocol):
@@ -120,7 +133,7 @@ class Context:
 
     __slots__ = (
         *("_asking", "_ids", "_place", "_random", "activation", "caller", "calls_under_way"),
-        *("conversation", "frame", "given", "node", "policies"),
+        *("conversation", "frame", "given", "node", "policies", "states"),
     )
 
     def __init__(
@@ -145,6 +158,44 @@ class Context:
         self.caller: AnyNode | None = None
         self.conversation: Conversation | None = None
         self.policies: tuple[Policy, ...] | None = None
+        self.states: SeenStates | None = None
+        """Internal to the runtime: the states as this attempt sees them; None where the graph has none."""
+
+    # -- states ------------------------------------------------------------------------------------
+    def read(self, state: State[V]) -> V:
+        """The value of a state: what was written on the ways that led here, and what this node has written itself.
+
+        Raises:
+            StateUndeclared: the node does not declare it (`reads=`, `adds=`, `sets=`), or no graph around owns it.
+            StateUnset: it has no value yet.
+        """
+        value: V = self._states_for(state).read(state)
+        return value
+
+    def add(self, state: State[Any], value: object) -> None:
+        """Merges something into a state, by its merge. It counts when the node has answered.
+
+        Raises:
+            StateUndeclared: the node does not declare that it adds to it, or it has no merge.
+            MergeFailed: the merge raised, or made something of another type.
+        """
+        self._states_for(state).add(state, value)
+
+    def set(self, state: State[V], value: V) -> None:
+        """Replaces the value of a state. It counts when the node has answered.
+
+        Raises:
+            StateUndeclared: the node does not declare that it sets it.
+        """
+        self._states_for(state).set(state, value)
+
+    def _states_for(self, state: State[Any]) -> SeenStates:
+        if self.states is None:
+            raise StateUndeclared(
+                f"{self.node.name!r} touches state {state.name!r}, and no graph around it owns one; "
+                f"write Graph(..., state=[{state.name}])"
+            )
+        return self.states
 
     @property
     def deps(self) -> Any:

@@ -57,6 +57,7 @@ from graphflow.declaration.ports import Port
 from graphflow.errors import DeclarationError, NotReachable
 from graphflow.keywords import Keywords, check, keywords_of, present_names
 from graphflow.limits import Limits, Meter
+from graphflow.messages.state import State, WriteKind
 from graphflow.messages.types import Type, type_name
 from graphflow.model.seam import Model
 from graphflow.policy import Effect, Policy
@@ -120,6 +121,9 @@ class Node(Entry[In, Out], Generic[In, Out]):
     policy: Policy | None
     approval: bool | Test
     approval_timeout_s: float | None
+    reads: tuple[State[Any], ...]
+    adds: tuple[State[Any], ...]
+    sets: tuple[State[Any], ...]
     plain: bool
     """Whether an activation needs none of the care that the options above ask for."""
     problems: tuple[str, ...]
@@ -206,6 +210,20 @@ class Node(Entry[In, Out], Generic[In, Out]):
         A new kind of node writes this and an `__init__` that calls `_declare`, then `_set` for what is its own.
         """
         raise NotImplementedError
+
+    @property
+    def touched(self) -> tuple[State[Any], ...]:
+        """The states that its own code reads or writes."""
+        return (*self.reads, *self.adds, *self.sets)
+
+    def writes_to(self, state: State[Any]) -> set[WriteKind]:
+        """How its own code writes a state."""
+        kinds: set[WriteKind] = set()
+        if state in self.adds:
+            kinds.add("add")
+        if state in self.sets:
+            kinds.add("set")
+        return kinds
 
     def entry(self) -> tuple[AnyNode, Limits | None]:
         """What is walked when this node is entered as a frame, and the limits of that call edge."""

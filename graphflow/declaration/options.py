@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from inspect import iscoroutinefunction
 from types import NoneType
-from typing import TypedDict
+from typing import Any, TypedDict
 
 from graphflow._faces import former_name
 from graphflow.declaration.arrows import Test
 from graphflow.errors import DeclarationError, GraphflowError, ModelError
 from graphflow.keywords import refuse, strict_keywords
+from graphflow.messages.state import State
 from graphflow.policy import Policy
 
 
@@ -105,7 +106,8 @@ class NodeOptions(TypedDict, total=False):
     the answer that was given before; True within a run, a number of seconds across the runs of this process. `policy`: what
     the node, and everything within it, may call. `approval`: whether somebody has to agree before it is activated; a
     function of its message tells case by case. `approval_timeout_s`: seconds after which nobody is waited for any more, and
-    the answer is no; it holds for questions that a run waits for, not for `approve=`.
+    the answer is no; it holds for questions that a run waits for, not for `approve=`. `reads`, `adds`, `sets`: the states of
+    the graph that its code reads, adds to and replaces.
     """
 
     retry: Retry | int | None
@@ -114,6 +116,9 @@ class NodeOptions(TypedDict, total=False):
     policy: Policy | None
     approval: bool | Test
     approval_timeout_s: float | None
+    reads: Sequence[State[Any]]
+    adds: Sequence[State[Any]]
+    sets: Sequence[State[Any]]
 
 
 NO_OPTIONS: Mapping[str, object] = {
@@ -123,6 +128,9 @@ NO_OPTIONS: Mapping[str, object] = {
     "policy": None,
     "approval": False,
     "approval_timeout_s": None,
+    "reads": (),
+    "adds": (),
+    "sets": (),
 }
 FOREVER_S = 10 * 365 * 24 * 3600.0
 """Ten years: seconds that a cached answer is kept at most."""
@@ -133,7 +141,7 @@ def read_options(whose: str, given: NodeOptions) -> dict[str, object]:
     unknown = [key for key in given if key not in NO_OPTIONS]
     if unknown:
         refuse(whose, unknown, NO_OPTIONS)
-    options = {**NO_OPTIONS, **given}
+    options: dict[str, object] = {**NO_OPTIONS, **given}
     retry = options["retry"]
     if isinstance(retry, int) and not isinstance(retry, bool):
         options["retry"] = Retry(attempts=retry)
@@ -141,6 +149,12 @@ def read_options(whose: str, given: NodeOptions) -> dict[str, object]:
         value = options[option]
         if not is_right(value):
             raise DeclarationError(f"{whose}: {option}={value!r}{remedy}")
+    for touch in ("reads", "adds", "sets"):
+        options[touch] = tuple(given.get(touch, ()))  # type: ignore[arg-type]  # looked at above
+    if options["cache"] and (options["adds"] or options["sets"]):
+        raise DeclarationError(
+            f"{whose}: cache= and writing a state do not go together: an answer that is given again would write nothing"
+        )
     return options
 
 
@@ -164,6 +178,10 @@ def _is_policy(value: object) -> bool:
     return isinstance(value, (Policy, NoneType))
 
 
+def _are_states(value: object) -> bool:
+    return isinstance(value, (list, tuple)) and all(isinstance(each, State) for each in value)
+
+
 def _is_approval(value: object) -> bool:
     if isinstance(value, bool):
         return True
@@ -177,5 +195,8 @@ _OPTION_CHECKS: Mapping[str, tuple[Callable[[object], bool], str]] = {
     "policy": (_is_policy, "; give a Policy(...)"),
     "approval": (_is_approval, "; it is True, or a plain function of the message"),
     "approval_timeout_s": (_is_timeout, " must be a positive number of seconds"),
+    "reads": (_are_states, "; give a list of State(...)"),
+    "adds": (_are_states, "; give a list of State(...)"),
+    "sets": (_are_states, "; give a list of State(...)"),
 }
 """For each option what tells a right value, and the end of the text that refuses a wrong one."""

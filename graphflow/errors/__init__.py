@@ -16,6 +16,9 @@
     │   ├── StrayCancellation              a node raised CancelledError, and nobody had cancelled it
     │   ├── NodeTimeout (TimeoutError)     a node took longer than its `timeout_s`
     │   ├── NotReachable (LookupError)     a node called something it has no edge to
+    │   ├── StateUndeclared (LookupError)  a node reads or writes a state that it does not declare, or that nobody owns
+    │   ├── StateUnset (LookupError)       a state is read that has no value yet
+    │   ├── MergeFailed (ValueError)       what was added to a state cannot be merged into it; `state` names it
     │   ├── QuestionUnknown (LookupError)  no such question is open; the text names those that are
     │   └── AnswerInvalid (ValueError)     an answer does not fit its question, which stays open
     ├── ToolError                          a tool call that cannot be carried out; a model may act on the text
@@ -141,11 +144,14 @@ from graphflow.errors.walks import (
     DepthExceeded,
     InputInvalid,
     LimitExceeded,
+    MergeFailed,
     NodeTimeout,
     NoOutput,
     NotReachable,
     OutputInvalid,
     QuestionUnknown,
+    StateUndeclared,
+    StateUnset,
     StrayCancellation,
     Stuck,
     WalkCancelled,
@@ -179,6 +185,7 @@ __all__ = [
     "LeaseLost",
     "LimitExceeded",
     "MalformedReply",
+    "MergeFailed",
     "MissingExtra",
     "ModelError",
     "ModelTimeout",
@@ -210,6 +217,8 @@ __all__ = [
     "ScriptError",
     "ServerError",
     "ServerFailed",
+    "StateUndeclared",
+    "StateUnset",
     "StoreError",
     "StoreFull",
     "StoreUnreachable",

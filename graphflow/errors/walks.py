@@ -123,6 +123,26 @@ class NotReachable(WalkError, LookupError):
     """A node called another one that it has no call edge to."""
 
 
+class StateUndeclared(WalkError, LookupError):
+    """Code reads or writes a state that its node does not declare, or that no graph around it owns. Nothing was done."""
+
+
+class StateUnset(WalkError, LookupError):
+    """Code reads a state that has no value yet."""
+
+
+class MergeFailed(WalkError, ValueError):
+    """A state could not be made of what was added to it.
+
+    Attributes:
+        state: the state's name.
+    """
+
+    def __init__(self, state: str, why: str) -> None:
+        self.state = state
+        super().__init__(f"state {state!r}: {why}")
+
+
 class QuestionUnknown(WalkError, LookupError):
     """A run has no open question of that name: it was never asked, or is answered already."""
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from graphflow.limits import Limits
+from graphflow.messages.state import State
 from graphflow.messages.types import Type
 
 if TYPE_CHECKING:
@@ -47,6 +48,14 @@ class FrameForm:
         """The types of messages of its graph, and of those around it, outermost first."""
         around = () if self.around is None else self.around.message_types
         return (*around, *self.program.message_types)
+
+    @property
+    def states(self) -> Mapping[str, State[Any]]:
+        """The states that its nodes can see, by name."""
+        own = self.program.states
+        if own is not None:
+            return own
+        return {} if self.around is None else self.around.states
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,8 @@ HOPS = "hops"
 """The kind of a row that holds many `node.end` of a straight walk, in columns."""
 HANDOVER = "handover"
 """What stands in a row in place of `output`, if a node has handed over to another one."""
+WRITES = "writes"
+"""The field that tells what was written to states."""
 DIGITS = 6
 """Decimals of a time: microseconds."""
 RowBody = dict[str, Any]

@@ -32,6 +32,7 @@ from graphflow.journal.row_format import (
     HANDOVER,
     HOPS,
     MESSAGES,
+    WRITES,
     RowBody,
     event_fields,
     hop_nodes,
@@ -40,6 +41,7 @@ from graphflow.journal.row_format import (
 )
 from graphflow.journal.stored import Json, StoredRow
 from graphflow.messages.artifacts import Artifact
+from graphflow.messages.state import Write, Writes
 from graphflow.model.sources import Source
 
 Large = Mapping[str, bytes]
@@ -195,6 +197,8 @@ class RowReader:
             return decode_error(data)
         if name in MESSAGES:
             return _message(event, data, form, detail)
+        if name == WRITES:
+            return _writes(data, form)
         field = (type(event), name)
         read = _FIELD_READERS.get(field)
         if read is None:
@@ -266,6 +270,25 @@ def _message(event: Event, data: Any, form: FrameForm | None, detail: Detail) ->
         return data
     codec = codec_in(form, kind)
     return codec.decode(data)
+
+
+def _writes(data: Sequence[Any], form: FrameForm | None) -> Writes:
+    """What was written to states; nothing, where nobody knows the graph."""
+    if form is None:
+        return ()
+    writes: list[Write] = []
+    for name, kind, value in data:
+        state = form.states.get(name)
+        if state is None:
+            raise Unreadable(
+                "the states of the graph",
+                f".{name}",
+                "a state that the graph has",
+                "one that is gone",
+            )
+        decoded = codec_of(state.type).decode(value)
+        writes.append(Write(state, kind, decoded))
+    return tuple(writes)
 
 
 def _handover(data: Mapping[str, Json], form: FrameForm | None) -> object:

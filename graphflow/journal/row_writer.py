@@ -24,12 +24,14 @@ from graphflow.journal.row_format import (
     LARGE,
     MESSAGES,
     TIMES,
+    WRITES,
     event_fields,
     is_usual,
 )
 from graphflow.journal.stored import Json, StoredRow
 from graphflow.journal.stretch import VALUES_A_HOP
 from graphflow.messages.message import to_json_value
+from graphflow.messages.state import Write
 
 NO_LARGE: Mapping[str, bytes] = {}
 """What most rows name of large values. Nobody writes into it."""
@@ -112,6 +114,8 @@ class RowWriter:
             return json.dumps(error)
         if name in MESSAGES:
             return self._message_text(event, value, detail)
+        if name == WRITES:
+            return json.dumps([_write_data(write) for write in value])
         if isinstance(value, (str, int, float)):
             return json.dumps(value)
         plain = to_json_value(value)
@@ -276,6 +280,12 @@ def _node_codecs(form: FrameForm) -> _NodeCodecs:
     else:
         form.columns = known
     return known
+
+
+def _write_data(write: Write) -> Json:
+    """What was written to a state: which one, how, and the value by the state's type."""
+    codec = codec_of(write.state.type)
+    return [write.state.name, write.kind, codec.encode(write.value)]
 
 
 def _detail_data(detail: Detail) -> dict[str, Json]:

@@ -222,6 +222,15 @@ async def _results(
 ) -> tuple[ToolResult, ...]:
     if len(calls) == 1:  # the usual turn: no task, no gate
         return (await _call(calls[0], offer, ctx),)
+    if ctx.states is None:
+        return await _results_of_several(calls, offer, ctx, max_parallel_calls)
+    with ctx.states.turn():
+        return await _results_of_several(calls, offer, ctx, max_parallel_calls)
+
+
+async def _results_of_several(
+    calls: Sequence[ToolCall], offer: Offer, ctx: Context, max_parallel_calls: int
+) -> tuple[ToolResult, ...]:
     results: list[ToolResult] = []
     for group in _groups(calls, offer):
         jobs = [partial(_call, call, offer, ctx) for call in group]

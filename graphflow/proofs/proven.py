@@ -23,11 +23,13 @@ from graphflow.declaration.options import NodeOptions
 from graphflow.declaration.ports import Port
 from graphflow.errors import DeclarationError, GraphError
 from graphflow.limits import Limits
+from graphflow.messages.state import State, WriteKind
 from graphflow.messages.types import Type, type_name
 from graphflow.proofs.compiler import compile_program
 from graphflow.proofs.edge_types import TypedEdge
 from graphflow.proofs.program import Program
 from graphflow.proofs.proof import Proof
+from graphflow.proofs.state_proofs import StateProofs, visible_states
 
 if TYPE_CHECKING:
     from graphflow.model.seam import Model
@@ -55,6 +57,8 @@ class ProvenGraph(Node[In, Out], Generic[In, Out]):
     Args:
         paths: arrows, or lists of arrows.
         alone: whether it is nothing but one node, which is entered as a frame of its own.
+        state: the states that it owns.
+        uses: those that it is lent by the nearest graph around that owns them.
         place: file and line of the declaration, for the error.
     """
 
@@ -66,6 +70,8 @@ class ProvenGraph(Node[In, Out], Generic[In, Out]):
     limits: Limits | None
     nesting: int
     nodes: tuple[AnyNode, ...]
+    state: tuple[State[Any], ...]
+    uses: tuple[State[Any], ...]
     proof: Proof
     """What was proven: topology, types, warnings. Rooms above ask for what they need of it by name."""
 
@@ -82,6 +88,8 @@ class ProvenGraph(Node[In, Out], Generic[In, Out]):
         description: str = "",
         alone: bool = False,
         place: str = "",
+        state: Sequence[State[Any]] = (),
+        uses: Sequence[State[Any]] = (),
         **options: Unpack[NodeOptions],
     ) -> None:
         if not isinstance(name, str):
@@ -102,6 +110,9 @@ class ProvenGraph(Node[In, Out], Generic[In, Out]):
             if proof.problems:
                 raise GraphError(name, proof.problems, place)
             program = compile_program(proof)
+        if not alone:
+            program.owned = tuple(state)
+            program.states = visible_states(name, state, uses)
         port = Port("input", proof.input)
         self._declare(name, ports=(port,), output=proof.output, description=description, **options)
         self._set(
@@ -111,7 +122,26 @@ class ProvenGraph(Node[In, Out], Generic[In, Out]):
             nesting=proof.nesting,
             nodes=tuple(proof.nodes),
             proof=proof,
+            state=tuple(state),
+            uses=tuple(uses),
         )
+        if not alone:
+            problems = StateProofs(program, self._reached_from).prove()
+            if problems:
+                raise GraphError(name, problems, place)
+
+    @property
+    def touched(self) -> tuple[State[Any], ...]:
+        """What the graphs around have to lend it."""
+        return self.uses
+
+    def writes_to(self, state: State[Any]) -> set[WriteKind]:
+        """How its nodes write a state that it was lent."""
+        kinds: set[WriteKind] = set()
+        if state in self.uses:
+            for node in self.reach():
+                kinds |= node.writes_to(state)
+        return kinds
 
     @property
     def input(self) -> Type:

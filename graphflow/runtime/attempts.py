@@ -37,6 +37,7 @@ from graphflow.runtime.effects import answered_once
 from graphflow.runtime.frame import Answer, Frame, Invocation, is_done_once
 from graphflow.runtime.recall import next_attempt
 from graphflow.runtime.sitting import Sitting
+from graphflow.runtime.state_view import StateView
 from graphflow.runtime.time_limits import in_time
 from graphflow.runtime.validation import check_output
 from graphflow.runtime.waits import is_for_us, waiting_for, working_on
@@ -371,7 +372,22 @@ def _begun(invocation: Invocation) -> Answer:
     if node.enters == "always":
         (message,) = invocation.inputs.values()
         return invocation.frame.shell.enter(invocation, copy_of(message), None)
+    if invocation.frame.states is not None:
+        return _with_states(invocation)
     return node.activate(*_given(invocation))
+
+
+async def _with_states(invocation: Invocation) -> Any:
+    """The same for a node that can see states: what it has written counts when it has answered."""
+    frame, node = invocation.frame, invocation.node
+    assert frame.states is not None
+    inputs, ctx = _given(invocation)
+    revision = invocation.revision
+    assert revision is not None
+    view = ctx.states = StateView(node, frame.states.visible, revision)
+    output = await node.activate(inputs, ctx)
+    invocation.keep_writes(view.writes)
+    return output
 
 
 def _given(invocation: Invocation) -> tuple[dict[str, Any], Context]:

@@ -21,6 +21,7 @@ from graphflow.events import CallFailed, CallFinished, CallStarted, FrameEntered
 from graphflow.journal.detail import NO_DETAIL, Detail, FrameForm
 from graphflow.limits import Limits, tightest
 from graphflow.messages.copies import copy_of
+from graphflow.messages.state import Writes
 from graphflow.model.conversation import Conversation
 from graphflow.places import Place, place_at
 from graphflow.policy import Policy, also
@@ -35,8 +36,10 @@ from graphflow.runtime.questions import ask_outside
 from graphflow.runtime.recall import KnownCall, detail_of_end, recorded_call
 from graphflow.runtime.records import BackgroundRecord, LeftFrame
 from graphflow.runtime.sitting import Sitting, in_turn
+from graphflow.runtime.state_view import StateView
 from graphflow.runtime.validation import check_deps, check_input
 from graphflow.runtime.walks import walked
+from graphflow.walk.revision import lent_writes
 
 UNFIT = "[arguments that do not fit]"
 """What stands in the journal for arguments that could not be read: nobody knows which of them is a secret."""
@@ -65,12 +68,18 @@ async def call(
     if shared.recorder is not None:
         known = recorded_call(frame, ctx, node, place)
         if known is not None:
+            _take_over_writes(ctx, known.writes)
             return _known_answer(known, frame, ctx, given, place)
         detail = Detail(place.name, node, lasting=lasting)
     frame.ledger.charge("steps")  # a refused call is not a step: nothing is told of it
     shared.calls += 1
     number = shared.calls
     under_way = Call(number, caller, place, (), ctx.conversation)
+    written = None
+    view = ctx.states
+    if isinstance(view, StateView):
+        under_way.base = view.revision
+        written = view.reserve()
     number_of_frame = frame.number
     started = clock()
     tell(
@@ -97,11 +106,26 @@ async def call(
             detail_of_end(under_way, detail),
         )
         raise
+    if written is not None:
+        written.writes = under_way.writes
     finished = CallFinished(
-        clock(), number_of_frame, activation, number, node.name, copy_of(output), started
+        clock(),
+        number_of_frame,
+        activation,
+        number,
+        node.name,
+        copy_of(output),
+        started,
+        under_way.writes,
     )
     tell(finished, detail_of_end(under_way, detail))
     return output
+
+
+def _take_over_writes(ctx: Context, writes: Writes) -> None:
+    """Lets the writes of a call count that an earlier sitting has seen the end of."""
+    if writes and isinstance(ctx.states, StateView):
+        ctx.states.reserve().writes = writes
 
 
 def _known_answer(known: KnownCall, frame: Frame, ctx: Context, given: object, place: Place) -> Any:
@@ -285,7 +309,19 @@ async def _pushed_and_walked(invocation: Invocation, message: object, limits: Li
         raise
     if record is None or not record.exited:
         tell(FrameExited(clock(), number, "completed", output))
+    if frame.states is not None:
+        invocation.keep_writes(_writes_of(frame))
     return output
+
+
+def _writes_of(frame: Frame) -> Writes:
+    """What a frame that has ended has written to the states that it was lent."""
+    states, walk = frame.states, frame.walk
+    assert states is not None
+    final = None if walk is None else walk.final
+    if final is None or not states.lent:
+        return ()
+    return lent_writes(final, states.origin, states.lent)
 
 
 def _frame_of(

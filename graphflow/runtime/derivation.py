@@ -67,6 +67,35 @@ def derived(
     return events
 
 
+def walk_of(
+    facts: Sequence[Event],
+    frame: FrameInfo,
+    begun: Stretch | Snapshot | None,
+) -> Walk | None:
+    """The outermost walk of a run, moved by all of its facts; None if it has not begun.
+
+    Args:
+        facts: those of the run, in the order of time.
+        frame: its outermost frame.
+        begun: where the record of that frame begins, if its oldest facts were dropped.
+    """
+    walk: Walk | None = None
+    newest = _newest_sitting(facts)
+    for place, fact in enumerate(facts):
+        if fact.frame != 0:
+            continue
+        if isinstance(fact, RunStarted):
+            walk = beginning_walk(fact, frame, begun)
+            continue
+        if walk is None or not isinstance(fact, _MOVES):
+            continue
+        if place >= newest or counts(fact, walk):
+            walk.apply(fact)
+        if walk.outbox:
+            walk.outbox.clear()
+    return walk
+
+
 def _newest_sitting(facts: Sequence[Event]) -> int:
     """Where the newest sitting of a run begins: how the ones before it were stopped moves no walk."""
     last = len(facts) - 1
@@ -110,6 +139,8 @@ def beginning_walk(fact: Event, frame: FrameInfo, begun: Stretch | Snapshot | No
         return begun.resumed()
     program, path, limits = frame
     walk = Walk(program, limits, frame=fact.frame, path=path, observed=True)
+    # What states it was lent is not known here. Nobody reads them, and so nothing is merged.
+    walk.keeps_writes = True
     if begun is None:
         walk.apply(fact)
     else:

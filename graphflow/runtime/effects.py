@@ -43,7 +43,19 @@ def answered_once(invocation: Invocation, ask: Callable[[Invocation], Answer]) -
         return ask(invocation)
     if effect.answered or effect.under_way:
         return _known_or_asked(invocation, effect, ask)
+    if invocation.call is not None and invocation.call.base is not None:
+        return _with_writes(invocation, effect, ask)
     return effect.first(ask, invocation)
+
+
+async def _with_writes(
+    invocation: Invocation, effect: EffectState, ask: Callable[[Invocation], Answer]
+) -> Any:
+    """The first answer of a call that can write states: who takes it over takes over what was written."""
+    output = await effect.first(ask, invocation)
+    assert invocation.call is not None
+    effect.writes = invocation.call.writes
+    return output
 
 
 async def _known_or_asked(
@@ -51,6 +63,11 @@ async def _known_or_asked(
 ) -> Any:
     _forget_what_failed(effect)
     was_known = await effect.once(ask, invocation)
+    if invocation.call is not None:
+        if was_known:
+            invocation.call.writes = effect.writes
+        else:
+            effect.writes = invocation.call.writes
     if not was_known:
         return effect.answer
     node = invocation.node

@@ -27,6 +27,7 @@ from graphflow.events import ArtifactKept, Event, LimitWarning, Scope, TurnsAdde
 from graphflow.journal.detail import NO_DETAIL, Detail, FrameForm
 from graphflow.limits import Answered, Ledger, Limits
 from graphflow.messages.artifacts import Artifact, pack
+from graphflow.messages.state import UNSET, State, Writes
 from graphflow.model.conversation import Conversation
 from graphflow.model.reply import Reply
 from graphflow.model.seam import Model
@@ -39,6 +40,7 @@ from graphflow.runtime.records import FrameRecord, LeftFrame
 from graphflow.runtime.run_scope import RunScope
 from graphflow.walk.commands import Activation
 from graphflow.walk.machine import Walk
+from graphflow.walk.revision import Revision, starting
 
 if TYPE_CHECKING:
     from graphflow.runtime.recorder import RunRecorder
@@ -70,7 +72,10 @@ class Shell:
 class Call:
     """One call under way, for those it goes through."""
 
-    __slots__ = ("caller", "conversation", "metered", "number", "place", "policies", "turns")
+    __slots__ = (
+        *("base", "caller", "conversation", "metered", "number", "place"),
+        *("policies", "turns", "writes"),
+    )
 
     def __init__(
         self,
@@ -91,6 +96,10 @@ class Call:
         """What it was charged as, beside a step."""
         self.turns: tuple[Turn, ...] = ()
         """What the callee has said in the conversation of its caller."""
+        self.base: Revision | None = None
+        """What the states are for the callee; None where its caller sees none."""
+        self.writes: Writes = ()
+        """What the callee has written."""
 
 
 class Invocation:
@@ -136,10 +145,66 @@ class Invocation:
         return self.frame.policies if self.call is None else self.call.policies
 
     @property
+    def revision(self) -> Revision | None:
+        """What the states are for it; None where it can see none."""
+        if self.call is not None:
+            return self.call.base
+        walk = self.frame.walk
+        return None if walk is None else walk.running[self.activation].revision
+
+    def keep_writes(self, writes: Writes) -> None:
+        """Keeps what it has written, for whoever tells of its end."""
+        if self.call is not None:
+            self.call.writes = writes
+        elif writes:
+            self.frame.wrote[self.activation] = writes
+        else:
+            self.frame.wrote.pop(self.activation, None)
+
+    @property
     def stamp(self) -> tuple[float, int, int]:
         """What every event of it begins with: the time, the frame, the activation."""
         frame = self.frame
         return frame.clock(), frame.number, self.activation
+
+
+class FrameStates:
+    """The states of one frame.
+
+    Attributes:
+        visible: those that its nodes can see, by name.
+        lent: those of them that belong to a frame around.
+        origin: what they are when it is entered.
+    """
+
+    __slots__ = ("lent", "origin", "visible")
+
+    def __init__(
+        self,
+        visible: Mapping[str, State[Any]],
+        owned: Sequence[State[Any]],
+        around: Revision | None,
+    ) -> None:
+        self.visible = visible
+        self.lent = tuple(state for state in visible.values() if state not in owned)
+        lent: dict[State[Any], Any] = {}
+        for state in self.lent:
+            value = UNSET if around is None else around.value(state)
+            if value is not UNSET:
+                lent[state] = value
+        self.origin = starting(owned, lent)
+
+    @staticmethod
+    def of(program: Program, entered_by: Invocation | None) -> FrameStates | None:
+        """Those of a frame that walks a program; None if it has none."""
+        around = None if entered_by is None else entered_by.frame.states
+        visible = program.states
+        if visible is None:  # an agent that was called: it sees what its caller sees
+            visible = {} if around is None else around.visible
+        if not visible:
+            return None
+        revision = None if entered_by is None else entered_by.revision
+        return FrameStates(visible, program.owned, revision)
 
 
 class Frame:
@@ -162,7 +227,9 @@ class Frame:
         "record",
         "shared",
         "shell",
+        "states",
         "walk",
+        "wrote",
     )
 
     def __init__(
@@ -207,6 +274,10 @@ class Frame:
         self.asking: Asking | None = None
         self.places: dict[int, Place] | None = None
         """Where the activations under way stand, of those that have asked."""
+        self.states = FrameStates.of(program, origin)
+        """What its nodes can read and write; None where there is nothing."""
+        self.wrote: dict[int, Writes] = {}
+        """What activations have written that have answered, until it is told with their answer."""
         self.record: FrameRecord | None = None
         """What earlier sittings have recorded of it."""
         if left is not None:

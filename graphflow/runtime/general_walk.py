@@ -43,6 +43,7 @@ from graphflow.runtime.time_limits import GRACE_S
 from graphflow.runtime.validation import wrong_output
 from graphflow.walk.commands import Activation, Cancel, Command, Finish
 from graphflow.walk.machine import Walk
+from graphflow.walk.revision import BrokenRevision
 from graphflow.walk.snapshot import Snapshot
 
 GIVE_WAY = 64
@@ -88,6 +89,9 @@ class GeneralWalk:
             path=frame.path,
             observed=frame.observed,
         )
+        if frame.states is not None:
+            self.walk.origin = frame.states.origin
+            self.walk.keeps_writes = bool(frame.states.lent)
         frame.walk = self.walk
         self.loop = asyncio.get_running_loop()
         """Asked for once: asking costs a system call, before Python 3.12."""
@@ -365,14 +369,16 @@ class GeneralWalk:
                 inputs = {slot.port: act.message} if act.inputs is None else act.inputs
                 output = await activate(self.frame, slot, inputs, act.id)
         except BaseException as error:
+            self.frame.wrote.pop(act.id, None)
             return self._failure(act, error, started)
         finally:
             if sitting is not None:
                 sitting.drop()
         if act.id in self.walk.cancelling:  # it has swallowed the request to stop
             return self._stopped(act)
+        writes = self.frame.wrote.pop(act.id, ())
         return NodeFinished(
-            perf_counter() - self.began, self.number, act.id, slot.name, output, started
+            perf_counter() - self.began, self.number, act.id, slot.name, output, started, writes
         )
 
     def _begin(self, act: Activation, started: float) -> Event | None:
@@ -391,6 +397,8 @@ class GeneralWalk:
             start = self.starting.pop(act.id, None)
             if start is not None:  # of what was under way before a crash the record tells it
                 self.tell(start)
+        if isinstance(act.revision, BrokenRevision):
+            return self._failure(act, act.revision.error, started)
         return None
 
     def _failure(self, act: Activation, error: BaseException, started: float) -> Event:

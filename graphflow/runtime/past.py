@@ -360,6 +360,7 @@ class Past:
             state = self._effects[record.place]
             state.answered = True
             state.answer = event.output
+            state.writes = event.writes
 
     def _was_stopped(self, error: BaseException, frame: int) -> bool:
         depth = self._books.depth(frame)

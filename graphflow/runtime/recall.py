@@ -8,8 +8,9 @@ from typing import Any
 
 from graphflow.declaration.context import Context
 from graphflow.declaration.node import AnyNode
-from graphflow.events import CallFailed
+from graphflow.events import CallFailed, CallFinished
 from graphflow.journal.detail import NO_DETAIL, Detail
+from graphflow.messages.state import Writes
 from graphflow.places import Place
 from graphflow.runtime.frame import Call, Frame, Invocation
 from graphflow.runtime.past import ActivationKey
@@ -27,6 +28,12 @@ class KnownCall:
     def is_answer(self) -> bool:
         """Whether it has answered, and not failed."""
         return not isinstance(self.record.end, CallFailed)
+
+    @property
+    def writes(self) -> Writes:
+        """What it has written."""
+        end = self.record.end
+        return end.writes if isinstance(end, CallFinished) else ()
 
     def answer(self) -> Any:
         """Its answer, or its error, raised again."""

@@ -49,7 +49,7 @@ from graphflow.journal.stretch import KEEP_STEPS, Row, Stretch, without_old
 from graphflow.limits import Ledger, Usage
 from graphflow.messages.artifacts import Artifact
 from graphflow.proofs.report import counted
-from graphflow.runtime.derivation import FrameInfo, beginnings_of, derived
+from graphflow.runtime.derivation import FrameInfo, beginnings_of, derived, walk_of
 from graphflow.runtime.sitting import OpenQuestion, Sitting
 from graphflow.runtime.steps import Step as Step
 from graphflow.runtime.steps import frames_of, node_of, steps_of, usage_by
@@ -60,6 +60,7 @@ if TYPE_CHECKING:
     from graphflow.journal.store import Store
     from graphflow.proofs.proven import AnyGraph
     from graphflow.runtime.explain import Explanation
+    from graphflow.runtime.final_states import FinalStates
 
 Out = TypeVar("Out", covariant=True)
 
@@ -191,6 +192,18 @@ class RunRecord(Generic[Out]):
         """What the graph answered; None until it has."""
         answer: Out = self._output
         return answer
+
+    @property
+    def state(self) -> FinalStates:
+        """What the states of the graph were at the end: `run.state[notes]`, or by name."""
+        from graphflow.runtime.final_states import FinalStates
+
+        if self.declared is None or not self.frames:
+            return FinalStates(self.graph, {}, None)
+        beginnings = beginnings_of(self.journal, self._shortened)
+        walk = walk_of(self.facts, self.frames[0], beginnings.get(0))
+        states = self.frames[0][0].states or {}
+        return FinalStates(self.graph, states, None if walk is None else walk.final)
 
     @property
     def fork_report(self) -> ForkReport | None:

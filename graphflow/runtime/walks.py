@@ -55,6 +55,7 @@ def _walked(frame: Frame, message: object) -> Awaitable[Any]:
         and frame.shared.plain
         and frame.denied is None
         and frame.record is None
+        and frame.states is None
     ):
         work = walk_straight(frame, message)
         sitting = frame.shared.sitting

@@ -13,6 +13,7 @@ from graphflow._faces import renamed
 from graphflow.events import Scope, Status
 from graphflow.proofs.program import Slot
 from graphflow.walk.joins import Chain, Variables
+from graphflow.walk.revision import Revision
 
 
 class Activation:
@@ -26,11 +27,12 @@ class Activation:
         scope: the path of forks, laps and joins that led here.
         joins: what its message can still reach, the outer first.
         context: the context variables of what fed it first in logical order. The walk only hands them on.
+        revision: what the states of the graph are for it; None if it has none.
     """
 
     # One is made for each hop. A frozen dataclass would set every field through `object.__setattr__`, at three times the
     # price; `Final` lets the type checker refuse what a dataclass would refuse at run time.
-    __slots__ = ("context", "id", "inputs", "joins", "message", "scope", "slot")
+    __slots__ = ("context", "id", "inputs", "joins", "message", "revision", "scope", "slot")
 
     def __init__(
         self,
@@ -41,6 +43,7 @@ class Activation:
         scope: Scope,
         joins: Chain,
         context: Variables,
+        revision: Revision | None = None,
     ) -> None:
         self.id: Final = id
         self.slot: Final = slot
@@ -49,6 +52,7 @@ class Activation:
         self.scope: Final = scope
         self.joins: Final = joins
         self.context: Final = context
+        self.revision: Final = revision
 
     @property
     def input(self) -> object:

@@ -19,6 +19,7 @@ from typing import Any, NamedTuple, Protocol
 from graphflow.declaration.ports import Port
 from graphflow.events import Scope
 from graphflow.proofs.program import JoinSpec, Link, Program, Slot
+from graphflow.walk.revision import Revision, joined
 from graphflow.walk.scope import Order, left, order_of
 
 Variables = Context | None
@@ -46,6 +47,8 @@ class Arrival(NamedTuple):
     message: object
     context: Variables
     """The context variables of what sent it."""
+    revision: Revision | None
+    """What the states were where it was sent."""
 
 
 class Waypoint:
@@ -78,7 +81,7 @@ Chain = tuple[Waypoint, ...]
 class JoinState(Waypoint):
     """One join, waiting in one scope."""
 
-    __slots__ = ("buffer", "context", "gate", "taken")
+    __slots__ = ("buffer", "context", "gate", "revision", "taken")
 
     def __init__(
         self,
@@ -87,6 +90,7 @@ class JoinState(Waypoint):
         outer: Chain,
         gate: Gate | None,
         context: Variables = None,
+        revision: Revision | None = None,
     ) -> None:
         super().__init__(spec, scope, outer)
         self.gate = gate
@@ -96,6 +100,8 @@ class JoinState(Waypoint):
         self.buffer: list[Arrival] = []
         self.context = context
         """That of its fork: what the node sees if no message came."""
+        self.revision = revision
+        """What the states were at its fork."""
 
     @property
     def is_full(self) -> bool:
@@ -112,7 +118,7 @@ class JoinState(Waypoint):
     def state(self) -> tuple[object, ...]:
         """Its state as plain values, for comparing."""
         arrivals: list[tuple[object, ...]] = []
-        for scope, link, port, message, _ in self.buffer:
+        for scope, link, port, message, _, _ in self.buffer:
             arrivals.append((scope, link, port, message))
         outer = [waypoint.spec.node for waypoint in self.outer]
         counts = (self.live, self.taken, self.dead)
@@ -225,7 +231,12 @@ def wanted_by(join: Waypoint, joins: Sequence[Waypoint]) -> bool:
 
 # -- opening ---------------------------------------------------------------------------------------
 def open_join(
-    spec: JoinSpec, scope: Scope, joins: Sequence[Waypoint], gate: Gate | None, context: Variables
+    spec: JoinSpec,
+    scope: Scope,
+    joins: Sequence[Waypoint],
+    gate: Gate | None,
+    context: Variables,
+    revision: Revision | None,
 ) -> JoinState:
     """A join that begins to wait, because its fork sends; `joins` are the waypoints of the token that forks.
 
@@ -233,7 +244,7 @@ def open_join(
     inner one is open, and nobody has to know how they are nested.
     """
     outer = _outer_of(spec, joins)
-    join = JoinState(spec, scope, outer, gate, context)
+    join = JoinState(spec, scope, outer, gate, context, revision)
     is_in_take = False
     for waypoint in outer:
         waypoint.live += 1
@@ -305,6 +316,14 @@ def scope_behind(join: JoinState) -> Scope:
     if spec.leaves:
         return left(join.scope, spec.leaves)
     return join.scope
+
+
+def revision_behind(join: JoinState, arrivals: Sequence[Arrival]) -> Revision | None:
+    """What the states are behind a join: what its branches have written, on what they were at its fork."""
+    base = join.revision
+    if base is None:
+        return None
+    return joined(base, [arrival.revision for arrival in arrivals if arrival.revision is not None])
 
 
 Messages = dict[int, list[object]]

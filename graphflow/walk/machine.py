@@ -35,6 +35,7 @@ from graphflow.events import (
 )
 from graphflow.limits import DEFAULT_LAPS, UNLIMITED, Limits
 from graphflow.messages.message import Failure, error_text
+from graphflow.messages.state import Writes
 from graphflow.proofs.program import Link, Program, Slot, select, spread
 from graphflow.walk.commands import Activation, Cancel, Command, Finish
 from graphflow.walk.dead_ends import DeadEnd, HalfFilled, edges_to, no_output
@@ -55,12 +56,14 @@ from graphflow.walk.joins import (
     messages_by_port,
     open_join,
     port_values,
+    revision_behind,
     scope_behind,
     still_ahead,
     wanted_by,
 )
 from graphflow.walk.laps import is_used_up, laps_used_up, with_limit_reached
 from graphflow.walk.outbox import Outbox
+from graphflow.walk.revision import Chunk, Revision, joined, starting
 from graphflow.walk.scope import Order, cross, order_of, scope_after
 from graphflow.walk.tokens import Sends, tokens_of, with_items
 
@@ -99,8 +102,8 @@ class Walk:
         """Activations that the bound on concurrency holds back, in the order in which they are due."""
         self.joins: dict[JoinState, None] = {}
         """Joins that are open, in the order in which they opened."""
-        self.outputs: list[tuple[Scope, object]] = []
-        """What has reached END, with its scope, in the order of arrival."""
+        self.outputs: list[tuple[Scope, object, Revision | None]] = []
+        """What has reached END, with its scope and the states there, in the order of arrival."""
         self.stopping: Finish | None = None
         """How the walk will end, as soon as what runs has stopped."""
         self.finish: Finish | None = None
@@ -111,6 +114,14 @@ class Walk:
         self.now = 0.0
         self._context: Variables = None
         """The context variables of what sends at the moment."""
+        self.origin: Revision | None = None
+        """What the states of the graph are at the start; None if it has none. Those around may have lent it others."""
+        if program.states:
+            self.origin = starting(program.owned)
+        self.keeps_writes = False
+        """Whether somebody outside will ask what was written: a frame around, which has lent its states."""
+        self._revision: Revision | None = None
+        """What the states are for what sends at the moment."""
         self._commands: list[Command] = []
         self._closing: deque[Waypoint] = deque()
         """What no token can reach any more, and has to be closed."""
@@ -144,9 +155,10 @@ class Walk:
         self.count = number - 1
         program = self.program
         scope = scope_after(laps, slot, program)
-        self._start(program.slots[slot], message, None, scope, (), None)
+        self._start(program.slots[slot], message, None, scope, (), None, self.origin)
 
     def _began(self, fact: RunStarted | FrameEntered) -> None:
+        self._revision = self.origin
         slot = self.program.slots[self.program.start]
         try:
             links = select(slot, fact.input, fact.input)
@@ -162,6 +174,9 @@ class Walk:
         if act is None:
             return
         slot, output = act.slot, fact.output
+        self._revision = act.revision
+        if fact.writes:
+            self._revision = self._with_writes(act, fact.writes)
         message = act.message if slot.passes_input else output
         link = slot.alone
         if slot.handoff_links is not None and type(output) is Handover:
@@ -172,6 +187,12 @@ class Walk:
         else:
             self._branch(act, output, message)
         self._conclude()
+
+    def _with_writes(self, act: Activation, writes: Writes) -> Revision:
+        """What the states are behind an activation that has written."""
+        before = act.revision or Revision()  # of an agent that was called, whose caller sees them
+        keeps = bool(act.joins) or self.keeps_writes or self.program.ends == "all"
+        return before.grown(Chunk(writes), keeps=keeps)
 
     def _branch(self, act: Activation, output: object, message: object) -> None:
         """Sends what an output is worth: its arm, its guards and the items of a list say which links it takes."""
@@ -193,6 +214,7 @@ class Walk:
 
     def _failing(self, act: Activation, error: BaseException) -> None:
         """A token is lost with an error: along the failure edge if there is one, otherwise as the forks around it say."""
+        self._revision = act.revision  # what it has written is lost with its answer
         slot = act.slot
         # Told to exit, or a test that has failed: that is not a message for anybody.
         if not isinstance(error, Exception):
@@ -334,7 +356,7 @@ class Walk:
             if is_open(spec, joins):
                 continue
             around = (*joins, *opened)
-            join = open_join(spec, scope, around, gate, self._context)
+            join = open_join(spec, scope, around, gate, self._context, self._revision)
             self.joins[join] = None
             opened.append(join)
         return opened
@@ -344,7 +366,7 @@ class Walk:
         target = link.target
         program = self.program
         if target == program.end:
-            self.outputs.append((scope, message))
+            self.outputs.append((scope, message, self._revision))
             if program.ends == "first":
                 self._stop(Finish("completed", message))
             self._die(joins)
@@ -352,10 +374,10 @@ class Walk:
         slot = program.slots[target]
         spec = slot.join
         if spec is None:
-            self._start(slot, message, None, scope, joins, self._context)
+            self._start(slot, message, None, scope, joins, self._context, self._revision)
             return
         join = join_of(spec, joins)
-        arrival = Arrival(scope, link.index, link.port, message, self._context)
+        arrival = Arrival(scope, link.index, link.port, message, self._context, self._revision)
         join.buffer.append(arrival)
         # A full join fires before the token that filled it dies: what the join sends is counted further out by then, so no
         # outer join can take this death for the end.
@@ -371,11 +393,12 @@ class Walk:
         scope: Scope,
         joins: Chain,
         context: Variables,
+        revision: Revision | None,
     ) -> None:
         if self.stopping is not None:
             return
         self.count += 1
-        act = Activation(self.count, slot, message, inputs, scope, joins, context)
+        act = Activation(self.count, slot, message, inputs, scope, joins, context, revision)
         if self.program.tracks:
             for waypoint in joins:
                 if waypoint.holders is not None:
@@ -520,14 +543,15 @@ class Walk:
         context = join.context
         if arrivals:
             context = arrivals[0].context
+        revision = revision_behind(join, arrivals)
         scope = scope_behind(join)
         # The token that goes on carries what the join has kept open. It takes the join's place there, so nothing is
         # counted anew.
         if len(ports) == 1:
             message = values[ports[0].name]
-            self._start(slot, message, None, scope, join.outer, context)
+            self._start(slot, message, None, scope, join.outer, context, revision)
         else:
-            self._start(slot, None, values, scope, join.outer, context)
+            self._start(slot, None, values, scope, join.outer, context, revision)
 
     def _drop(self, join: JoinState) -> None:
         """A join that nobody wants any more: its fork was cancelled, did not send this way, or the walk is stopping."""
@@ -662,17 +686,27 @@ class Walk:
         program = self.program
         if program.ends == "all":
             ordered = sorted(self.outputs, key=self._place_of_output)
-            messages = [message for _, message in ordered]
+            messages = [message for _, message, _ in ordered]
             return Finish("completed", messages)
         if self.outputs:
-            _, message = self.outputs[0]
+            _, message, _ = self.outputs[0]
             return Finish("completed", message)
         error = no_output(program, self.dead_ends, self.half)
         return Finish("failed", None, error)
 
-    def _place_of_output(self, output: tuple[Scope, object]) -> Order:
-        scope, _ = output
+    def _place_of_output(self, output: tuple[Scope, object, Revision | None]) -> Order:
+        scope, _, _ = output
         return order_of(scope, self.program)
+
+    @property
+    def final(self) -> Revision | None:
+        """What the states are at the end: of all that has reached END, or of what was first; None if nothing has."""
+        if self.origin is None or not self.outputs:
+            return None
+        if self.program.ends != "all":
+            return self.outputs[0][2]
+        ordered = sorted(self.outputs, key=self._place_of_output)
+        return joined(self.origin, [revision for _, _, revision in ordered if revision])
 
 
 _TRANSITIONS: dict[type[Event], Callable[[Walk, Any], None]] = {

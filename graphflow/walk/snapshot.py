@@ -45,6 +45,8 @@ def copied_walk(walk: Walk) -> Walk:
     """A walk in the same state that shares nothing with the first that either of them may change."""
     twin = Walk(walk.program, walk.limits, frame=walk.frame, path=walk.path)
     copies = _Copies(walk)  # all of them at once, since they lead to each other
+    twin.origin = walk.origin
+    twin.keeps_writes = walk.keeps_writes
     twin.count = walk.count
     twin.now = walk.now
     for id, act in walk.running.items():
@@ -136,6 +138,7 @@ class _Copies:
             act.scope,
             joins,
             act.context,
+            act.revision,
         )
 
     def _fill(self, waypoint: Waypoint, twin: Waypoint) -> None:
@@ -165,6 +168,7 @@ class _Copies:
         twin.taken = join.taken
         twin.buffer = list(join.buffer)
         twin.context = join.context
+        twin.revision = join.revision
 
     def _fill_gate(self, gate: Gate, twin: Gate) -> None:
         twin.slot = gate.slot

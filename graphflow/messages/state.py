@@ -1,0 +1,149 @@
+"""State: a value that travels with the tokens of a graph, so that it is the same under any latency.
+
+Rules:
+1. A graph owns a state (`Graph(state=[notes])`); each of its frames begins with the start value.
+2. A node sees every write on the ways that led to it, and its own. `set` replaces the value, `add` merges into it.
+3. Behind a join the writes of all branches stand one after the other, in logical order. A message that is lost loses its
+   writes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Generic, Literal, NamedTuple, TypeAlias, TypeVar
+
+from graphflow.errors import DeclarationError, MergeFailed
+from graphflow.messages.copies import copy_of
+from graphflow.messages.types import Type, output_check, type_name
+
+V = TypeVar("V")
+Merge: TypeAlias = Callable[[Any, Any], Any]
+"""Makes of a value and what is added to it the next value. It changes neither."""
+WriteKind: TypeAlias = Literal["set", "add"]
+
+
+class _Unset:
+    def __repr__(self) -> str:
+        return "no value"
+
+
+UNSET = _Unset()
+"""Stands for the value of a state that has none yet."""
+
+
+class State(Generic[V]):
+    """A value that the nodes of a graph share.
+
+    Args:
+        name: its name, unique in the graphs that share it; prompts read it as `{{ state.name }}`.
+        type: the type of its value.
+        start: the value at the beginning of each frame of the graph that owns it; without one it has to be set first.
+        merge: makes of the value and what a node adds the next value: a ready one of `graphflow.merges`, or a function of
+            both. Without one it can be set, and not added to.
+
+    Raises:
+        DeclarationError: an argument cannot be what it is meant as.
+    """
+
+    __slots__ = ("_expected", "_fits", "merge", "name", "start", "type")
+
+    def __init__(
+        self, name: str, type: type[V], *, start: V | _Unset = UNSET, merge: Merge | None = None
+    ) -> None:
+        if not isinstance(name, str) or not name.isidentifier():
+            raise DeclarationError(
+                f"State({name!r}): the name must be an identifier, as in 'notes'"
+            )
+        if merge is not None and not callable(merge):
+            raise DeclarationError(
+                f"state {name!r}: merge={merge!r} must be a function of the value and what is added"
+            )
+        self.name = name
+        self.type: Type = type
+        self.merge = merge
+        self._expected, self._fits = output_check(type)  # type: ignore[arg-type]  # every type can be a key
+        if start is not UNSET and not self.accepts(start):
+            raise DeclarationError(
+                f"state {name!r}: start={start!r} is not of its type {type_name(type)}"
+            )
+        self.start: V | _Unset = copy_of(start)
+
+    def __repr__(self) -> str:
+        return f"State({self.name!r}, {type_name(self.type)})"
+
+    def __eq__(self, other: object) -> bool:
+        """Whether two are one and the same state: of that name, type and merge. Their start is for the owner to say."""
+        if not isinstance(other, State):
+            return NotImplemented
+        return (self.name, self.type, self.merge) == (other.name, other.type, other.merge)
+
+    def __hash__(self) -> int:
+        return hash(self.name)
+
+    def accepts(self, value: object) -> bool:
+        """Whether a value is of its type."""
+        return value.__class__ is self._expected or self._fits is None or self._fits(value)
+
+
+class Write(NamedTuple):
+    """What one node has written: which state, whether it replaces or is merged, and the value."""
+
+    state: State[Any]
+    kind: WriteKind
+    value: Any
+
+
+Writes: TypeAlias = tuple[Write, ...]
+"""What was written, in order."""
+
+
+def after(state: State[Any], value: Any, writes: Sequence[Write]) -> Any:
+    """The value of a state after some writes to it, one after the other.
+
+    Args:
+        state: the state.
+        value: before them; `UNSET` if it has none.
+        writes: to this state.
+
+    Raises:
+        MergeFailed: its merge raised, or made something of another type.
+    """
+    place = 0
+    while place < len(writes):
+        write = writes[place]
+        if write.kind == "set":
+            value = write.value
+            place += 1
+            continue
+        # What is added in a row is merged in one go where the merge knows how: a list of thousands is copied once.
+        end = place
+        while end < len(writes) and writes[end].kind == "add":
+            end += 1
+        added = [each.value for each in writes[place:end]]
+        value = _merged(state, value, added)
+        place = end
+    return value
+
+
+def _merged(state: State[Any], value: Any, added: Sequence[Any]) -> Any:
+    merge = state.merge
+    assert merge is not None  # adding was refused else
+    if value is UNSET:
+        raise MergeFailed(
+            state.name, "it has no value to add to; give it start=..., or set it first"
+        )
+    bulk = getattr(merge, "bulk", None)
+    try:
+        if bulk is not None:
+            value = bulk(value, added)
+        else:
+            for each in added:
+                value = merge(value, each)
+    except Exception as error:
+        raise MergeFailed(
+            state.name, f"its merge raised {type(error).__name__}: {error}"
+        ) from error
+    if not state.accepts(value):
+        found = type_name(type(value))
+        raise MergeFailed(state.name, f"its merge made {found} of it, not {type_name(state.type)}")
+    return value

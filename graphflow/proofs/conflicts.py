@@ -1,0 +1,243 @@
+"""Conflicts: two nodes on ways that meet, of which one sets a state and the other sets it or adds to it.
+
+Behind the join only one of them would count, and which one would be for the order of the wiring to say.
+
+    fork >> a ~> plan, fork >> b ~> plan, (a, b) >> join      refused: a and b both set the plan
+    fork[X] >> a,      fork[Y] >> b,      (a, b) >> last      fine: only one of the arms is taken
+
+For each fork two lineages are followed at a time, one to each writer. The one behind in the order of the graph moves. They
+conflict where both have passed their writer and are gathered by the same join, and not by an earlier one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from typing import NamedTuple
+
+from graphflow.messages.state import WriteKind
+from graphflow.proofs.program import Link, Program, Slot
+
+Writers = Mapping[int, Collection[WriteKind]]
+"""How each node writes one state, by the number of its slot."""
+BUDGET = 200_000
+"""Pairs of places that are looked at for one state; a graph that needs more is refused, as nothing is proven of it."""
+
+
+class Conflict(NamedTuple):
+    """Two nodes that write beside each other.
+
+    Attributes:
+        first: the number of one's slot.
+        second: of the other's, or of the same where its fork maps a list.
+        fork: of the fork that the two ways part at.
+    """
+
+    first: int
+    second: int
+    fork: int
+
+
+class _Step(NamedTuple):
+    """One way out of a node, as far as this proof goes."""
+
+    target: int
+    link: Link | None
+    """None: a collect that starts although nothing came to it, beside whatever its fork has sent."""
+
+
+class _Pair(NamedTuple):
+    """Where two lineages stand, and whether each has passed its writer."""
+
+    left: int
+    right: int
+    left_wrote: bool
+    right_wrote: bool
+
+
+class UnprovenConflicts(Exception):
+    """The budget is used up."""
+
+
+def conflicts(program: Program, writers: Writers) -> list[Conflict]:
+    """The conflicts of one state.
+
+    Raises:
+        UnprovenConflicts: the graph is too large for the proof.
+    """
+    search = _Search(program, writers)
+    return list(search.found())
+
+
+class _Search:
+    def __init__(self, program: Program, writers: Writers) -> None:
+        self._program = program
+        self._writers = writers
+        self._steps = _steps_of(program)
+        self._rank = _ranks(program, self._steps)
+        self._reach = _reachable(self._steps)
+        self._left = BUDGET
+
+    def found(self) -> Iterator[Conflict]:
+        pairs = self._pairs()
+        seen: set[tuple[int, int]] = set()
+        for slot in self._program.slots:
+            if not slot.forks:
+                continue
+            beside = self._beside(slot)
+            gates = self._gates(slot)
+            for first, second in pairs:
+                if (first, second) not in seen and self._meet(first, second, beside, gates):
+                    seen.add((first, second))
+                    yield Conflict(first, second, slot.index)
+
+    def _pairs(self) -> list[tuple[int, int]]:
+        """Writers that would be in each other's way."""
+        numbers = sorted(self._writers)
+        pairs: list[tuple[int, int]] = []
+        for place, first in enumerate(numbers):
+            for second in numbers[place:]:
+                if "set" in self._writers[first] or "set" in self._writers[second]:
+                    pairs.append((first, second))
+        return pairs
+
+    def _beside(self, slot: Slot) -> list[tuple[int, int]]:
+        """The targets of two tokens that one run of a fork may send."""
+        beside: list[tuple[int, int]] = []
+        for first in self._steps[slot.index]:
+            for second in self._steps[slot.index]:
+                if _are_parallel(slot, first, second):
+                    beside.append((first.target, second.target))
+        return beside
+
+    def _gates(self, slot: Slot) -> set[int]:
+        """The nodes that gather tokens of a fork."""
+        gates: set[int] = set()
+        for other in self._program.slots:
+            join = other.join
+            if join is not None and (join.fork == slot.index or slot.index in join.region):
+                gates.add(join.node)
+        if self._program.ends == "all":
+            gates.add(self._program.end)
+        return gates
+
+    def _meet(
+        self, first: int, second: int, beside: list[tuple[int, int]], gates: set[int]
+    ) -> bool:
+        """Whether two lineages pass these writers, and are gathered together behind them."""
+        todo: list[_Pair] = []
+        for left, right in beside:
+            if first in self._reach[left] and second in self._reach[right]:
+                todo.append(_Pair(left, right, left == first, right == second))
+        seen: set[_Pair] = set()
+        while todo:
+            pair = todo.pop()
+            if pair in seen:
+                continue
+            seen.add(pair)
+            self._left -= 1
+            if self._left < 0:
+                raise UnprovenConflicts
+            if pair.left == pair.right and pair.left in gates:
+                # What the join itself writes is one write, behind both.
+                is_behind = pair.left not in (first, second)
+                if pair.left_wrote and pair.right_wrote and is_behind:
+                    return True
+                continue
+            todo += self._moves(pair, first, second)
+        return False
+
+    def _moves(self, pair: _Pair, first: int, second: int) -> Iterator[_Pair]:
+        left, right, left_wrote, right_wrote = pair
+        moves_left = self._rank[left] <= self._rank[right] and left != self._program.end
+        for step in self._steps[left]:
+            # The next lap of a loop may begin whoever is behind.
+            if moves_left or _is_lap(step):
+                yield _Pair(step.target, right, left_wrote or step.target == first, right_wrote)
+        for step in self._steps[right]:
+            if not moves_left or _is_lap(step):
+                yield _Pair(left, step.target, left_wrote, right_wrote or step.target == second)
+
+
+def _is_lap(step: _Step) -> bool:
+    return step.link is not None and step.link.lap is not None
+
+
+def links_of(slot: Slot) -> list[Link]:
+    """All links that leave a node, each once."""
+    links = [*slot.links, *slot.failure_links, *slot.limit_links]
+    if slot.handoff_links is not None:
+        links += slot.handoff_links.values()
+    return list(dict.fromkeys(links))
+
+
+def _steps_of(program: Program) -> list[list[_Step]]:
+    steps: list[list[_Step]] = []
+    for slot in program.slots:
+        steps.append([_Step(link.target, link) for link in links_of(slot)])
+    for slot in program.slots:
+        join = slot.join
+        if join is not None and join.collects:
+            steps[join.fork].append(_Step(join.node, None))
+    return steps
+
+
+def _are_parallel(slot: Slot, first: _Step, second: _Step) -> bool:
+    """Whether one run of a node may send tokens both ways."""
+    one, other = first.link, second.link
+    if one is None or other is None:
+        return first is not second
+    if one is other:
+        return one.each
+    if (one in slot.failure_links) != (other in slot.failure_links):
+        return False  # it answers, or it fails
+    if (one in slot.limit_links) != (other in slot.limit_links):
+        # What is sent where laps are used up goes in the place of the lap, beside everything else.
+        return one.lap is None and other.lap is None
+    if slot.handoff_links is not None:
+        handing = slot.handoff_links.values()
+        if one in handing or other in handing:
+            return False
+    if one.units is not None and other.units is not None and not one.units & other.units:
+        return False
+    # Of the guards of one arm the first that holds is taken.
+    are_guarded = one.guard is not None and other.guard is not None
+    return not (are_guarded and one.group == other.group and one.guard is not other.guard)
+
+
+def _ranks(program: Program, steps: list[list[_Step]]) -> list[int]:
+    """The order of the nodes, laps left out: a lineage never has to wait for one that stands behind it."""
+    waiting = [0] * program.size
+    for leaving in steps:
+        for step in leaving:
+            if not _is_lap(step):
+                waiting[step.target] += 1
+    ready = [number for number, count in enumerate(waiting) if not count]
+    ranks = [0] * program.size
+    place = 0
+    while ready:
+        number = ready.pop()
+        ranks[number] = place
+        place += 1
+        for step in steps[number]:
+            if _is_lap(step):
+                continue
+            waiting[step.target] -= 1
+            if not waiting[step.target]:
+                ready.append(step.target)
+    return ranks
+
+
+def _reachable(steps: list[list[_Step]]) -> list[set[int]]:
+    """From each node all that may come behind it, itself included."""
+    reachable: list[set[int]] = []
+    for start in range(len(steps)):
+        found: set[int] = set()
+        todo = [start]
+        while todo:
+            number = todo.pop()
+            if number in found:
+                continue
+            found.add(number)
+            todo += [step.target for step in steps[number]]
+        reachable.append(found)
+    return reachable

@@ -1,0 +1,63 @@
+"""What the states of a graph were at the end of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
+from typing import Any, TypeVar
+
+from graphflow.errors import StateUndeclared, StateUnset
+from graphflow.messages.copies import copy_of
+from graphflow.messages.state import UNSET, State
+from graphflow.walk.revision import Revision
+
+V = TypeVar("V")
+
+
+class FinalStates(Mapping[str, Any]):
+    """The values of the states of a graph, by state or by name.
+
+    Args:
+        graph: the graph's name.
+        states: its states, by name.
+        final: what they were; None if nothing has reached END.
+    """
+
+    def __init__(
+        self, graph: str, states: Mapping[str, State[Any]], final: Revision | None
+    ) -> None:
+        self._graph = graph
+        self._states = states
+        self._final = final
+
+    def __getitem__(self, state: State[V] | str) -> V | Any:
+        """The value of a state, the caller's own.
+
+        Raises:
+            StateUndeclared: the graph has no such state.
+            StateUnset: it has no value, or nothing has reached END.
+        """
+        name = state if isinstance(state, str) else state.name
+        known = self._states.get(name)
+        if known is None or (isinstance(state, State) and known != state):
+            near = get_close_matches(name, self._states, n=3) or list(self._states)
+            listed = ", ".join(map(repr, near)) or "none"
+            raise StateUndeclared(f"graph {self._graph!r} has no state {name!r}; it has {listed}")
+        value = UNSET if self._final is None else self._final.value(known)
+        if value is UNSET:
+            why = "nothing has reached END" if self._final is None else "nobody has set it"
+            raise StateUnset(f"state {name!r} of graph {self._graph!r} has no value: {why}")
+        return copy_of(value)
+
+    def __iter__(self) -> Iterator[str]:
+        if self._final is None:
+            return
+        for name, state in self._states.items():
+            if self._final.value(state) is not UNSET:
+                yield name
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+    def __repr__(self) -> str:
+        return repr(dict(self))

@@ -1,0 +1,177 @@
+"""Revisions: what the states of a graph are at a token, kept as the writes on its way.
+
+    fork  (notes: [])
+      a adds 1      a revision with one chunk on that of the fork
+      b adds 2      another one
+    join            the chunks of a, then those of b, on that of the fork: [1, 2], whoever was faster
+
+Rules:
+1. A revision never changes. It is the writes of one activation (a chunk) on the revision before.
+2. A join puts the chunks that came to it onto the revision of its fork, branch after branch in logical order, each once:
+   a chunk that came by two ways is the same object.
+3. Where no join lies ahead nobody will ask which writes made a value, so only values are kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from graphflow.messages.state import UNSET, State, Write, Writes, after
+
+
+class Chunk:
+    """The writes of one activation, in their order. It is known by identity."""
+
+    __slots__ = ("writes",)
+
+    def __init__(self, writes: Writes) -> None:
+        self.writes = writes
+
+
+class Revision:
+    """What the states are at one place of a walk.
+
+    Args:
+        parent: the revision before; None: the values are all that is known.
+        chunk: what was written since.
+        values: of the states that have one, by state.
+    """
+
+    __slots__ = ("_values", "chunk", "parent")
+
+    def __init__(
+        self,
+        parent: Revision | None = None,
+        chunk: Chunk | None = None,
+        values: dict[State[Any], Any] | None = None,
+    ) -> None:
+        self.parent = parent
+        self.chunk = chunk
+        self._values = {} if values is None else values
+
+    def value(self, state: State[Any]) -> Any:
+        """The value of a state; its start if nobody has written, `UNSET` if it has none.
+
+        Raises:
+            MergeFailed: its merge cannot make one of what was added.
+        """
+        found = self._values.get(state, _UNKNOWN)
+        if found is not _UNKNOWN:
+            return found
+        pending: list[Chunk] = []
+        revision = self
+        while True:
+            value = revision._values.get(state, _UNKNOWN)
+            if value is not _UNKNOWN:
+                break
+            if revision.chunk is not None:
+                pending.append(revision.chunk)
+            if revision.parent is None:
+                value = UNSET
+                break
+            revision = revision.parent
+        pending.reverse()
+        writes = [write for chunk in pending for write in chunk.writes if write.state == state]
+        value = after(state, value, writes)
+        self._values[state] = value
+        return value
+
+    def grown(self, chunk: Chunk, *, keeps: bool) -> Revision:
+        """The revision after some writes.
+
+        Args:
+            chunk: the writes.
+            keeps: whether a join ahead, or whoever has lent the states, will ask for them.
+
+        Raises:
+            MergeFailed: a merge cannot make a value of them.
+        """
+        if keeps:
+            return Revision(self, chunk)
+        grown = Revision(self, chunk)
+        written = {write.state: grown.value(write.state) for write in chunk.writes}
+        return Revision(values={**self._all_values(), **written})
+
+    def _all_values(self) -> dict[State[Any], Any]:
+        """The values of all states that are known here."""
+        states: dict[State[Any], None] = {}
+        revision: Revision | None = self
+        while revision is not None:
+            states |= dict.fromkeys(revision._values)
+            if revision.chunk is not None:
+                states |= dict.fromkeys(write.state for write in revision.chunk.writes)
+            revision = revision.parent
+        return {state: self.value(state) for state in states}
+
+    def since(self, base: Revision) -> list[Chunk]:
+        """What was written since an earlier revision, in order."""
+        chunks: list[Chunk] = []
+        revision: Revision | None = self
+        while revision is not None and revision is not base:
+            if revision.chunk is not None:
+                chunks.append(revision.chunk)
+            revision = revision.parent
+        chunks.reverse()
+        return chunks
+
+
+_UNKNOWN = object()
+
+
+def starting(owned: Iterable[State[Any]], lent: Mapping[State[Any], Any] | None = None) -> Revision:
+    """What the states of a frame are when it is entered: its own begin anew, those it was lent are what they are."""
+    values = dict(lent or {})
+    for state in owned:
+        if state.start is not UNSET:
+            values[state] = state.start
+    return Revision(values=values)
+
+
+class BrokenRevision(Revision):
+    """Stands for a revision that could not be made: the merge of a state failed, and the join's node fails with that."""
+
+    __slots__ = ("error",)
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__()
+        self.error = error
+
+
+def joined(base: Revision, revisions: Iterable[Revision]) -> Revision:
+    """What the branches of a fork have made of its revision, in the order that is given.
+
+    Args:
+        base: at the fork.
+        revisions: at the ends of the branches.
+    """
+    result = base
+    touched: dict[State[Any], None] = {}
+    for chunk in _each_once(base, revisions):
+        result = Revision(result, chunk)
+        for write in chunk.writes:
+            touched[write.state] = None
+    # Here, so that a merge that raises is this join's failure, and not that of whoever reads the state one day.
+    try:
+        for state in touched:
+            result.value(state)
+    except Exception as error:
+        return BrokenRevision(error)
+    return result
+
+
+def _each_once(base: Revision, revisions: Iterable[Revision]) -> Iterator[Chunk]:
+    seen: set[int] = set()
+    for revision in revisions:
+        for chunk in revision.since(base):
+            if id(chunk) not in seen:
+                seen.add(id(chunk))
+                yield chunk
+
+
+def lent_writes(revision: Revision, base: Revision, lent: Sequence[State[Any]]) -> Writes:
+    """What was written since a frame was entered, to the states that it was lent."""
+    writes: list[Write] = []
+    for chunk in revision.since(base):
+        writes += [write for write in chunk.writes if write.state in lent]
+    return tuple(writes)
