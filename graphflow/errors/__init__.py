@@ -18,6 +18,7 @@
     │   ├── NotReachable (LookupError)     a node called something it has no edge to
     │   ├── StateUndeclared (LookupError)  a node reads or writes a state that it does not declare, or that nobody owns
     │   ├── StateUnset (LookupError)       a state is read that has no value yet
+    │   ├── StateInvalid (TypeError)       what is written to a state is not of its type
     │   ├── MergeFailed (ValueError)       what was added to a state cannot be merged into it; `state` names it
     │   ├── QuestionUnknown (LookupError)  no such question is open; the text names those that are
     │   └── AnswerInvalid (ValueError)     an answer does not fit its question, which stays open
@@ -150,6 +151,7 @@ from graphflow.errors.walks import (
     NotReachable,
     OutputInvalid,
     QuestionUnknown,
+    StateInvalid,
     StateUndeclared,
     StateUnset,
     StrayCancellation,
@@ -217,6 +219,7 @@ __all__ = [
     "ScriptError",
     "ServerError",
     "ServerFailed",
+    "StateInvalid",
     "StateUndeclared",
     "StateUnset",
     "StoreError",

@@ -131,6 +131,10 @@ class StateUnset(WalkError, LookupError):
     """Code reads a state that has no value yet."""
 
 
+class StateInvalid(WalkError, TypeError):
+    """What code writes to a state is not of the state's type. Nothing was written."""
+
+
 class MergeFailed(WalkError, ValueError):
     """A state could not be made of what was added to it.
 

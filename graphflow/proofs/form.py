@@ -11,6 +11,7 @@ from hashlib import sha256
 from typing import Any, TypeAlias
 
 from graphflow.declaration.node import AnyNode
+from graphflow.messages.state import State
 from graphflow.messages.types import Type, schema_of, type_name
 from graphflow.proofs.proven import AnyGraph, ProvenGraph
 
@@ -22,7 +23,7 @@ Form: TypeAlias = dict[str, Any]
 
 def form_of(graph: AnyGraph) -> Form:
     """The canonical form of a graph, those in it included."""
-    return {
+    form: Form = {
         "graph": graph.name,
         "ends": graph.ends,
         "nodes": [_node_form(node) for node in graph.nodes],
@@ -30,6 +31,17 @@ def form_of(graph: AnyGraph) -> Form:
         "calls": _calls(graph),
         "types": _types(graph),
     }
+    if graph.state or graph.uses:
+        form["state"] = {state.name: _state_form(state) for state in graph.state}
+        form["uses"] = {state.name: _state_form(state) for state in graph.uses}
+    return form
+
+
+def _state_form(state: State[Any]) -> str:
+    """A state's type and its merge, by their names: a record holds what was written, and merges it again."""
+    merge = state.merge
+    how = "" if merge is None else getattr(merge, "__qualname__", repr(merge))
+    return f"{type_name(state.type)} {how}".strip()
 
 
 def _types(graph: AnyGraph) -> dict[str, str]:
@@ -38,6 +50,7 @@ def _types(graph: AnyGraph) -> dict[str, str]:
     for node in graph.reach():
         kinds.append(node.output)
         kinds += [port.type for port in node.ports]
+        kinds += [state.type for state in node.touched]
     digests: dict[str, str] = {}
     for kind in kinds:
         name = type_name(kind)

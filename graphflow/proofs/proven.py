@@ -111,8 +111,8 @@ class ProvenGraph(Node[In, Out], Generic[In, Out]):
                 raise GraphError(name, proof.problems, place)
             program = compile_program(proof)
         if not alone:
-            program.owned = tuple(state)
             program.states = visible_states(name, state, uses)
+            program.owned = tuple(state)
         port = Port("input", proof.input)
         self._declare(name, ports=(port,), output=proof.output, description=description, **options)
         self._set(

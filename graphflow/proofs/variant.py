@@ -115,6 +115,8 @@ class _Swap:
                 input=graph.declared_input,
                 ends=graph.ends,
                 deps=graph.deps,
+                state=graph.state,
+                uses=graph.uses,
                 description=graph.description,
             )
         except GraphError as error:  # it names a line of this file; each problem names its own

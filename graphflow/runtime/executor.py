@@ -37,7 +37,7 @@ from graphflow.runtime.options import KEEPING, RunOptions
 from graphflow.runtime.run_record import RunRecord
 from graphflow.runtime.run_scope import RunScope
 from graphflow.runtime.sources import Sources
-from graphflow.runtime.validation import check_deps, check_input
+from graphflow.runtime.validation import check_deps, check_input, check_owners
 from graphflow.runtime.walks import walked
 
 if TYPE_CHECKING:
@@ -78,6 +78,7 @@ def begin(
     if policy is not None or approve is not None or keep_steps is not None:
         _check_options(graph, policy, approve, keep_steps)
     program = graph.program
+    check_owners(graph)
     message = check_input(graph, message)
     if program.copy_input is not None:
         message = program.copy_input(message)

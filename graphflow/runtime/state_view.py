@@ -15,7 +15,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from graphflow.declaration.node import AnyNode
-from graphflow.errors import StateUndeclared, StateUnset, WalkError
+from graphflow.errors import StateInvalid, StateUndeclared, StateUnset
 from graphflow.messages.copies import copy_of
 from graphflow.messages.state import UNSET, State, Write, WriteKind, Writes, after
 from graphflow.messages.types import type_name
@@ -23,6 +23,9 @@ from graphflow.walk.revision import Chunk, Revision
 
 States = Mapping[str, State[Any]]
 """The states that a frame can see, by name."""
+
+
+_VERBS = {"reads": "reads", "adds": "adds to", "sets": "sets"}
 
 
 class CallWrites:
@@ -96,7 +99,7 @@ class StateView:
 
     def _write(self, state: State[Any], kind: WriteKind, value: object) -> None:
         if not state.accepts(value):
-            raise WalkError(
+            raise StateInvalid(
                 f"{self._node.name!r} writes {type_name(type(value))} into state {state.name!r}, "
                 f"which is {type_name(state.type)}"
             )
@@ -108,21 +111,22 @@ class StateView:
 
     def _check(self, state: State[Any], declared: tuple[State[Any], ...], verb: str) -> None:
         node = self._node
+        does = _VERBS[verb]
         if state not in declared:
             raise StateUndeclared(
-                f"{node.name!r} {verb} state {state.name!r}, and does not declare it; write {verb}=[{state.name}]"
+                f"{node.name!r} {does} state {state.name!r}, and does not declare it; write {verb}=[{state.name}]"
             )
         known = self._states.get(state.name)
         if known is None:
             near = get_close_matches(state.name, self._states, n=1)
             hint = f"; did you mean {near[0]!r}?" if near else ""
             raise StateUndeclared(
-                f"{node.name!r} {verb} state {state.name!r}, which no graph around it owns{hint}; "
+                f"{node.name!r} {does} state {state.name!r}, which no graph around it owns{hint}; "
                 f"write Graph(..., state=[{state.name}])"
             )
         if known != state:
             raise StateUndeclared(
-                f"{node.name!r} {verb} another state {state.name!r} than the graph's, which is {known!r}"
+                f"{node.name!r} {does} another state {state.name!r} than the graph's, which is {known!r}"
             )
 
     # -- for the runtime ---------------------------------------------------------------------------

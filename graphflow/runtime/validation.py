@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from graphflow.declaration.node import AnyNode
-from graphflow.errors import DepsInvalid, InputInvalid, OutputInvalid
+from graphflow.errors import DepsInvalid, InputInvalid, OutputInvalid, StateUndeclared
 from graphflow.messages.message import shortened
 from graphflow.messages.namesakes import Namesakes
 from graphflow.messages.types import Type, adapter_of, arms, output_check, type_name
@@ -127,3 +127,16 @@ def wrong_output(node: AnyNode | None, output: object) -> OutputInvalid:
     return OutputInvalid(
         f"node {node.name!r} says it returns {expected} and returned {got}: {shown}{hint}"
     )
+
+
+def check_owners(graph: AnyGraph) -> None:
+    """Refuses to run a graph alone that is lent states by those around it.
+
+    Raises:
+        StateUndeclared: it is.
+    """
+    for state in graph.uses:
+        raise StateUndeclared(
+            f"graph {graph.name!r} uses state {state.name!r}, and no graph around it owns that; "
+            f"run the graph that does, or give it state=[{state.name}]"
+        )

@@ -63,7 +63,7 @@ from graphflow.walk.joins import (
 )
 from graphflow.walk.laps import is_used_up, laps_used_up, with_limit_reached
 from graphflow.walk.outbox import Outbox
-from graphflow.walk.revision import Chunk, Revision, joined, starting
+from graphflow.walk.revision import BrokenRevision, Chunk, Revision, joined, starting
 from graphflow.walk.scope import Order, cross, order_of, scope_after
 from graphflow.walk.tokens import Sends, tokens_of, with_items
 
@@ -214,7 +214,10 @@ class Walk:
 
     def _failing(self, act: Activation, error: BaseException) -> None:
         """A token is lost with an error: along the failure edge if there is one, otherwise as the forks around it say."""
-        self._revision = act.revision  # what it has written is lost with its answer
+        # What it has written is lost with its answer. Behind a join that could not be merged it is that of its fork.
+        self._revision = act.revision
+        if isinstance(act.revision, BrokenRevision):
+            self._revision = act.revision.parent
         slot = act.slot
         # Told to exit, or a test that has failed: that is not a message for anybody.
         if not isinstance(error, Exception):

@@ -129,12 +129,15 @@ def starting(owned: Iterable[State[Any]], lent: Mapping[State[Any], Any] | None 
 
 
 class BrokenRevision(Revision):
-    """Stands for a revision that could not be made: the merge of a state failed, and the join's node fails with that."""
+    """Stands for a revision that could not be made: the merge of a state failed, and the join's node fails with that.
+
+    Whoever takes the failure sees what the states were at the fork.
+    """
 
     __slots__ = ("error",)
 
-    def __init__(self, error: Exception) -> None:
-        super().__init__()
+    def __init__(self, base: Revision, error: Exception) -> None:
+        super().__init__(base)
         self.error = error
 
 
@@ -156,7 +159,7 @@ def joined(base: Revision, revisions: Iterable[Revision]) -> Revision:
         for state in touched:
             result.value(state)
     except Exception as error:
-        return BrokenRevision(error)
+        return BrokenRevision(base, error)
     return result
 
 

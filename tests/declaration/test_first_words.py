@@ -109,7 +109,7 @@ MAKERS: dict[type, Callable[..., Any]] = {
         (FunctionNode, "retries", "write retry=..."),
         (Tool, "args_schema", "annotate the parameters of the function"),
         (Human, "question", "write ask=..."),
-        (Wait, "secnds", "did you mean seconds=?"),
+        (Wait, "secnds", "did you mean seconds="),
         (Receive, "timeuot", "did you mean timeout= or timeout_s=?"),
         (MCP, "command", "give the command or the address behind the name"),
         (Code, "timeout", "write timeout_s=..."),

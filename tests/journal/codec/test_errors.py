@@ -40,6 +40,7 @@ def again(error: BaseException) -> BaseException:
 # -- errors of graphflow ---------------------------------------------------------------------------
 MADE: dict[str, GraphflowError] = {
     "GraphError": errors.GraphError("g", ["one", "two"], "a.py:1"),
+    "MergeFailed": errors.MergeFailed("notes", "its merge raised"),
     "Stuck": errors.Stuck("no", node="a", port="b", edges=["x", "y"], scope="0"),
     "LimitExceeded": errors.LimitExceeded("steps", 9, ("g", "h"), "detail"),
     "DepthExceeded": errors.DepthExceeded(("g", "h"), 1),
