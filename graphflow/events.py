@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar, Literal
 
 from graphflow.display import Displayed
-from graphflow.messages.state import Writes
+from graphflow.messages.state import StateWrites
 from graphflow.model.sources import Source
 
 Scope = tuple[tuple[int, Any], ...]
@@ -132,7 +132,7 @@ class NodeFinished(Event):
     node: str
     output: Any
     started: float
-    writes: Writes = ()
+    writes: StateWrites = ()
 
 
 @dataclass(slots=True)
@@ -277,7 +277,7 @@ class CallFinished(Event):
     node: str
     output: Any
     started: float
-    writes: Writes = ()
+    writes: StateWrites = ()
 
 
 @dataclass(slots=True)

@@ -26,7 +26,7 @@ from graphflow.declaration.arrows import AnyEntry, Arm, Entry, ForkPolicy, In, O
 from graphflow.declaration.node import AnyNode
 from graphflow.declaration.options import NodeOptions
 from graphflow.limits import Limits
-from graphflow.messages.state import State
+from graphflow.messages.state import AnyState
 from graphflow.messages.types import Type
 from graphflow.proofs.bounds import Bounds, bound
 from graphflow.proofs.problems import place_text
@@ -68,8 +68,8 @@ class GraphOptions(NodeOptions, total=False):
     ends: Literal["one", "first", "all"]
     deps: Any
     description: str
-    state: Sequence[State[Any]]
-    uses: Sequence[State[Any]]
+    state: Sequence[AnyState]
+    uses: Sequence[AnyState]
 
 
 class Graph(ProvenGraph[In, Out], Generic[In, Out]):
@@ -87,7 +87,7 @@ class Graph(ProvenGraph[In, Out], Generic[In, Out]):
         description: what it does, for models that may call it and for people.
         state: the states that it owns; they begin anew in each of its frames.
         uses: those that the nearest graph around it owns, and lends to it.
-        retry, timeout_s, cache, policy, approval, approval_timeout_s: as for every node (`NodeOptions`).
+        retry, timeout_s, cache, policy, approval, approval_timeout_s, reads, adds, sets: as for every node (`NodeOptions`).
     """
 
     @overload
@@ -122,8 +122,8 @@ class Graph(ProvenGraph[In, Out], Generic[In, Out]):
         ends: Literal["one", "first", "all"] = "one",
         deps: Type | None = None,
         description: str = "",
-        state: Sequence[State[Any]] = (),
-        uses: Sequence[State[Any]] = (),
+        state: Sequence[AnyState] = (),
+        uses: Sequence[AnyState] = (),
         **options: Unpack[NodeOptions],
     ) -> None:
         caller = sys._getframe(1)

@@ -23,7 +23,7 @@ class ReadyMerge(Protocol):
     def __call__(self, value: Any, added: Any) -> Any: ...
 
 
-class _Merge:
+class _NamedMerge:
     """A merge by its bulk form. Two of one name are equal, so that states made of them are."""
 
     def __init__(self, name: str, bulk: Bulk) -> None:
@@ -37,7 +37,7 @@ class _Merge:
         return self._name
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Merge) and self._name == other._name
+        return isinstance(other, _NamedMerge) and self._name == other._name
 
     def __hash__(self) -> int:
         return hash(self._name)
@@ -75,17 +75,17 @@ def _last(value: Any, added: Sequence[Any]) -> Any:
     return added[-1]
 
 
-extend: ReadyMerge = _Merge("extend", _extended)
+extend: ReadyMerge = _NamedMerge("extend", _extended)
 """Puts the items of what is added behind those of a list or tuple."""
-union: ReadyMerge = _Merge("union", _united)
+union: ReadyMerge = _NamedMerge("union", _united)
 """All that is in either, of sets; of dicts, what is added wins."""
-plus: ReadyMerge = _Merge("plus", _summed)
+plus: ReadyMerge = _NamedMerge("plus", _summed)
 """`value + added`: a sum of numbers, of texts one behind the other."""
-largest: ReadyMerge = _Merge("largest", _largest)
+largest: ReadyMerge = _NamedMerge("largest", _largest)
 """Whatever is greater; of equals the first."""
-smallest: ReadyMerge = _Merge("smallest", _smallest)
+smallest: ReadyMerge = _NamedMerge("smallest", _smallest)
 """Whatever is less; of equals the first."""
-last: ReadyMerge = _Merge("last", _last)
+last: ReadyMerge = _NamedMerge("last", _last)
 """What was added last, in logical order."""
 
 
@@ -105,4 +105,4 @@ def by_key(name: str) -> ReadyMerge:
             items[key_of(item)] = item
         return type(value)(items.values())
 
-    return _Merge(f"by_key({name!r})", merged)
+    return _NamedMerge(f"by_key({name!r})", merged)

@@ -23,7 +23,7 @@ from graphflow.errors import StateUndeclared
 from graphflow.events import Emitted, Event
 from graphflow.limits import Answered, Ledger, Limits
 from graphflow.messages.artifacts import Artifact
-from graphflow.messages.state import State
+from graphflow.messages.state import AnyState, State
 from graphflow.model.conversation import Conversation
 from graphflow.model.seam import Model
 from graphflow.model.turns import Turn
@@ -45,9 +45,9 @@ Read = Callable[["AnyNode", Any], object]
 class SeenStates(Protocol):
     """The states as an attempt sees them; the runtime implements it."""
 
-    def read(self, state: State[Any]) -> Any: ...
-    def add(self, state: State[Any], value: object) -> None: ...
-    def set(self, state: State[Any], value: object) -> None: ...
+    def read(self, state: AnyState) -> Any: ...
+    def add(self, state: AnyState, value: object) -> None: ...
+    def set(self, state: AnyState, value: object) -> None: ...
     def turn(self) -> AbstractContextManager[None]: ...
 
 
@@ -172,7 +172,7 @@ class Context:
         value: V = self._states_for(state).read(state)
         return value
 
-    def add(self, state: State[Any], value: object) -> None:
+    def add(self, state: AnyState, value: object) -> None:
         """Merges something into a state, by its merge. It counts when the node has answered.
 
         Raises:
@@ -189,7 +189,7 @@ class Context:
         """
         self._states_for(state).set(state, value)
 
-    def _states_for(self, state: State[Any]) -> SeenStates:
+    def _states_for(self, state: AnyState) -> SeenStates:
         if self.states is None:
             raise StateUndeclared(
                 f"{self.node.name!r} touches state {state.name!r}, and no graph around it owns one; "

@@ -57,7 +57,7 @@ from graphflow.declaration.ports import Port
 from graphflow.errors import DeclarationError, NotReachable
 from graphflow.keywords import Keywords, check, keywords_of, present_names
 from graphflow.limits import Limits, Meter
-from graphflow.messages.state import State, WriteKind
+from graphflow.messages.state import AnyState, WriteKind
 from graphflow.messages.types import Type, type_name
 from graphflow.model.seam import Model
 from graphflow.policy import Effect, Policy
@@ -121,9 +121,9 @@ class Node(Entry[In, Out], Generic[In, Out]):
     policy: Policy | None
     approval: bool | Test
     approval_timeout_s: float | None
-    reads: tuple[State[Any], ...]
-    adds: tuple[State[Any], ...]
-    sets: tuple[State[Any], ...]
+    reads: tuple[AnyState, ...]
+    adds: tuple[AnyState, ...]
+    sets: tuple[AnyState, ...]
     plain: bool
     """Whether an activation needs none of the care that the options above ask for."""
     problems: tuple[str, ...]
@@ -212,11 +212,11 @@ class Node(Entry[In, Out], Generic[In, Out]):
         raise NotImplementedError
 
     @property
-    def touched(self) -> tuple[State[Any], ...]:
+    def touched(self) -> tuple[AnyState, ...]:
         """The states that its own code reads or writes."""
         return (*self.reads, *self.adds, *self.sets)
 
-    def writes_to(self, state: State[Any]) -> set[WriteKind]:
+    def writes_to(self, state: AnyState) -> set[WriteKind]:
         """How its own code writes a state."""
         kinds: set[WriteKind] = set()
         if state in self.adds:

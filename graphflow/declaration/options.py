@@ -6,13 +6,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from inspect import iscoroutinefunction
 from types import NoneType
-from typing import Any, TypedDict
+from typing import TypedDict
 
 from graphflow._faces import former_name
 from graphflow.declaration.arrows import Test
 from graphflow.errors import DeclarationError, GraphflowError, ModelError
 from graphflow.keywords import refuse, strict_keywords
-from graphflow.messages.state import State
+from graphflow.messages.state import AnyState, State
 from graphflow.policy import Policy
 
 
@@ -116,9 +116,9 @@ class NodeOptions(TypedDict, total=False):
     policy: Policy | None
     approval: bool | Test
     approval_timeout_s: float | None
-    reads: Sequence[State[Any]]
-    adds: Sequence[State[Any]]
-    sets: Sequence[State[Any]]
+    reads: Sequence[AnyState]
+    adds: Sequence[AnyState]
+    sets: Sequence[AnyState]
 
 
 NO_OPTIONS: Mapping[str, object] = {

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from graphflow.limits import Limits
-from graphflow.messages.state import State
+from graphflow.messages.state import AnyState
 from graphflow.messages.types import Type
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ class FrameForm:
         return (*around, *self.program.message_types)
 
     @property
-    def states(self) -> Mapping[str, State[Any]]:
+    def states(self) -> Mapping[str, AnyState]:
         """The states that its nodes can see, by name."""
         own = self.program.states
         if own is not None:

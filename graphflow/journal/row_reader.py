@@ -41,7 +41,7 @@ from graphflow.journal.row_format import (
 )
 from graphflow.journal.stored import Json, StoredRow
 from graphflow.messages.artifacts import Artifact
-from graphflow.messages.state import Write, Writes
+from graphflow.messages.state import StateWrite, StateWrites
 from graphflow.model.sources import Source
 
 Large = Mapping[str, bytes]
@@ -272,11 +272,11 @@ def _message(event: Event, data: Any, form: FrameForm | None, detail: Detail) ->
     return codec.decode(data)
 
 
-def _writes(data: Sequence[Any], form: FrameForm | None) -> Writes:
+def _writes(data: Sequence[Any], form: FrameForm | None) -> StateWrites:
     """What was written to states; nothing, where nobody knows the graph."""
     if form is None:
         return ()
-    writes: list[Write] = []
+    writes: list[StateWrite] = []
     for name, kind, value in data:
         state = form.states.get(name)
         if state is None:
@@ -287,7 +287,7 @@ def _writes(data: Sequence[Any], form: FrameForm | None) -> Writes:
                 "one that is gone",
             )
         decoded = codec_of(state.type).decode(value)
-        writes.append(Write(state, kind, decoded))
+        writes.append(StateWrite(state, kind, decoded))
     return tuple(writes)
 
 

@@ -31,7 +31,7 @@ from graphflow.journal.row_format import (
 from graphflow.journal.stored import Json, StoredRow
 from graphflow.journal.stretch import VALUES_A_HOP
 from graphflow.messages.message import to_json_value
-from graphflow.messages.state import Write
+from graphflow.messages.state import StateWrite
 
 NO_LARGE: Mapping[str, bytes] = {}
 """What most rows name of large values. Nobody writes into it."""
@@ -282,7 +282,7 @@ def _node_codecs(form: FrameForm) -> _NodeCodecs:
     return known
 
 
-def _write_data(write: Write) -> Json:
+def _write_data(write: StateWrite) -> Json:
     """What was written to a state: which one, how, and the value by the state's type."""
     codec = codec_of(write.state.type)
     return [write.state.name, write.kind, codec.encode(write.value)]

@@ -103,7 +103,7 @@ class Agent(Node[In, Out]):
         thinking: how much it reasons first: a budget in tokens, an effort ("low", "high"...), or on / off.
         prompt_cache: whether the provider shall cache the prompt as far as it can.
         extra: the provider's own parameters, as they are.
-        retry, timeout_s, cache, policy, approval, approval_timeout_s: as for every node (`NodeOptions`).
+        retry, timeout_s, cache, policy, approval, approval_timeout_s, reads, adds, sets: as for every node (`NodeOptions`).
     """
 
     kind: ClassVar[str] = "agent"

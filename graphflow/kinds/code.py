@@ -138,7 +138,7 @@ class Code(Tool[Any, Computed]):
         recursion: how deep its functions may call each other.
         description: what stands before the list of functions for a model.
         output_limit: characters of the answer that a model is shown.
-        retry, timeout_s, cache, policy, approval, approval_timeout_s: as for every node (`NodeOptions`).
+        retry, timeout_s, cache, policy, approval, approval_timeout_s, reads, adds, sets: as for every node (`NodeOptions`).
     """
 
     kind: ClassVar[str] = "code"

@@ -43,7 +43,7 @@ PER_CALL = 4
 WorkerAnswer = dict[str, Any]
 """`{"return_value": ...}`, or `{"exc_type": ..., "message": ...}`, as pydantic-monty wants it."""
 Answering: TypeAlias = Coroutine[Any, Any, WorkerAnswer]
-State: TypeAlias = Any
+SandboxState: TypeAlias = Any
 """Where code waits for somebody, or its end: classes of pydantic-monty that have no common base."""
 _POOLS: WeakKeyDictionary[asyncio.AbstractEventLoop, WorkerPool] = WeakKeyDictionary()
 _LEVEL: ContextVar[int] = ContextVar("level of code within code", default=0)
@@ -231,7 +231,7 @@ class Execution:
 
         self.worker = session.worker_pid
         try:
-            state: State = await self._turn(
+            state: SandboxState = await self._turn(
                 lambda: session.feed_start(self.code, print_callback=printed)
             )
             while not isinstance(state, MontyComplete):
@@ -240,7 +240,9 @@ class Execution:
         finally:
             await self._stop()
 
-    async def _turn(self, function: Callable[..., State], *args: object, **kwargs: object) -> State:
+    async def _turn(
+        self, function: Callable[..., SandboxState], *args: object, **kwargs: object
+    ) -> SandboxState:
         """The code goes on, to where it needs somebody or ends; if nobody wants it any more, its worker is killed."""
         return await turn(lambda: function(*args, **kwargs), stop=self._kill)
 
@@ -251,7 +253,7 @@ class Execution:
         with suppress(ProcessLookupError):
             os.kill(self.worker, kill)
 
-    async def _next(self, state: State) -> State:
+    async def _next(self, state: SandboxState) -> SandboxState:
         """Goes on to where the code needs somebody again."""
         if hasattr(state, "pending_call_ids"):
             answers = await self._answers(state.pending_call_ids)
@@ -271,7 +273,7 @@ class Execution:
         # No files, no environment, no modules: it is told so.
         return await self._turn(state.resume_not_handled)
 
-    async def _answer_call(self, state: State) -> State:
+    async def _answer_call(self, state: SandboxState) -> SandboxState:
         """A call of a node, answered at once or as something to await."""
         self.calls += 1
         if self.calls > self.max_calls:
@@ -285,12 +287,12 @@ class Execution:
         answer = await work
         return await self._turn(state.resume, answer)
 
-    async def _later(self, state: State, work: Answering) -> State:
+    async def _later(self, state: SandboxState, work: Answering) -> SandboxState:
         loop = asyncio.get_running_loop()
         self.tasks[state.call_id] = loop.create_task(work)
         return await self._turn(state.resume, {"future": ...})
 
-    async def _function_value(self, state: State) -> State:
+    async def _function_value(self, state: SandboxState) -> SandboxState:
         """A function that is used as a value: `f = search`."""
         if state.object_id is not None or state.variable_name not in self.functions:
             return await self._turn(state.resume)

@@ -92,7 +92,7 @@ class Skills(Tool[Any, str]):
             where it lies; and `arguments`, if it has such a parameter. Without a runner scripts are only read.
         description: what stands before the list of skills for a model.
         output_limit: characters of a text that a model is shown at a time; it can ask for the rest.
-        retry, timeout_s, cache, policy, approval, approval_timeout_s: as for every node (`NodeOptions`).
+        retry, timeout_s, cache, policy, approval, approval_timeout_s, reads, adds, sets: as for every node (`NodeOptions`).
 
     Raises:
         DeclarationError: a folder is missing, or a skill in it does not keep to the format; all problems are told at once.

@@ -286,7 +286,7 @@ def node(function: AnyFunction | None = None, /, **options: Any) -> Any:
         calls: nodes (or their names) it may ask with `ctx.call(node, message)`.
         effects: what it does to the world: "reads", "writes", "network", "executes", or `[]` for nothing. A run that a store
             keeps waits for the disk before whatever may change the world; what nobody has declared may.
-        retry, timeout_s, cache, policy, approval, approval_timeout_s: as for every node (`NodeOptions`).
+        retry, timeout_s, cache, policy, approval, approval_timeout_s, reads, adds, sets: as for every node (`NodeOptions`).
     """
     if function is None:
         return lambda f: FunctionNode(f, **options)

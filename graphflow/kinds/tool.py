@@ -550,7 +550,7 @@ def tool(function: AnyFunction | None = None, /, **options: Any) -> Any:
             it. If its caller is tried again, a finished call is not made again, unless its tool says that it only reads.
         concurrency_safe: whether it may run twice at a time; if not, the calls of one turn keep their order around it.
         output_limit: characters of its answer that a model is shown.
-        retry, timeout_s, cache, policy, approval, approval_timeout_s: as for every node (`NodeOptions`).
+        retry, timeout_s, cache, policy, approval, approval_timeout_s, reads, adds, sets: as for every node (`NodeOptions`).
     """
     if function is None:
         return lambda f: Tool(f, **options)

@@ -47,7 +47,7 @@ class Wait(Node[T, T]):
         input: the type of message that goes through. It is needed where that is what the graph answers: `Any` says
             nothing, and proves nothing.
         description: what the node is for.
-        retry, cache, policy, approval, approval_timeout_s: as for every node (`NodeOptions`).
+        retry, cache, policy, approval, approval_timeout_s, reads, adds, sets: as for every node (`NodeOptions`).
     """
 
     kind: ClassVar[str] = "wait"
@@ -145,7 +145,7 @@ class Receive(Node[In, Out]):
             output (`payment[TimedOut] >> ...`).
         input: the type of message that lets it begin.
         description: what the node is for.
-        retry, cache, policy, approval, approval_timeout_s: as for every node (`NodeOptions`).
+        retry, cache, policy, approval, approval_timeout_s, reads, adds, sets: as for every node (`NodeOptions`).
     """
 
     kind: ClassVar[str] = "receive"

@@ -17,7 +17,7 @@ from graphflow.messages.copies import copy_of
 from graphflow.messages.types import Type, output_check, type_name
 
 V = TypeVar("V")
-Merge: TypeAlias = Callable[[Any, Any], Any]
+MergeFunction: TypeAlias = Callable[[Any, Any], Any]
 """Makes of a value and what is added to it the next value. It changes neither."""
 WriteKind: TypeAlias = Literal["set", "add"]
 
@@ -48,7 +48,12 @@ class State(Generic[V]):
     __slots__ = ("_expected", "_fits", "merge", "name", "start", "type")
 
     def __init__(
-        self, name: str, type: type[V], *, start: V | _Unset = UNSET, merge: Merge | None = None
+        self,
+        name: str,
+        type: type[V],
+        *,
+        start: V | _Unset = UNSET,
+        merge: MergeFunction | None = None,
     ) -> None:
         if not isinstance(name, str) or not name.isidentifier():
             raise DeclarationError(
@@ -85,19 +90,23 @@ class State(Generic[V]):
         return value.__class__ is self._expected or self._fits is None or self._fits(value)
 
 
-class Write(NamedTuple):
+AnyState: TypeAlias = State[Any]
+"""A state where it does not matter what it holds."""
+
+
+class StateWrite(NamedTuple):
     """What one node has written: which state, whether it replaces or is merged, and the value."""
 
-    state: State[Any]
+    state: AnyState
     kind: WriteKind
     value: Any
 
 
-Writes: TypeAlias = tuple[Write, ...]
+StateWrites: TypeAlias = tuple[StateWrite, ...]
 """What was written, in order."""
 
 
-def after(state: State[Any], value: Any, writes: Sequence[Write]) -> Any:
+def after(state: AnyState, value: Any, writes: Sequence[StateWrite]) -> Any:
     """The value of a state after some writes to it, one after the other.
 
     Args:
@@ -125,7 +134,7 @@ def after(state: State[Any], value: Any, writes: Sequence[Write]) -> Any:
     return value
 
 
-def _merged(state: State[Any], value: Any, added: Sequence[Any]) -> Any:
+def _merged(state: AnyState, value: Any, added: Sequence[Any]) -> Any:
     merge = state.merge
     assert merge is not None  # adding was refused else
     if value is UNSET:

@@ -37,7 +37,7 @@ class Conflict(NamedTuple):
     fork: int
 
 
-class _Step(NamedTuple):
+class _WayOut(NamedTuple):
     """One way out of a node, as far as this proof goes."""
 
     target: int
@@ -45,7 +45,7 @@ class _Step(NamedTuple):
     """None: a collect that starts although nothing came to it, beside whatever its fork has sent."""
 
 
-class _Pair(NamedTuple):
+class _Lineages(NamedTuple):
     """Where two lineages stand, and whether each has passed its writer."""
 
     left: int
@@ -124,11 +124,11 @@ class _Search:
         self, first: int, second: int, beside: list[tuple[int, int]], gates: set[int]
     ) -> bool:
         """Whether two lineages pass these writers, and are gathered together behind them."""
-        todo: list[_Pair] = []
+        todo: list[_Lineages] = []
         for left, right in beside:
             if first in self._reach[left] and second in self._reach[right]:
-                todo.append(_Pair(left, right, left == first, right == second))
-        seen: set[_Pair] = set()
+                todo.append(_Lineages(left, right, left == first, right == second))
+        seen: set[_Lineages] = set()
         while todo:
             pair = todo.pop()
             if pair in seen:
@@ -146,19 +146,19 @@ class _Search:
             todo += self._moves(pair, first, second)
         return False
 
-    def _moves(self, pair: _Pair, first: int, second: int) -> Iterator[_Pair]:
+    def _moves(self, pair: _Lineages, first: int, second: int) -> Iterator[_Lineages]:
         left, right, left_wrote, right_wrote = pair
         moves_left = self._rank[left] <= self._rank[right] and left != self._program.end
         for step in self._steps[left]:
             # The next lap of a loop may begin whoever is behind.
             if moves_left or _is_lap(step):
-                yield _Pair(step.target, right, left_wrote or step.target == first, right_wrote)
+                yield _Lineages(step.target, right, left_wrote or step.target == first, right_wrote)
         for step in self._steps[right]:
             if not moves_left or _is_lap(step):
-                yield _Pair(left, step.target, left_wrote, right_wrote or step.target == second)
+                yield _Lineages(left, step.target, left_wrote, right_wrote or step.target == second)
 
 
-def _is_lap(step: _Step) -> bool:
+def _is_lap(step: _WayOut) -> bool:
     return step.link is not None and step.link.lap is not None
 
 
@@ -170,41 +170,56 @@ def links_of(slot: Slot) -> list[Link]:
     return list(dict.fromkeys(links))
 
 
-def _steps_of(program: Program) -> list[list[_Step]]:
-    steps: list[list[_Step]] = []
+def _steps_of(program: Program) -> list[list[_WayOut]]:
+    steps: list[list[_WayOut]] = []
     for slot in program.slots:
-        steps.append([_Step(link.target, link) for link in links_of(slot)])
+        steps.append([_WayOut(link.target, link) for link in links_of(slot)])
     for slot in program.slots:
         join = slot.join
         if join is not None and join.collects:
-            steps[join.fork].append(_Step(join.node, None))
+            steps[join.fork].append(_WayOut(join.node, None))
     return steps
 
 
-def _are_parallel(slot: Slot, first: _Step, second: _Step) -> bool:
+def _are_parallel(slot: Slot, first: _WayOut, second: _WayOut) -> bool:
     """Whether one run of a node may send tokens both ways."""
     one, other = first.link, second.link
     if one is None or other is None:
         return first is not second
     if one is other:
         return one.each
+    return not _are_exclusive(slot, one, other)
+
+
+def _are_exclusive(slot: Slot, one: Link, other: Link) -> bool:
+    """Whether a node that sends along one link does not send along the other."""
+    # It answers, or it fails.
     if (one in slot.failure_links) != (other in slot.failure_links):
-        return False  # it answers, or it fails
+        return True
+    # Whoever hands over answers nobody else.
+    if _hands_over(slot, one) or _hands_over(slot, other):
+        return True
+    # What is sent where laps are used up goes in the place of the lap, beside everything else.
     if (one in slot.limit_links) != (other in slot.limit_links):
-        # What is sent where laps are used up goes in the place of the lap, beside everything else.
-        return one.lap is None and other.lap is None
-    if slot.handoff_links is not None:
-        handing = slot.handoff_links.values()
-        if one in handing or other in handing:
-            return False
+        return one.lap is not None or other.lap is not None
+    return _are_arms_apart(one, other)
+
+
+def _hands_over(slot: Slot, link: Link) -> bool:
+    return slot.handoff_links is not None and link in slot.handoff_links.values()
+
+
+def _are_arms_apart(one: Link, other: Link) -> bool:
+    """Whether no output takes both links."""
     if one.units is not None and other.units is not None and not one.units & other.units:
-        return False
+        return True
     # Of the guards of one arm the first that holds is taken.
-    are_guarded = one.guard is not None and other.guard is not None
-    return not (are_guarded and one.group == other.group and one.guard is not other.guard)
+    if one.guard is None or other.guard is None:
+        return False
+    return one.group == other.group and one.guard is not other.guard
 
 
-def _ranks(program: Program, steps: list[list[_Step]]) -> list[int]:
+def _ranks(program: Program, steps: list[list[_WayOut]]) -> list[int]:
     """The order of the nodes, laps left out: a lineage never has to wait for one that stands behind it."""
     waiting = [0] * program.size
     for leaving in steps:
@@ -227,7 +242,7 @@ def _ranks(program: Program, steps: list[list[_Step]]) -> list[int]:
     return ranks
 
 
-def _reachable(steps: list[list[_Step]]) -> list[set[int]]:
+def _reachable(steps: list[list[_WayOut]]) -> list[set[int]]:
     """From each node all that may come behind it, itself included."""
     reachable: list[set[int]] = []
     for start in range(len(steps)):

@@ -11,7 +11,7 @@ from hashlib import sha256
 from typing import Any, TypeAlias
 
 from graphflow.declaration.node import AnyNode
-from graphflow.messages.state import State
+from graphflow.messages.state import AnyState
 from graphflow.messages.types import Type, schema_of, type_name
 from graphflow.proofs.proven import AnyGraph, ProvenGraph
 
@@ -37,7 +37,7 @@ def form_of(graph: AnyGraph) -> Form:
     return form
 
 
-def _state_form(state: State[Any]) -> str:
+def _state_form(state: AnyState) -> str:
     """A state's type and its merge, by their names: a record holds what was written, and merges it again."""
     merge = state.merge
     how = "" if merge is None else getattr(merge, "__qualname__", repr(merge))

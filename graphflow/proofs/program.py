@@ -17,7 +17,7 @@ from graphflow.declaration.node import AnyNode
 from graphflow.errors import InputInvalid, OutputInvalid
 from graphflow.messages.copies import copier_of
 from graphflow.messages.message import shortened
-from graphflow.messages.state import State
+from graphflow.messages.state import AnyState
 from graphflow.messages.types import Type
 
 Matcher = Callable[[Any], bool]
@@ -325,9 +325,9 @@ class Program:
         """Whether parts of a walk may be cancelled, so that it has to be known who is in them."""
         self._for_record: Program | None = None
         self._nodes_by_name: dict[str, AnyNode] = {}
-        self.states: Mapping[str, State[Any]] | None = None
+        self.states: Mapping[str, AnyState] | None = None
         """What its nodes can read and write, by name; None: whatever those around can, as for an agent that was called."""
-        self.owned: tuple[State[Any], ...] = ()
+        self.owned: tuple[AnyState, ...] = ()
         """Those of them that begin anew in each frame."""
         self.columns: Any = None
         """What the journal has found out about it: how it writes what these nodes answer."""

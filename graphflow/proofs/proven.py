@@ -23,7 +23,7 @@ from graphflow.declaration.options import NodeOptions
 from graphflow.declaration.ports import Port
 from graphflow.errors import DeclarationError, GraphError
 from graphflow.limits import Limits
-from graphflow.messages.state import State, WriteKind
+from graphflow.messages.state import AnyState, WriteKind
 from graphflow.messages.types import Type, type_name
 from graphflow.proofs.compiler import compile_program
 from graphflow.proofs.edge_types import TypedEdge
@@ -70,8 +70,8 @@ class ProvenGraph(Node[In, Out], Generic[In, Out]):
     limits: Limits | None
     nesting: int
     nodes: tuple[AnyNode, ...]
-    state: tuple[State[Any], ...]
-    uses: tuple[State[Any], ...]
+    state: tuple[AnyState, ...]
+    uses: tuple[AnyState, ...]
     proof: Proof
     """What was proven: topology, types, warnings. Rooms above ask for what they need of it by name."""
 
@@ -88,8 +88,8 @@ class ProvenGraph(Node[In, Out], Generic[In, Out]):
         description: str = "",
         alone: bool = False,
         place: str = "",
-        state: Sequence[State[Any]] = (),
-        uses: Sequence[State[Any]] = (),
+        state: Sequence[AnyState] = (),
+        uses: Sequence[AnyState] = (),
         **options: Unpack[NodeOptions],
     ) -> None:
         if not isinstance(name, str):
@@ -131,11 +131,11 @@ class ProvenGraph(Node[In, Out], Generic[In, Out]):
                 raise GraphError(name, problems, place)
 
     @property
-    def touched(self) -> tuple[State[Any], ...]:
+    def touched(self) -> tuple[AnyState, ...]:
         """What the graphs around have to lend it."""
         return self.uses
 
-    def writes_to(self, state: State[Any]) -> set[WriteKind]:
+    def writes_to(self, state: AnyState) -> set[WriteKind]:
         """How its nodes write a state that it was lent."""
         kinds: set[WriteKind] = set()
         if state in self.uses:

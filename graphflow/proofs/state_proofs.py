@@ -8,29 +8,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
 
 from graphflow.declaration.node import AnyNode
 from graphflow.errors import DeclarationError
-from graphflow.messages.state import UNSET, State, WriteKind
+from graphflow.messages.state import UNSET, AnyState, State, WriteKind
 from graphflow.proofs.conflicts import Conflict, UnprovenConflicts, conflicts
 from graphflow.proofs.problems import Problems
 from graphflow.proofs.program import JoinSpec, Link, Program, Slot
 
 Reached = Callable[[AnyNode], Iterable[AnyNode]]
 """What a node may call, hand over to or stand for."""
-WriteKinds = dict[State[Any], set[WriteKind]]
+WriteKinds = dict[AnyState, set[WriteKind]]
 
 
 def visible_states(
-    graph: str, state: Sequence[State[Any]], uses: Sequence[State[Any]]
-) -> dict[str, State[Any]]:
+    graph: str, state: Sequence[AnyState], uses: Sequence[AnyState]
+) -> dict[str, AnyState]:
     """The states that the nodes of a graph can see, by name.
 
     Raises:
         DeclarationError: something else is given, or two have one name.
     """
-    visible: dict[str, State[Any]] = {}
+    visible: dict[str, AnyState] = {}
     for option, states in (("state", state), ("uses", uses)):
         if not isinstance(states, (list, tuple)) or not all(
             isinstance(each, State) for each in states
@@ -96,7 +95,7 @@ class StateProofs:
                         )
 
     # -- 2. nobody is in another's way -------------------------------------------------------------
-    def _prove_apart(self, state: State[Any]) -> None:
+    def _prove_apart(self, state: AnyState) -> None:
         writers: dict[int, set[WriteKind]] = {}
         for number, nodes in self._within.items():
             kinds = _kinds_of(state, nodes)
@@ -116,7 +115,7 @@ class StateProofs:
             self._report(state, conflict, writers)
 
     def _report(
-        self, state: State[Any], conflict: Conflict, writers: dict[int, set[WriteKind]]
+        self, state: AnyState, conflict: Conflict, writers: dict[int, set[WriteKind]]
     ) -> None:
         slots = self._program.slots
         first, second, fork = (slots[number] for number in conflict)
@@ -133,7 +132,7 @@ class StateProofs:
         )
 
     # -- 3. what has no start is set before it is read ---------------------------------------------
-    def _prove_set(self, state: State[Any]) -> None:
+    def _prove_set(self, state: AnyState) -> None:
         setters: set[int] = set()
         readers: list[Slot] = []
         for slot in self._program.slots:
@@ -168,7 +167,7 @@ def _all_within(node: AnyNode, reached: Reached) -> list[AnyNode]:
     return found
 
 
-def _kinds_of(state: State[Any], nodes: Sequence[AnyNode]) -> set[WriteKind]:
+def _kinds_of(state: AnyState, nodes: Sequence[AnyNode]) -> set[WriteKind]:
     kinds: set[WriteKind] = set()
     for node in nodes:
         kinds |= node.writes_to(state)

@@ -21,7 +21,7 @@ from graphflow.events import CallFailed, CallFinished, CallStarted, FrameEntered
 from graphflow.journal.detail import NO_DETAIL, Detail, FrameForm
 from graphflow.limits import Limits, tightest
 from graphflow.messages.copies import copy_of
-from graphflow.messages.state import Writes
+from graphflow.messages.state import StateWrites
 from graphflow.model.conversation import Conversation
 from graphflow.places import Place, place_at
 from graphflow.policy import Policy, also
@@ -36,7 +36,7 @@ from graphflow.runtime.questions import ask_outside
 from graphflow.runtime.recall import KnownCall, detail_of_end, recorded_call
 from graphflow.runtime.records import BackgroundRecord, LeftFrame
 from graphflow.runtime.sitting import Sitting, in_turn
-from graphflow.runtime.state_view import StateView
+from graphflow.runtime.state_view import CallWrites, StateView
 from graphflow.runtime.validation import check_deps, check_input
 from graphflow.runtime.walks import walked
 from graphflow.walk.revision import lent_writes
@@ -75,11 +75,7 @@ async def call(
     shared.calls += 1
     number = shared.calls
     under_way = Call(number, caller, place, (), ctx.conversation)
-    written = None
-    view = ctx.states
-    if isinstance(view, StateView):
-        under_way.base = view.revision
-        written = view.reserve()
+    written = _lend_states(ctx, under_way)
     number_of_frame = frame.number
     started = clock()
     tell(
@@ -106,23 +102,23 @@ async def call(
             detail_of_end(under_way, detail),
         )
         raise
-    if written is not None:
-        written.writes = under_way.writes
-    finished = CallFinished(
-        clock(),
-        number_of_frame,
-        activation,
-        number,
-        node.name,
-        copy_of(output),
-        started,
-        under_way.writes,
-    )
+    written.writes = under_way.writes
+    end = (node.name, copy_of(output), started, under_way.writes)
+    finished = CallFinished(clock(), number_of_frame, activation, number, *end)
     tell(finished, detail_of_end(under_way, detail))
     return output
 
 
-def _take_over_writes(ctx: Context, writes: Writes) -> None:
+def _lend_states(ctx: Context, call: Call) -> CallWrites:
+    """Lets a call see the states that its caller sees; the place of its writes among those of its caller."""
+    view = ctx.states
+    if not isinstance(view, StateView):
+        return CallWrites()
+    call.base = view.revision
+    return view.reserve()
+
+
+def _take_over_writes(ctx: Context, writes: StateWrites) -> None:
     """Lets the writes of a call count that an earlier sitting has seen the end of."""
     if writes and isinstance(ctx.states, StateView):
         ctx.states.reserve().writes = writes
@@ -314,7 +310,7 @@ async def _pushed_and_walked(invocation: Invocation, message: object, limits: Li
     return output
 
 
-def _writes_of(frame: Frame) -> Writes:
+def _writes_of(frame: Frame) -> StateWrites:
     """What a frame that has ended has written to the states that it was lent."""
     states, walk = frame.states, frame.walk
     assert states is not None

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from graphflow.errors import StateUndeclared, StateUnset
 from graphflow.messages.copies import copy_of
-from graphflow.messages.state import UNSET, State
+from graphflow.messages.state import UNSET, AnyState, State
 from graphflow.walk.revision import Revision
 
 V = TypeVar("V")
@@ -23,9 +23,7 @@ class FinalStates(Mapping[str, Any]):
         final: what they were; None if nothing has reached END.
     """
 
-    def __init__(
-        self, graph: str, states: Mapping[str, State[Any]], final: Revision | None
-    ) -> None:
+    def __init__(self, graph: str, states: Mapping[str, AnyState], final: Revision | None) -> None:
         self._graph = graph
         self._states = states
         self._final = final

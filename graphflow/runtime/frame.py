@@ -27,7 +27,7 @@ from graphflow.events import ArtifactKept, Event, LimitWarning, Scope, TurnsAdde
 from graphflow.journal.detail import NO_DETAIL, Detail, FrameForm
 from graphflow.limits import Answered, Ledger, Limits
 from graphflow.messages.artifacts import Artifact, pack
-from graphflow.messages.state import UNSET, State, Writes
+from graphflow.messages.state import UNSET, AnyState, StateWrites
 from graphflow.model.conversation import Conversation
 from graphflow.model.reply import Reply
 from graphflow.model.seam import Model
@@ -98,7 +98,7 @@ class Call:
         """What the callee has said in the conversation of its caller."""
         self.base: Revision | None = None
         """What the states are for the callee; None where its caller sees none."""
-        self.writes: Writes = ()
+        self.writes: StateWrites = ()
         """What the callee has written."""
 
 
@@ -152,7 +152,7 @@ class Invocation:
         walk = self.frame.walk
         return None if walk is None else walk.running[self.activation].revision
 
-    def keep_writes(self, writes: Writes) -> None:
+    def keep_writes(self, writes: StateWrites) -> None:
         """Keeps what it has written, for whoever tells of its end."""
         if self.call is not None:
             self.call.writes = writes
@@ -181,13 +181,13 @@ class FrameStates:
 
     def __init__(
         self,
-        visible: Mapping[str, State[Any]],
-        owned: Sequence[State[Any]],
+        visible: Mapping[str, AnyState],
+        owned: Sequence[AnyState],
         around: Revision | None,
     ) -> None:
         self.visible = visible
         self.lent = tuple(state for state in visible.values() if state not in owned)
-        lent: dict[State[Any], Any] = {}
+        lent: dict[AnyState, Any] = {}
         for state in self.lent:
             value = UNSET if around is None else around.value(state)
             if value is not UNSET:
@@ -276,7 +276,7 @@ class Frame:
         """Where the activations under way stand, of those that have asked."""
         self.states = FrameStates.of(program, origin)
         """What its nodes can read and write; None where there is nothing."""
-        self.wrote: dict[int, Writes] = {}
+        self.wrote: dict[int, StateWrites] = {}
         """What activations have written that have answered, until it is told with their answer."""
         self.record: FrameRecord | None = None
         """What earlier sittings have recorded of it."""

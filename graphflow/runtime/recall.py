@@ -10,7 +10,7 @@ from graphflow.declaration.context import Context
 from graphflow.declaration.node import AnyNode
 from graphflow.events import CallFailed, CallFinished
 from graphflow.journal.detail import NO_DETAIL, Detail
-from graphflow.messages.state import Writes
+from graphflow.messages.state import StateWrites
 from graphflow.places import Place
 from graphflow.runtime.frame import Call, Frame, Invocation
 from graphflow.runtime.past import ActivationKey
@@ -30,7 +30,7 @@ class KnownCall:
         return not isinstance(self.record.end, CallFailed)
 
     @property
-    def writes(self) -> Writes:
+    def writes(self) -> StateWrites:
         """What it has written."""
         end = self.record.end
         return end.writes if isinstance(end, CallFinished) else ()

@@ -17,11 +17,18 @@ from typing import Any
 from graphflow.declaration.node import AnyNode
 from graphflow.errors import StateInvalid, StateUndeclared, StateUnset
 from graphflow.messages.copies import copy_of
-from graphflow.messages.state import UNSET, State, Write, WriteKind, Writes, after
+from graphflow.messages.state import (
+    UNSET,
+    AnyState,
+    StateWrite,
+    StateWrites,
+    WriteKind,
+    after,
+)
 from graphflow.messages.types import type_name
-from graphflow.walk.revision import Chunk, Revision
+from graphflow.walk.revision import Revision, WriteSet
 
-States = Mapping[str, State[Any]]
+States = Mapping[str, AnyState]
 """The states that a frame can see, by name."""
 
 
@@ -34,7 +41,7 @@ class CallWrites:
     __slots__ = ("writes",)
 
     def __init__(self) -> None:
-        self.writes: Writes = ()
+        self.writes: StateWrites = ()
 
 
 class StateView:
@@ -52,11 +59,11 @@ class StateView:
         self._node = node
         self._states = states
         self._base = base
-        self._log: list[Write | CallWrites] = []
+        self._log: list[StateWrite | CallWrites] = []
         self._turn: Revision | None = None
 
     # -- for the node ------------------------------------------------------------------------------
-    def read(self, state: State[Any]) -> Any:
+    def read(self, state: AnyState) -> Any:
         """The value of a state, the node's own.
 
         Raises:
@@ -73,7 +80,7 @@ class StateView:
             )
         return copy_of(value)
 
-    def add(self, state: State[Any], value: object) -> None:
+    def add(self, state: AnyState, value: object) -> None:
         """Merges something into a state.
 
         Raises:
@@ -88,7 +95,7 @@ class StateView:
             )
         self._write(state, "add", value)
 
-    def set(self, state: State[Any], value: object) -> None:
+    def set(self, state: AnyState, value: object) -> None:
         """Replaces the value of a state.
 
         Raises:
@@ -97,19 +104,19 @@ class StateView:
         self._check(state, self._node.sets, "sets")
         self._write(state, "set", value)
 
-    def _write(self, state: State[Any], kind: WriteKind, value: object) -> None:
+    def _write(self, state: AnyState, kind: WriteKind, value: object) -> None:
         if not state.accepts(value):
             raise StateInvalid(
                 f"{self._node.name!r} writes {type_name(type(value))} into state {state.name!r}, "
                 f"which is {type_name(state.type)}"
             )
-        write = Write(state, kind, copy_of(value))
+        write = StateWrite(state, kind, copy_of(value))
         # Now, so that what cannot be merged is the failure of the code that adds it.
         before = self._now().value(state)
         after(state, before, [write])
         self._log.append(write)
 
-    def _check(self, state: State[Any], declared: tuple[State[Any], ...], verb: str) -> None:
+    def _check(self, state: AnyState, declared: tuple[AnyState, ...], verb: str) -> None:
         node = self._node
         does = _VERBS[verb]
         if state not in declared:
@@ -131,9 +138,9 @@ class StateView:
 
     # -- for the runtime ---------------------------------------------------------------------------
     @property
-    def writes(self) -> Writes:
+    def writes(self) -> StateWrites:
         """What it has written so far, with what its calls have, in order."""
-        writes: list[Write] = []
+        writes: list[StateWrite] = []
         for entry in self._log:
             if isinstance(entry, CallWrites):
                 writes += entry.writes
@@ -143,7 +150,7 @@ class StateView:
 
     def _now(self) -> Revision:
         writes = self.writes
-        return Revision(self._base, Chunk(writes)) if writes else self._base
+        return Revision(self._base, WriteSet(writes)) if writes else self._base
 
     @property
     def revision(self) -> Revision:

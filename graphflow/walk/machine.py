@@ -35,7 +35,7 @@ from graphflow.events import (
 )
 from graphflow.limits import DEFAULT_LAPS, UNLIMITED, Limits
 from graphflow.messages.message import Failure, error_text
-from graphflow.messages.state import Writes
+from graphflow.messages.state import StateWrites
 from graphflow.proofs.program import Link, Program, Slot, select, spread
 from graphflow.walk.commands import Activation, Cancel, Command, Finish
 from graphflow.walk.dead_ends import DeadEnd, HalfFilled, edges_to, no_output
@@ -63,7 +63,8 @@ from graphflow.walk.joins import (
 )
 from graphflow.walk.laps import is_used_up, laps_used_up, with_limit_reached
 from graphflow.walk.outbox import Outbox
-from graphflow.walk.revision import BrokenRevision, Chunk, Revision, joined, starting
+from graphflow.walk.outputs import Output, Outputs
+from graphflow.walk.revision import BrokenRevision, Revision, WriteSet, starting
 from graphflow.walk.scope import Order, cross, order_of, scope_after
 from graphflow.walk.tokens import Sends, tokens_of, with_items
 
@@ -102,8 +103,8 @@ class Walk:
         """Activations that the bound on concurrency holds back, in the order in which they are due."""
         self.joins: dict[JoinState, None] = {}
         """Joins that are open, in the order in which they opened."""
-        self.outputs: list[tuple[Scope, object, Revision | None]] = []
-        """What has reached END, with its scope and the states there, in the order of arrival."""
+        self.outputs = Outputs()
+        """What has reached END."""
         self.stopping: Finish | None = None
         """How the walk will end, as soon as what runs has stopped."""
         self.finish: Finish | None = None
@@ -188,11 +189,11 @@ class Walk:
             self._branch(act, output, message)
         self._conclude()
 
-    def _with_writes(self, act: Activation, writes: Writes) -> Revision:
+    def _with_writes(self, act: Activation, writes: StateWrites) -> Revision:
         """What the states are behind an activation that has written."""
         before = act.revision or Revision()  # of an agent that was called, whose caller sees them
         keeps = bool(act.joins) or self.keeps_writes or self.program.ends == "all"
-        return before.grown(Chunk(writes), keeps=keeps)
+        return before.grown(WriteSet(writes), keeps=keeps)
 
     def _branch(self, act: Activation, output: object, message: object) -> None:
         """Sends what an output is worth: its arm, its guards and the items of a list say which links it takes."""
@@ -369,7 +370,7 @@ class Walk:
         target = link.target
         program = self.program
         if target == program.end:
-            self.outputs.append((scope, message, self._revision))
+            self.outputs.append(Output(scope, message, self._revision))
             if program.ends == "first":
                 self._stop(Finish("completed", message))
             self._die(joins)
@@ -687,29 +688,15 @@ class Walk:
 
     def _outcome(self) -> Finish:
         program = self.program
-        if program.ends == "all":
-            ordered = sorted(self.outputs, key=self._place_of_output)
-            messages = [message for _, message, _ in ordered]
-            return Finish("completed", messages)
-        if self.outputs:
-            _, message, _ = self.outputs[0]
-            return Finish("completed", message)
+        if self.outputs or program.ends == "all":
+            return Finish("completed", self.outputs.answer(program))
         error = no_output(program, self.dead_ends, self.half)
         return Finish("failed", None, error)
 
-    def _place_of_output(self, output: tuple[Scope, object, Revision | None]) -> Order:
-        scope, _, _ = output
-        return order_of(scope, self.program)
-
     @property
     def final(self) -> Revision | None:
-        """What the states are at the end: of all that has reached END, or of what was first; None if nothing has."""
-        if self.origin is None or not self.outputs:
-            return None
-        if self.program.ends != "all":
-            return self.outputs[0][2]
-        ordered = sorted(self.outputs, key=self._place_of_output)
-        return joined(self.origin, [revision for _, _, revision in ordered if revision])
+        """What the states are at the end; None if nothing has reached END, or the graph has none."""
+        return self.outputs.final(self.program, self.origin)
 
 
 _TRANSITIONS: dict[type[Event], Callable[[Walk, Any], None]] = {

@@ -17,15 +17,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from graphflow.messages.state import UNSET, State, Write, Writes, after
+from graphflow.messages.state import UNSET, AnyState, StateWrite, StateWrites, after
 
 
-class Chunk:
+class WriteSet:
     """The writes of one activation, in their order. It is known by identity."""
 
     __slots__ = ("writes",)
 
-    def __init__(self, writes: Writes) -> None:
+    def __init__(self, writes: StateWrites) -> None:
         self.writes = writes
 
 
@@ -43,14 +43,14 @@ class Revision:
     def __init__(
         self,
         parent: Revision | None = None,
-        chunk: Chunk | None = None,
-        values: dict[State[Any], Any] | None = None,
+        chunk: WriteSet | None = None,
+        values: dict[AnyState, Any] | None = None,
     ) -> None:
         self.parent = parent
         self.chunk = chunk
         self._values = {} if values is None else values
 
-    def value(self, state: State[Any]) -> Any:
+    def value(self, state: AnyState) -> Any:
         """The value of a state; its start if nobody has written, `UNSET` if it has none.
 
         Raises:
@@ -59,7 +59,7 @@ class Revision:
         found = self._values.get(state, _UNKNOWN)
         if found is not _UNKNOWN:
             return found
-        pending: list[Chunk] = []
+        pending: list[WriteSet] = []
         revision = self
         while True:
             value = revision._values.get(state, _UNKNOWN)
@@ -77,7 +77,7 @@ class Revision:
         self._values[state] = value
         return value
 
-    def grown(self, chunk: Chunk, *, keeps: bool) -> Revision:
+    def grown(self, chunk: WriteSet, *, keeps: bool) -> Revision:
         """The revision after some writes.
 
         Args:
@@ -93,9 +93,9 @@ class Revision:
         written = {write.state: grown.value(write.state) for write in chunk.writes}
         return Revision(values={**self._all_values(), **written})
 
-    def _all_values(self) -> dict[State[Any], Any]:
+    def _all_values(self) -> dict[AnyState, Any]:
         """The values of all states that are known here."""
-        states: dict[State[Any], None] = {}
+        states: dict[AnyState, None] = {}
         revision: Revision | None = self
         while revision is not None:
             states |= dict.fromkeys(revision._values)
@@ -104,9 +104,9 @@ class Revision:
             revision = revision.parent
         return {state: self.value(state) for state in states}
 
-    def since(self, base: Revision) -> list[Chunk]:
+    def since(self, base: Revision) -> list[WriteSet]:
         """What was written since an earlier revision, in order."""
-        chunks: list[Chunk] = []
+        chunks: list[WriteSet] = []
         revision: Revision | None = self
         while revision is not None and revision is not base:
             if revision.chunk is not None:
@@ -119,7 +119,7 @@ class Revision:
 _UNKNOWN = object()
 
 
-def starting(owned: Iterable[State[Any]], lent: Mapping[State[Any], Any] | None = None) -> Revision:
+def starting(owned: Iterable[AnyState], lent: Mapping[AnyState, Any] | None = None) -> Revision:
     """What the states of a frame are when it is entered: its own begin anew, those it was lent are what they are."""
     values = dict(lent or {})
     for state in owned:
@@ -149,7 +149,7 @@ def joined(base: Revision, revisions: Iterable[Revision]) -> Revision:
         revisions: at the ends of the branches.
     """
     result = base
-    touched: dict[State[Any], None] = {}
+    touched: dict[AnyState, None] = {}
     for chunk in _each_once(base, revisions):
         result = Revision(result, chunk)
         for write in chunk.writes:
@@ -163,7 +163,7 @@ def joined(base: Revision, revisions: Iterable[Revision]) -> Revision:
     return result
 
 
-def _each_once(base: Revision, revisions: Iterable[Revision]) -> Iterator[Chunk]:
+def _each_once(base: Revision, revisions: Iterable[Revision]) -> Iterator[WriteSet]:
     seen: set[int] = set()
     for revision in revisions:
         for chunk in revision.since(base):
@@ -172,9 +172,9 @@ def _each_once(base: Revision, revisions: Iterable[Revision]) -> Iterator[Chunk]
                 yield chunk
 
 
-def lent_writes(revision: Revision, base: Revision, lent: Sequence[State[Any]]) -> Writes:
+def lent_writes(revision: Revision, base: Revision, lent: Sequence[AnyState]) -> StateWrites:
     """What was written since a frame was entered, to the states that it was lent."""
-    writes: list[Write] = []
+    writes: list[StateWrite] = []
     for chunk in revision.since(base):
         writes += [write for write in chunk.writes if write.state in lent]
     return tuple(writes)

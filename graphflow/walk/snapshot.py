@@ -11,6 +11,7 @@ from graphflow.walk.commands import Activation
 from graphflow.walk.joins import Chain, FailedToken, Gate, JoinState, Waypoint
 from graphflow.walk.machine import Walk
 from graphflow.walk.outbox import Outbox
+from graphflow.walk.outputs import Outputs
 
 
 class Snapshot:
@@ -56,7 +57,7 @@ def copied_walk(walk: Walk) -> Walk:
         twin.waiting[id] = copies.activation(act)
     for join in walk.joins:
         twin.joins[copies.join(join)] = None
-    twin.outputs = list(walk.outputs)
+    twin.outputs = Outputs(walk.outputs)
     twin.dead_ends = list(walk.dead_ends)
     twin.half = walk.half
     twin.stopping = walk.stopping
@@ -76,7 +77,7 @@ def state_of(walk: Walk) -> dict[str, object]:
         "cancelling": sorted(walk.cancelling),
         "waiting": _states_of(walk.waiting.values()),
         "joins": [join.state() for join in walk.joins],
-        "outputs": list(walk.outputs),
+        "outputs": [(output.scope, output.message) for output in walk.outputs],
         "finish": finish,
     }
 

@@ -16,7 +16,7 @@ from graphflow import END, START, Failure, Graph, GraphError, State, node
 from graphflow.errors import DeclarationError
 from graphflow.events import EdgeSent, Event, NodeCancelled, NodeFailed, NodeFinished, RunStarted
 from graphflow.merges import extend
-from graphflow.messages.state import Write
+from graphflow.messages.state import StateWrite
 from graphflow.walk.commands import Activation, Cancel, Finish
 from graphflow.walk.machine import Walk
 from graphflow.walk.revision import BrokenRevision
@@ -371,7 +371,7 @@ class Simulation:
             self._tell(NodeFailed(self.clock, 0, act.id, name, ValueError("x"), 0.0))
             return
         writes = [
-            Write(state, kind, _value(state, text, number))  # type: ignore[arg-type]
+            StateWrite(state, kind, _value(state, text, number))  # type: ignore[arg-type]
             for number, (state, kind) in enumerate(plan.writes)
         ]
         behind = [*history]

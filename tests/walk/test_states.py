@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from graphflow.proofs.conflicts import UnprovenConflicts, conflicts
-from graphflow.walk import joins, machine
+from graphflow.walk import joins, machine, outputs
 from graphflow.walk.machine import Walk
 from graphflow.walk.revision import Revision, joined
 from tests.walk.state_graphs import ALL_POLICIES, STATES, Outcome, Simulation, Wild, wild
@@ -66,8 +66,8 @@ class Observer:
         self.conflicts: set[tuple[str, str, str]] = set()
         self.writers: dict[int, str] = {}
         monkeypatch.setattr(joins, "joined", self.join)
-        monkeypatch.setattr(machine, "joined", self.join)
-        chunk = machine.Chunk
+        monkeypatch.setattr(outputs, "joined", self.join)
+        chunk = machine.WriteSet
         self.names: list[str] = []
 
         def noted(writes: Any) -> Any:
@@ -77,7 +77,7 @@ class Observer:
             return made_chunk
 
         self.kept: list[Any] = []
-        monkeypatch.setattr(machine, "Chunk", noted)
+        monkeypatch.setattr(machine, "WriteSet", noted)
 
     def join(self, base: Revision, revisions: Any) -> Revision:
         branches = [revision.since(base) for revision in revisions]
