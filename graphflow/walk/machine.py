@@ -35,7 +35,6 @@ from graphflow.events import (
 )
 from graphflow.limits import DEFAULT_LAPS, UNLIMITED, Limits
 from graphflow.messages.message import Failure, error_text
-from graphflow.messages.state import StateWrites
 from graphflow.proofs.program import Link, Program, Slot, select, spread
 from graphflow.walk.commands import Activation, Cancel, Command, Finish
 from graphflow.walk.dead_ends import DeadEnd, HalfFilled, edges_to, no_output
@@ -64,7 +63,7 @@ from graphflow.walk.joins import (
 from graphflow.walk.laps import is_used_up, laps_used_up, with_limit_reached
 from graphflow.walk.outbox import Outbox
 from graphflow.walk.outputs import Output, Outputs
-from graphflow.walk.revision import BrokenRevision, Revision, WriteSet, starting
+from graphflow.walk.revision import Revision, grown, starting
 from graphflow.walk.scope import Order, cross, order_of, scope_after
 from graphflow.walk.tokens import Sends, tokens_of, with_items
 
@@ -115,10 +114,8 @@ class Walk:
         self.now = 0.0
         self._context: Variables = None
         """The context variables of what sends at the moment."""
-        self.origin: Revision | None = None
+        self.origin = starting(program.owned) if program.states else None
         """What the states of the graph are at the start; None if it has none. Those around may have lent it others."""
-        if program.states:
-            self.origin = starting(program.owned)
         self.keeps_writes = False
         """Whether somebody outside will ask what was written: a frame around, which has lent its states."""
         self._revision: Revision | None = None
@@ -177,7 +174,8 @@ class Walk:
         slot, output = act.slot, fact.output
         self._revision = act.revision
         if fact.writes:
-            self._revision = self._with_writes(act, fact.writes)
+            keeps = bool(act.joins) or self.keeps_writes or self.program.ends == "all"
+            self._revision = grown(act.revision, fact.writes, keeps=keeps)
         message = act.message if slot.passes_input else output
         link = slot.alone
         if slot.handoff_links is not None and type(output) is Handover:
@@ -188,12 +186,6 @@ class Walk:
         else:
             self._branch(act, output, message)
         self._conclude()
-
-    def _with_writes(self, act: Activation, writes: StateWrites) -> Revision:
-        """What the states are behind an activation that has written."""
-        before = act.revision or Revision()  # of an agent that was called, whose caller sees them
-        keeps = bool(act.joins) or self.keeps_writes or self.program.ends == "all"
-        return before.grown(WriteSet(writes), keeps=keeps)
 
     def _branch(self, act: Activation, output: object, message: object) -> None:
         """Sends what an output is worth: its arm, its guards and the items of a list say which links it takes."""
@@ -215,10 +207,8 @@ class Walk:
 
     def _failing(self, act: Activation, error: BaseException) -> None:
         """A token is lost with an error: along the failure edge if there is one, otherwise as the forks around it say."""
-        # What it has written is lost with its answer. Behind a join that could not be merged it is that of its fork.
-        self._revision = act.revision
-        if isinstance(act.revision, BrokenRevision):
-            self._revision = act.revision.parent
+        # What it has written is lost with its answer.
+        self._revision = None if act.revision is None else act.revision.sound
         slot = act.slot
         # Told to exit, or a test that has failed: that is not a message for anybody.
         if not isinstance(error, Exception):

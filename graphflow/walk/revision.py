@@ -77,23 +77,12 @@ class Revision:
         self._values[state] = value
         return value
 
-    def grown(self, chunk: WriteSet, *, keeps: bool) -> Revision:
-        """The revision after some writes.
+    @property
+    def sound(self) -> Revision:
+        """What whoever takes a failure sees: itself, or where it could not be made the one before."""
+        return self
 
-        Args:
-            chunk: the writes.
-            keeps: whether a join ahead, or whoever has lent the states, will ask for them.
-
-        Raises:
-            MergeFailed: a merge cannot make a value of them.
-        """
-        if keeps:
-            return Revision(self, chunk)
-        grown = Revision(self, chunk)
-        written = {write.state: grown.value(write.state) for write in chunk.writes}
-        return Revision(values={**self._all_values(), **written})
-
-    def _all_values(self) -> dict[AnyState, Any]:
+    def values(self) -> dict[AnyState, Any]:
         """The values of all states that are known here."""
         states: dict[AnyState, None] = {}
         revision: Revision | None = self
@@ -134,11 +123,32 @@ class BrokenRevision(Revision):
     Whoever takes the failure sees what the states were at the fork.
     """
 
-    __slots__ = ("error",)
+    __slots__ = ("_base", "error")
 
     def __init__(self, base: Revision, error: Exception) -> None:
         super().__init__(base)
+        self._base = base
         self.error = error
+
+    @property
+    def sound(self) -> Revision:
+        """What the states were at the fork."""
+        return self._base
+
+
+def grown(before: Revision | None, writes: StateWrites, *, keeps: bool) -> Revision:
+    """The revision after what an activation has written.
+
+    Args:
+        before: what the states were for it; None where it is not known, as for an agent whose caller sees them.
+        writes: what it has written.
+        keeps: whether a join ahead, or whoever has lent the states, will ask for the writes themselves.
+
+    Raises:
+        MergeFailed: a merge cannot make a value of them.
+    """
+    revision = Revision(before or Revision(), WriteSet(writes))
+    return revision if keeps else Revision(values=revision.values())
 
 
 def joined(base: Revision, revisions: Iterable[Revision]) -> Revision:

@@ -10,7 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from graphflow.proofs.conflicts import UnprovenConflicts, conflicts
-from graphflow.walk import joins, machine, outputs
+from graphflow.walk import joins, outputs
+from graphflow.walk import revision as revision_module
 from graphflow.walk.machine import Walk
 from graphflow.walk.revision import Revision, joined
 from tests.walk.state_graphs import ALL_POLICIES, STATES, Outcome, Simulation, Wild, wild
@@ -67,7 +68,7 @@ class Observer:
         self.writers: dict[int, str] = {}
         monkeypatch.setattr(joins, "joined", self.join)
         monkeypatch.setattr(outputs, "joined", self.join)
-        chunk = machine.WriteSet
+        chunk = revision_module.WriteSet
         self.names: list[str] = []
 
         def noted(writes: Any) -> Any:
@@ -77,7 +78,7 @@ class Observer:
             return made_chunk
 
         self.kept: list[Any] = []
-        monkeypatch.setattr(machine, "WriteSet", noted)
+        monkeypatch.setattr(revision_module, "WriteSet", noted)
 
     def join(self, base: Revision, revisions: Any) -> Revision:
         branches = [revision.since(base) for revision in revisions]
