@@ -9,11 +9,16 @@ from graphflow._version import __version__ as __version__
 
 _HOME = {
     "Agent": "kinds.agent",
+    "Apart": "declaration.claims",
+    "AtLeast": "declaration.claims",
+    "AtMost": "declaration.claims",
+    "Before": "declaration.claims",
     "CACHE": "model.turns",
     "CacheMark": "model.turns",
     "Code": "kinds.code",
     "Context": "declaration.context",
     "END": "declaration.arrows",
+    "Exactly": "declaration.claims",
     "Failover": "providers.failover",
     "Failure": "messages.message",
     "Graph": "graph",
@@ -26,7 +31,9 @@ _HOME = {
     "MCP": "mcp.server",
     "Media": "messages.media",
     "Message": "messages.message",
+    "Never": "declaration.claims",
     "Node": "declaration.node",
+    "Only": "declaration.claims",
     "Policy": "policy",
     "Receive": "kinds.wait",
     "Retry": "declaration.options",
@@ -56,9 +63,14 @@ __all__ = [
     "MCP",
     "START",
     "Agent",
+    "Apart",
+    "AtLeast",
+    "AtMost",
+    "Before",
     "CacheMark",
     "Code",
     "Context",
+    "Exactly",
     "Failover",
     "Failure",
     "Graph",
@@ -70,7 +82,9 @@ __all__ = [
     "Limits",
     "Media",
     "Message",
+    "Never",
     "Node",
+    "Only",
     "Policy",
     "Receive",
     "Retry",
@@ -94,6 +108,15 @@ __all__ = [
 
 if TYPE_CHECKING:
     from graphflow.declaration.arrows import END, START
+    from graphflow.declaration.claims import (
+        Apart,
+        AtLeast,
+        AtMost,
+        Before,
+        Exactly,
+        Never,
+        Only,
+    )
     from graphflow.declaration.context import Context
     from graphflow.declaration.handoffs import Handoff
     from graphflow.declaration.node import Node

@@ -23,8 +23,10 @@ from typing import (
 )
 
 from graphflow.declaration.arrows import AnyEntry, Arm, Entry, ForkPolicy, In, Out
+from graphflow.declaration.claims import Claim, Claims, read_claims
 from graphflow.declaration.node import AnyNode
 from graphflow.declaration.options import NodeOptions
+from graphflow.errors import GraphError
 from graphflow.limits import Limits
 from graphflow.messages.state import AnyState
 from graphflow.messages.types import Type
@@ -40,6 +42,8 @@ PlainData: TypeAlias = Mapping[str, Any] | Sequence[Mapping[str, Any]]
 """What becomes a message, or a list of messages, when it is checked: data as JSON holds it."""
 
 if TYPE_CHECKING:
+    from graphflow.claims.exploration import Exploration
+    from graphflow.claims.verdict import ClaimVerdict
     from graphflow.events import Event
     from graphflow.journal.store import Store
     from graphflow.journal.verdict import Verdicts
@@ -70,6 +74,7 @@ class GraphOptions(NodeOptions, total=False):
     description: str
     state: Sequence[AnyState]
     uses: Sequence[AnyState]
+    claims: Sequence[Claim]
 
 
 class Graph(ProvenGraph[In, Out], Generic[In, Out]):
@@ -87,6 +92,7 @@ class Graph(ProvenGraph[In, Out], Generic[In, Out]):
         description: what it does, for models that may call it and for people.
         state: the states that it owns; they begin anew in each of its frames.
         uses: those that the nearest graph around it owns, and lends to it.
+        claims: properties of all its walks (`graphflow.claims`): proven, or enforced while it is walked; `check()` says which.
         retry, timeout_s, cache, policy, approval, approval_timeout_s, reads, adds, sets: as for every node (`NodeOptions`).
     """
 
@@ -124,10 +130,14 @@ class Graph(ProvenGraph[In, Out], Generic[In, Out]):
         description: str = "",
         state: Sequence[AnyState] = (),
         uses: Sequence[AnyState] = (),
+        claims: Sequence[Claim] = (),
         **options: Unpack[NodeOptions],
     ) -> None:
         caller = sys._getframe(1)
         place = place_text((caller.f_code.co_filename, caller.f_lineno))
+        read: Claims = ()
+        if claims:
+            read = read_claims(f"graph {name!r}", claims)
         super().__init__(
             name,
             paths,
@@ -137,18 +147,68 @@ class Graph(ProvenGraph[In, Out], Generic[In, Out]):
             ends=ends,
             deps=deps,
             description=description,
+            claims=read,
             place=place,
             state=state,
             uses=uses,
             **options,
         )
+        if read:
+            self._check_claims(place)
+
+    def _check_claims(self, place: str) -> None:
+        """Refuses claims that name nothing in the graph, and proves what can be proven in linear time."""
+        from graphflow.claims.claim_proofs import claim_proofs_of
+        from graphflow.claims.targets import claim_problems
+
+        proofs = claim_proofs_of(self)
+        problems = tuple(claim_problems(self.claims, proofs.targets))
+        if problems:
+            raise GraphError(self.name, problems, place)
+        proofs.prove_linearly(self.claims)
 
     # -- what was proven ---------------------------------------------------------------------------
     def check(self) -> Report:
         """What was proven: warnings, and facts such as loops with their limits and call cycles with their bound."""
         from graphflow.journal.storable import storage_problems
 
-        return report(self, storage_problems(self))
+        facts = [*storage_problems(self)]
+        warnings: list[str] = []
+        if self.claims:
+            from graphflow.claims.claim_proofs import claim_lines
+
+            lines, warnings = claim_lines(self)
+            facts += lines
+        return report(self, facts, warnings)
+
+    def prove(
+        self, claim: Claim, *, states: int | None = None, lists: int | None = None
+    ) -> ClaimVerdict:
+        """How a claim holds, whether the graph declares it or not.
+
+        Args:
+            claim: the claim.
+            states: how many states of walks are looked at, at most; default: 100,000.
+            lists: up to which length lists are mapped; default: 2, or one more than is counted or taken.
+
+        Raises:
+            DeclarationError: it names nothing in the graph; the text names near ones.
+        """
+        from graphflow.claims.claim_proofs import PROVE_BUDGET, claim_proofs_of
+
+        budget = PROVE_BUDGET if states is None else states
+        return claim_proofs_of(self).verdict(claim, budget, lists)
+
+    def explore(self, *, states: int = 100_000, lists: int = 2) -> Exploration:
+        """How its walks may end, which edges none takes, and how much goes on at the same time.
+
+        Args:
+            states: how many states are looked at, at most.
+            lists: up to which length lists are mapped.
+        """
+        from graphflow.claims.exploration import explore
+
+        return explore(self, states, lists)
 
     def bounds(self) -> Bounds:
         """The worst case of one walk: activations per node, depth, model calls, and cost where prices are known."""

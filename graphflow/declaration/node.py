@@ -288,7 +288,7 @@ class Node(Entry[In, Out], Generic[In, Out]):
         """Nodes that stand behind this one and belong to the same graph (the target of a sub-agent)."""
         return ()
 
-    def prove(self, incoming: Sequence[Type], deps: Type | None) -> list[str]:
+    def check_arrivals(self, incoming: Sequence[Type], deps: Type | None) -> list[str]:
         """What is wrong with this node, given the types of the messages that its edges bring."""
         return []
 

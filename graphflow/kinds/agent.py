@@ -286,7 +286,7 @@ class Agent(Node[In, Out]):
             return self.max_turns
         return min(self.max_turns, 1 + self.repairs)
 
-    def prove(self, incoming: Sequence[Type], deps: Type | None) -> list[str]:
+    def check_arrivals(self, incoming: Sequence[Type], deps: Type | None) -> list[str]:
         """What its prompts name that its messages do not have."""
         declared = self.ports[0].type
         message_types = list(incoming) if declared is Any else [declared]

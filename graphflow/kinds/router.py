@@ -244,7 +244,7 @@ class Router(Node[In, Out]):
         bias = len(balanced(self.labels)) if self.probabilities else 0
         return ATTEMPTS + bias
 
-    def prove(self, incoming: Sequence[Type], deps: Type | None) -> list[str]:
+    def check_arrivals(self, incoming: Sequence[Type], deps: Type | None) -> list[str]:
         """What its prompt names that its messages do not have, and guards that may leave a message without a way."""
         problems: list[str] = []
         message_types = list(incoming)

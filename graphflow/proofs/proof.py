@@ -184,11 +184,11 @@ class Proof:
 
     def _check_prompts(self) -> None:
         for number, node in enumerate(self.members.nodes):
-            if type(node).prove is Node.prove:
+            if type(node).check_arrivals is Node.check_arrivals:
                 continue
             arriving = self.wiring.by_target[number]
             incoming = [kind for edge in arriving for kind in edge.carries]
-            for problem in node.prove(incoming, self.deps):
+            for problem in node.check_arrivals(incoming, self.deps):
                 self._problems.add(f"node {node.name!r}: {problem}", node.where)
 
     def _check_nesting(self) -> None:

@@ -17,6 +17,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, NamedTuple, TypeAlias, Unpack
 
 from graphflow.declaration.arrows import END, START, AnyEntry, Edge, Entry, In, Out, edges_of
+from graphflow.declaration.claims import Claims
 from graphflow.declaration.context import Context
 from graphflow.declaration.node import AnyNode, Inputs, Node
 from graphflow.declaration.options import NodeOptions
@@ -56,6 +57,7 @@ class ProvenGraph(Node[In, Out], Generic[In, Out]):
 
     Args:
         paths: arrows, or lists of arrows.
+        claims: each once; the face has read them.
         alone: whether it is nothing but one node, which is entered as a frame of its own.
         state: the states that it owns.
         uses: those that it is lent by the nearest graph around that owns them.
@@ -72,6 +74,8 @@ class ProvenGraph(Node[In, Out], Generic[In, Out]):
     nodes: tuple[AnyNode, ...]
     state: tuple[AnyState, ...]
     uses: tuple[AnyState, ...]
+    claims: Claims
+    """What is claimed of its walks; whether and how it holds is asked of `graphflow/claims/claim_proofs.py`."""
     proof: Proof
     """What was proven: topology, types, warnings. Rooms above ask for what they need of it by name."""
 
@@ -86,6 +90,7 @@ class ProvenGraph(Node[In, Out], Generic[In, Out]):
         ends: Ends = "one",
         deps: Type | None = None,
         description: str = "",
+        claims: Claims = (),
         alone: bool = False,
         place: str = "",
         state: Sequence[AnyState] = (),
@@ -121,6 +126,7 @@ class ProvenGraph(Node[In, Out], Generic[In, Out]):
             limits=limits,
             nesting=proof.nesting,
             nodes=tuple(proof.nodes),
+            claims=claims,
             proof=proof,
             state=tuple(state),
             uses=tuple(uses),
@@ -150,7 +156,16 @@ class ProvenGraph(Node[In, Out], Generic[In, Out]):
 
     def _value(self) -> tuple[object, ...]:
         edges = tuple(repr(typed.edge) for typed in self.edges)
-        return (self.name, edges, self.nodes, self.model, self.limits, self.ends, self.description)
+        return (
+            self.name,
+            edges,
+            self.nodes,
+            self.model,
+            self.limits,
+            self.ends,
+            self.description,
+            self.claims,
+        )
 
     async def activate(self, inputs: Inputs, ctx: Context) -> Out:
         """Walks the graph in a frame of its own."""

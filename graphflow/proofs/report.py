@@ -48,12 +48,13 @@ class Report:
         return "\n".join(lines)
 
 
-def report(graph: AnyGraph, more: Sequence[str] = ()) -> Report:
+def report(graph: AnyGraph, more: Sequence[str] = (), more_warnings: Sequence[str] = ()) -> Report:
     """What `check()` returns.
 
     Args:
         graph: what was proven.
         more: what others have found out, as facts.
+        more_warnings: the same, as warnings.
     """
     proof = graph.proof
     taken = type_name(graph.input)
@@ -71,7 +72,7 @@ def report(graph: AnyGraph, more: Sequence[str] = ()) -> Report:
     if proof.nesting:
         facts.append(f"graphs nested {proof.nesting} deep")
     facts += more
-    warnings = (*proof.warnings, *_warnings(graph))
+    warnings = (*proof.warnings, *_warnings(graph), *more_warnings)
     return Report(graph.name, (), warnings, tuple(facts))
 
 

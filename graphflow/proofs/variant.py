@@ -118,6 +118,7 @@ class _Swap:
                 state=graph.state,
                 uses=graph.uses,
                 description=graph.description,
+                claims=graph.claims,
             )
         except GraphError as error:  # it names a line of this file; each problem names its own
             raise GraphError(error.graph, error.problems) from None
