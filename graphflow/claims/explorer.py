@@ -57,7 +57,7 @@ class WalkEnding(NamedTuple):
         return f"{self.status} ({self.error})" if self.error else self.status
 
 
-class _Standing(NamedTuple):
+class _WalkState(NamedTuple):
     """Where a walk stands, and how it came there."""
 
     root: FrameWalk
@@ -130,7 +130,7 @@ class Explorer:
         self._limits: dict[FramePath, Limits] = {}
         self._known: dict[tuple[WalkKey, MonitorState], StateId] = {}
         self._origins: list[tuple[StateId, WalkStep]] = []
-        self._todo: deque[_Standing] = deque()
+        self._todo: deque[_WalkState] = deque()
 
     @property
     def states(self) -> int:
@@ -179,7 +179,7 @@ class Explorer:
             if self.broken is None:
                 self.broken = id
         elif ending is None:
-            self._todo.append(_Standing(root, claim, id))
+            self._todo.append(_WalkState(root, claim, id))
         else:
             self.endings.setdefault(_ending_of(ending), id)
 
@@ -197,7 +197,7 @@ class Explorer:
             self.broken_at_end = claim == BROKEN
         return claim
 
-    def _successors(self, state: _Standing) -> list[_Successor]:
+    def _successors(self, state: _WalkState) -> list[_Successor]:
         """What may come next; where that makes no difference to the claim, of one leaf only."""
         leaves = leaves_of(state.root)
         running = [leaf for leaf in leaves if not leaf.is_stopping]
@@ -215,7 +215,7 @@ class Explorer:
         return found
 
     # -- partial-order reduction -------------------------------------------------------------------
-    def _candidates(self, state: _Standing, leaves: list[Leaf]) -> Iterable[Leaf]:
+    def _candidates(self, state: _WalkState, leaves: list[Leaf]) -> Iterable[Leaf]:
         """Leaves that may be followed alone."""
         monitor = self.monitor
         is_settled = monitor is None or monitor.is_settled(state.claim)
@@ -305,7 +305,7 @@ class Explorer:
             does = outcome.name.replace("answers", "takes", 1)
             yield _Successor(root, claim, WalkStep("START", does, (), begun), False)
 
-    def _steps_of(self, state: _Standing, leaf: Leaf) -> list[_Successor]:
+    def _steps_of(self, state: _WalkState, leaf: Leaf) -> list[_Successor]:
         """What comes of one leaf, in each of its outcomes."""
         if leaf.is_stopping:
             return self._cancelled(state, leaf)
@@ -325,7 +325,7 @@ class Explorer:
             return None
         return self._outcomes[frame.path].within.get(act.slot.name)
 
-    def _entered(self, state: _Standing, leaf: Leaf, graph: AnyGraph) -> list[_Successor]:
+    def _entered(self, state: _WalkState, leaf: Leaf, graph: AnyGraph) -> list[_Successor]:
         path = (*leaf.frame.path, leaf.act.slot.name)
         outcomes = self._outcomes_at(path, graph)
         found: list[_Successor] = []
@@ -341,7 +341,7 @@ class Explorer:
             found.append(_Successor(root, claim, step, False))
         return found
 
-    def _cancelled(self, state: _Standing, leaf: Leaf) -> list[_Successor]:
+    def _cancelled(self, state: _WalkState, leaf: Leaf) -> list[_Successor]:
         root = state.root.copy()
         frame = root.at(leaf.numbers[:-1])
         act = leaf.act
