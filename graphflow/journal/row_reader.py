@@ -146,7 +146,6 @@ class RowReader:
         elif kind is CallStarted:
             self._begin_call(body, detail)
         elif kind in _CALL_ENDS:
-            # The row in which a call ends tells neither.
             begun = self._calls[body["call"]]
             detail.place = begun.place
             detail.node = begun.node
@@ -166,6 +165,7 @@ class RowReader:
         self.forms[frame] = self._enter(place, parent, node, call, called)
 
     def _begin_call(self, body: RowBody, detail: Detail) -> None:
+        """Looks up what is called, for this row and for the one in which the call ends."""
         form = self.forms.get(body["frame"])
         if form is not None:
             detail.node = _callee(form, body["caller"], body["node"])
@@ -323,13 +323,15 @@ def _callee(form: FrameForm, caller: str, name: str) -> AnyNode | None:
 
 
 def _node_codecs(form: FrameForm | None, names: Sequence[str]) -> _NodeCodecs:
+    if form is None:
+        return [None] * len(names)
     codecs: _NodeCodecs = []
     for name in names:
-        codec = None
-        node = None if form is None else form.program.nodes_by_name.get(name)
-        if form is not None and node is not None:
-            codec = codec_in(form, node.output)
-        codecs.append(codec)
+        node = form.program.nodes_by_name.get(name)
+        if node is None:  # the graph has lost it since
+            codecs.append(None)
+        else:
+            codecs.append(codec_in(form, node.output))
     return codecs
 
 
@@ -337,6 +339,7 @@ def _outputs(body: RowBody, order: Iterable[int], codecs: _NodeCodecs) -> Iterat
     """What hops have answered, in their order; `order` says of which node each is."""
     column_of = node_columns(body)
     column_codecs = _column_codecs(column_of, codecs)
+    # Each column is read as one where it can be: that is many times as fast.
     columns: list[Iterator[Any]] = []
     for column, data in enumerate(body["outputs"]):
         column_codec = column_codecs[column]

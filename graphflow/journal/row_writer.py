@@ -32,6 +32,7 @@ from graphflow.journal.stored import Json, StoredRow
 from graphflow.journal.stretch import VALUES_A_HOP
 from graphflow.messages.message import to_json_value
 from graphflow.messages.state import StateWrite
+from graphflow.messages.types import Type
 
 NO_LARGE: Mapping[str, bytes] = {}
 """What most rows name of large values. Nobody writes into it."""
@@ -144,7 +145,9 @@ class RowWriter:
     def _place(self, event: Event) -> str:
         """Where in the run a fact belongs: at its activation, or at its frame as a whole."""
         form = self.forms.get(event.frame)
-        place = "" if form is None else form.place
+        place = ""
+        if form is not None:
+            place = form.place
         activation = getattr(event, "activation", None)
         # The activation that enters a frame is one of the frame around it.
         if activation is None or isinstance(event, FrameEntered):
@@ -219,7 +222,7 @@ def _add_outputs(
     outputs    [[...], [...]]         the columns
     """
     names, codecs = _node_codecs(form)
-    nodes = list(dict.fromkeys(slots))
+    nodes = list(dict.fromkeys(slots))  # each once, in the order of the walk
     node_names = [names[slot] for slot in nodes]
     texts["nodes"] = json.dumps(node_names)
     if len(nodes) < len(slots):
@@ -266,8 +269,9 @@ def _node_codecs(form: FrameForm) -> _NodeCodecs:
     codecs: list[ValueCodec] = []
     is_for_all = True
     for slot in program.slots:
-        node = slot.node
-        kind = Any if node is None else node.output
+        kind: Type = Any
+        if slot.node is not None:
+            kind = slot.node.output
         codec = codec_in(form, kind)
         if codec is not codec_of(kind):
             is_for_all = False

@@ -153,7 +153,8 @@ class _Trace:
         )
 
     def _outcome_problems(self, whole: _Trace) -> list[str]:
-        run, whole_run = self.run, whole.run
+        run = self.run
+        whole_run = whole.run
         problems = _differences("", run, whole_run, ("status", "output"))
         error = _error_text(run.error)
         whole_error = _error_text(whole_run.error)
