@@ -96,14 +96,16 @@ class _Counter:
             self.singles = around.singles
         self.start = start
         """Where the one message is that is counted."""
-        chain = self.top.loops_around(start)
-        inside: Iterable[int] = range(self.top.size)
+        top = proof.topology
+        chain = top.loops_around(start)
+        inside: Iterable[int] = range(top.size)
         self.depth = len(chain)
         """How many loops that message does not enter, being in them already."""
         if loop is not None:
-            inside = self.top.loops[loop].members
+            inside = top.loops[loop].members
             self.depth = chain.index(loop) + 1
-        rank = self.top.order.__getitem__
+        # In order, so that what leads to a node is counted before it.
+        rank = top.order.__getitem__
         for number in sorted(inside, key=rank):
             self.counts[number] = self._counted(number)
 
@@ -228,7 +230,8 @@ class _Counter:
         kept = [loop for loop in before if loop in around]
         depth = len(kept)
         left = before[depth:]
-        entered = _first_laps(len(around) - depth)
+        deeper = len(around) - depth
+        entered = _first_laps(deeper)
         once = self._sends_once(source, edges, left)
         moved = LapCounts()
         for laps, count in counts.items():
@@ -296,14 +299,14 @@ class _Counter:
         """All laps that follow from one message, where each lap may send several round again."""
         known = self.top.loops[loop]
         again = ONE
-        targets = {edge.target for edge in known.laps}
+        targets = {lap.target for lap in known.laps}
         for target in targets:
             # Nobody knows which of them a message will reach, so the worst one counts.
             sent = self._sent_again(loop, target)
             again = most(again, sent)
         digits = longest * math.log10(again.times)
-        lists = longest * len(again.lists)
-        if digits > MAX_DIGITS or lists > MAX_LISTS:
+        factors = longest * len(again.lists)
+        if digits > MAX_DIGITS or factors > MAX_LISTS:
             header = self.wiring.name(known.header)
             return Count(1, (f"laps of {header}",))
         # n for one in each of three laps: n + n^2 + n^3.
@@ -312,7 +315,8 @@ class _Counter:
         for _ in range(longest):
             in_lap *= again.times
             times += in_lap
-        return Count(times, again.lists * longest)
+        lists = again.lists * longest
+        return Count(times, lists)
 
     def _sent_again(self, loop: int, target: int) -> Count:
         """How many messages one that begins a lap at this node sends round again."""

@@ -76,8 +76,11 @@ def _find_loops(top: Topology) -> None:
 
 def _knots_in(top: Topology, loop: int | None, members: NodeSet, laps: EdgeSet) -> list[_Knot]:
     """What still goes round among a loop's members without its lap edges."""
-    inner = _knots(top, members, laps)
-    return [_Knot(nodes, loop) for nodes in inner]
+    knots: list[_Knot] = []
+    for nodes in _knots(top, members, laps):
+        knot = _Knot(nodes, loop)
+        knots.append(knot)
+    return knots
 
 
 def _header(top: Topology, members: NodeSet, found_at: list[int]) -> int:
@@ -262,7 +265,8 @@ def _nested_ranks(top: Topology) -> list[int]:
     listed: UnitLists = {}
     for loop in reversed(top.loops):  # innermost first: children were found after their parents
         number = loop.index
-        listed[number] = _sorted_members(top, loop.members, number, listed)
+        members = _sorted_members(top, loop.members, number, listed)
+        listed[number] = members
     everywhere = range(top.size)
     nodes = _sorted_members(top, everywhere, None, listed)
     ranks = [0] * top.size
