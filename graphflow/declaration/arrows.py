@@ -22,6 +22,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeAlias, TypeVar, overload
 
 from graphflow.errors import DeclarationError
+from graphflow.messages.state import AnyState, State
 
 if TYPE_CHECKING:
     from graphflow.declaration.node import AnyNode
@@ -161,6 +162,8 @@ class Entry(Generic[In, Out]):
 
     @overload
     def __rshift__(self, other: End, /) -> Path[In, Out]: ...
+    @overload
+    def __rshift__(self, other: State[Out], /) -> Path[In, Out]: ...
     @overload
     def __rshift__(self, other: Entry[Out, R], /) -> Path[In, R]: ...
     @overload
@@ -384,8 +387,26 @@ START = Start("START")
 END = End("END")
 
 
+class StateEnd(Terminal, AnyEntry):
+    """A state at the end of an arrow: what its source sends is written there, and goes nowhere from it."""
+
+    __slots__ = ("state",)
+
+    def __init__(self, state: AnyState) -> None:
+        super().__init__(state.name)
+        self.state = state
+
+    def _entry(self) -> Aim:
+        return self, None
+
+    def _exits(self) -> Origins:
+        return ()
+
+
 def connect(left: object, right: object, where: Where) -> AnyPath:
     """The path from everything on the left to everything on the right of an arrow."""
+    if isinstance(right, State):
+        right = StateEnd(right)
     if isinstance(left, Entry) and isinstance(right, Entry):
         exits = left._exits()
         # By far the most common arrow: one node behind another.
@@ -412,7 +433,9 @@ def _connect_each(
     for source in sources:
         exits = source._exits()
         if not exits:
-            raise DeclarationError("END sends nothing: nothing can stand right of END in an arrow")
+            raise DeclarationError(
+                "END and states send nothing: nothing can stand right of them in an arrow"
+            )
         heads += source._heads()
         origins += exits
     aims: list[AnyEntry] = []
@@ -445,6 +468,8 @@ def edges_of(path: AnyEntry) -> Sequence[Edge]:
 def _entries(side: object, name: str) -> Entries:
     if isinstance(side, Entry):
         return (side,)
+    if isinstance(side, State):
+        return (StateEnd(side),)
     if isinstance(side, Start):
         origin = Origin(side)
         return (Arm(origin),)

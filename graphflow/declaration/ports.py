@@ -12,7 +12,7 @@ import contextlib
 import functools
 import inspect
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Annotated, Any, get_args, get_type_hints
@@ -21,6 +21,7 @@ from pydantic.errors import PydanticUserError
 
 from graphflow.errors import DeclarationError
 from graphflow.memo import Function, once_a_function
+from graphflow.messages.state import AnyState, State
 from graphflow.messages.types import (
     Type,
     accepts,
@@ -106,6 +107,13 @@ class Signature:
     """What is wrong if its answer travels on an edge: it does not say of what type that is."""
     positional: tuple[str, ...] = ()
     """Parameters that Python takes by their place only (those before a `/`)."""
+    states: tuple[tuple[str, AnyState], ...] = ()
+    """Parameters that get the value of a state: `plan: Annotated[Plan, plan_state]`."""
+
+    def reads(self, declared: Sequence[AnyState]) -> tuple[AnyState, ...]:
+        """The states that a function reads: those that were declared, and those of its parameters."""
+        own = [state for _, state in self.states if state not in declared]
+        return (*declared, *own)
 
 
 @once_a_function
@@ -118,11 +126,16 @@ def read_signature(function: Function, context_type: type) -> Signature:
         return Signature((), Any, None, (f"the signature of {name!r} cannot be read",))
     hints, problems = read_hints(function)
     ports: list[Port] = []
+    states: list[tuple[str, AnyState]] = []
     context: str | None = None
     for parameter in _open_parameters(function, parameters):
         hint = hints.get(parameter.name, MISSING)
         if _is_context(hint, context_type):
             context = parameter.name
+            continue
+        state = _state_of(hint)
+        if state is not None:
+            states.append((parameter.name, state))
             continue
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
             problems.append(
@@ -148,7 +161,9 @@ def read_signature(function: Function, context_type: type) -> Signature:
     for kind in (*kinds, output):
         problems += _unusable(name, kind)
     positional = _positional_names(parameters.values())
-    return Signature(tuple(ports), output, context, tuple(problems), unanswered, positional)
+    return Signature(
+        tuple(ports), output, context, tuple(problems), unanswered, positional, tuple(states)
+    )
 
 
 def _open_parameters(
@@ -205,6 +220,17 @@ def _is_context(hint: Type, context_type: type) -> bool:
         if isinstance(known, type) and issubclass(known, context_type):
             return True
     return False
+
+
+def _state_of(hint: Type) -> AnyState | None:
+    """The state whose value a parameter gets, if it is annotated with one."""
+    if origin_of(hint) is not Annotated:
+        return None
+    _, *extras = get_args(hint)
+    for extra in extras:
+        if isinstance(extra, State):
+            return extra
+    return None
 
 
 def _take(hint: Type) -> int | None:

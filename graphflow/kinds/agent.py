@@ -29,6 +29,7 @@ from graphflow.kinds.delegation import background
 from graphflow.kinds.model_call import ask, refusal_in
 from graphflow.kinds.output import WRAPPER, output_schema, read_answer
 from graphflow.kinds.prompts import Prompt
+from graphflow.kinds.state_tools import state_tools
 from graphflow.kinds.turn import Offer, carry_out
 from graphflow.kinds.wire_names import WireNames
 from graphflow.messages.media import Media, media_in, without_media
@@ -232,7 +233,7 @@ class Agent(Node[In, Out]):
             ports=(Port("input", Any if input is None else input),),
             output=output_type,
             description=description,
-            calls=_callees(tools, sub_agents, mcp),
+            calls=_callees([*tools, *state_tools(name, options)], sub_agents, mcp),
             problems=_schema_problems(output_type),
             where=(caller.f_code.co_filename, caller.f_lineno),
             **options,
@@ -298,7 +299,7 @@ class Agent(Node[In, Out]):
         problems: list[str] = []
         for part in parts:
             if isinstance(part, Prompt):
-                problems += part.prove(message_types, deps)
+                problems += part.prove(message_types, deps, self.reads)
         return problems
 
     async def activate(self, inputs: Inputs, ctx: Context) -> Out:

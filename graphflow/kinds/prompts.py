@@ -2,7 +2,8 @@
 
 Rules:
 1. A template sees the message (`message`), its fields by name, `text` for a message that is plain text, `deps`, and
-   `ctx` (depth, path, session). Nothing else, and no undefined name is ever rendered as nothing.
+   `ctx` (depth, path, session), and `state`: the states that its node reads, by name. Nothing else, and no undefined name
+   is ever rendered as nothing.
 2. A message is data: its text is inserted, never compiled.
 3. What a template names is proven against the type of the message when the graph is built.
 """
@@ -21,6 +22,7 @@ from graphflow.declaration.context import Context
 from graphflow.display import Displayed
 from graphflow.errors import PromptError
 from graphflow.messages.message import error_text, to_text
+from graphflow.messages.state import AnyState
 from graphflow.messages.types import Type, arms, type_name
 
 if TYPE_CHECKING:
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
 
 ALWAYS = frozenset({"message", "deps", "ctx"})
 CONTEXT_FIELDS = frozenset({"depth", "path", "session"})
+STATE = "state"
+"""The name by which a template reads states, unless its message has a field of that name."""
 PLAIN_TEXT = frozenset({"text"})
 """What a message without fields brings into a template."""
 
@@ -74,7 +78,7 @@ class Prompt(Displayed):
         deps = ctx.deps
         fields = fields_of(message)
         view = {"depth": ctx.depth, "path": list(ctx.path), "session": ctx.session}
-        names = {**fields, "message": message, "deps": deps, "ctx": view}
+        names = {STATE: self._states(ctx), **fields, "message": message, "deps": deps, "ctx": view}
         try:
             return render(_compiled(self.source), names)
         # Of jinja2, of Python within it, or of what a message does when it is written.
@@ -85,8 +89,16 @@ class Prompt(Displayed):
         have = ", ".join(sorted(names))
         raise PromptError(f"{self._title()}: {problem}; a template here can use: {have}")
 
-    def prove(self, kinds: Sequence[Type], deps: Type | None) -> list[str]:
-        """What the template names that messages of these types do not have."""
+    def _states(self, ctx: Context) -> dict[str, Any]:
+        """The states that the template names, of those that its node reads."""
+        return {
+            state.name: ctx.read(state) for state in ctx.node.reads if state.name in self.source
+        }
+
+    def prove(
+        self, kinds: Sequence[Type], deps: Type | None, reads: Sequence[AnyState] = ()
+    ) -> list[str]:
+        """What the template names that messages of these types, and the states that its node reads, do not have."""
         from jinja2 import TemplateSyntaxError, meta
 
         title = self._title()
@@ -104,8 +116,34 @@ class Prompt(Displayed):
         used -= environment.globals.keys()
         problems: list[str] = []
         for kind in dict.fromkeys(kinds):
-            problems += self._prove_names(used, kind)
+            has_own = STATE in (known_fields(kind) or {STATE})
+            problems += self._prove_names(used if has_own else used - {STATE}, kind)
+            if STATE in used and not has_own:
+                problems += self._prove_states(tree, reads)
         problems += self._prove_attributes(tree, kinds, deps)
+        return problems
+
+    def _prove_states(self, tree: nodes.Template, reads: Sequence[AnyState]) -> list[str]:
+        """States that the node does not read, and what their values do not have."""
+        from jinja2 import nodes
+
+        known = {state.name: state for state in reads}
+        title = self._title()
+        problems: list[str] = []
+        for access in tree.find_all(nodes.Getattr):
+            owner = access.node
+            if isinstance(owner, nodes.Name) and owner.name == STATE and access.attr not in known:
+                near = _near(access.attr, frozenset(known))
+                problems.append(
+                    f"{title} uses state.{access.attr}, and its node does not read such a state{near}; "
+                    f"write reads=[{access.attr}]"
+                )
+            if not isinstance(owner, nodes.Getattr) or not isinstance(owner.node, nodes.Name):
+                continue
+            state = known.get(owner.attr) if owner.node.name == STATE else None
+            if state is not None and not _may_have(state.type, access.attr):
+                lack = _lack(state.type, access.attr)
+                problems.append(f"{title} uses state.{state.name}.{access.attr}, and {lack}")
         return problems
 
     def _prove_names(self, used: Set[str], kind: Type) -> list[str]:

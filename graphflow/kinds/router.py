@@ -250,7 +250,7 @@ class Router(Node[In, Out]):
         message_types = list(incoming)
         for router in (self, *self.cascade):
             if router.prompt is not None:
-                problems += router.prompt.prove(message_types, deps)
+                problems += router.prompt.prove(message_types, deps, self.reads)
         labels = labels_in(self.output)
         if self.rule is None and len(labels) < 2:
             problems.append(

@@ -76,6 +76,8 @@ class FunctionNode(Node[In, Out]):
         if options:
             self._tune(options)
         self._set(function=function, _signature=signature, sees_run=facts.sees_run)
+        if signature.states:
+            self._set(reads=signature.reads(self.reads))
         if effects is not None:
             self._set(effects=check_effects(f"step {own_name!r}", effects), undeclared=False)
 
@@ -90,6 +92,7 @@ class FunctionNode(Node[In, Out]):
             problems=(*signature.problems, *signature.unanswered),
             sees_run=signature.context is not None,
             direct=self.function if direct else None,
+            reads=signature.reads(self.reads),
             _signature=signature,
         )
 
@@ -152,7 +155,7 @@ def _read_facts(function: AnyFunction) -> _FunctionFacts:
 
 def _is_direct(function: AnyFunction, signature: Signature) -> bool:
     """Whether an activation is nothing but a call of the function with the one message."""
-    if len(signature.ports) != 1 or signature.context is not None:
+    if len(signature.ports) != 1 or signature.context is not None or signature.states:
         return False
     return _is_async(function)
 
@@ -175,6 +178,8 @@ def _placed(
     named = dict(arguments)
     if signature.context is not None:
         named[signature.context] = ctx
+    for name, state in signature.states:
+        named[name] = ctx.read(state)
     if not signature.positional:
         return [], named
     # Parameters before a `/` can only be given by their place.

@@ -120,6 +120,9 @@ class Tool(Node[In, Out]):
             where=place_of(function),
             **options,
         )
+        signature: Signature = read["_signature"]
+        if signature.states:
+            self._set(reads=signature.reads(self.reads))
         is_whole = isinstance(output_limit, int) and not isinstance(output_limit, bool)
         if not is_whole or output_limit < 1:
             raise DeclarationError(
@@ -147,6 +150,7 @@ class Tool(Node[In, Out]):
         if "function" in self.__dict__:  # a kind of tool need not be made of one
             late = read_signature.__wrapped__(self.function, Context)
             self._set(**_read_function(self.name, self.function, late))
+            self._set(reads=late.reads(self.reads))
 
     @property
     def spec(self) -> ToolSpec:

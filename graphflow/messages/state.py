@@ -10,11 +10,12 @@ Rules:
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Generic, Literal, NamedTuple, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, TypeAlias, TypeVar
 
 from graphflow.errors import DeclarationError, MergeFailed
-from graphflow.messages.copies import copy_of
-from graphflow.messages.types import Type, output_check, type_name
+
+if TYPE_CHECKING:
+    from graphflow.messages.types import Type
 
 V = TypeVar("V")
 MergeFunction: TypeAlias = Callable[[Any, Any], Any]
@@ -55,6 +56,10 @@ class State(Generic[V]):
         start: V | _Unset = UNSET,
         merge: MergeFunction | None = None,
     ) -> None:
+        # With all of pydantic, which arrows and events without states do not need.
+        from graphflow.messages.copies import copy_of
+        from graphflow.messages.types import output_check, type_name
+
         if not isinstance(name, str) or not name.isidentifier():
             raise DeclarationError(
                 f"State({name!r}): the name must be an identifier, as in 'notes'"
@@ -74,7 +79,14 @@ class State(Generic[V]):
         self.start: V | _Unset = copy_of(start)
 
     def __repr__(self) -> str:
-        return f"State({self.name!r}, {type_name(self.type)})"
+        return f"State({self.name!r}, {self.kind})"
+
+    @property
+    def kind(self) -> str:
+        """Its type, in words."""
+        from graphflow.messages.types import type_name
+
+        return type_name(self.type)
 
     def __eq__(self, other: object) -> bool:
         """Whether two are one and the same state: of that name, type and merge. Their start is for the owner to say."""
@@ -153,6 +165,6 @@ def _merged(state: AnyState, value: Any, added: Sequence[Any]) -> Any:
             state.name, f"its merge raised {type(error).__name__}: {error}"
         ) from error
     if not state.accepts(value):
-        found = type_name(type(value))
-        raise MergeFailed(state.name, f"its merge made {found} of it, not {type_name(state.type)}")
+        found = type(value).__name__
+        raise MergeFailed(state.name, f"its merge made {found} of it, not {state.kind}")
     return value

@@ -14,6 +14,7 @@ from typing import Any, Literal
 from graphflow.declaration.arrows import ForkPolicy
 from graphflow.declaration.handoffs import Handoff
 from graphflow.declaration.node import AnyNode
+from graphflow.declaration.state_arrow import StateArrow
 from graphflow.errors import InputInvalid, OutputInvalid
 from graphflow.messages.copies import copier_of
 from graphflow.messages.message import shortened
@@ -186,6 +187,7 @@ class Slot:
         "plain",
         "policy",
         "port",
+        "state_arrows",
         "wired",
     )
 
@@ -247,6 +249,8 @@ class Slot:
         self.port = ""
         self.wired = ()
         self.passes_input = False
+        self.state_arrows: Sequence[StateArrow] = ()
+        """The states that its answers are written into."""
 
     def __repr__(self) -> str:
         return f"<slot {self.index} {self.name}>"

@@ -30,6 +30,7 @@ from graphflow.proofs.compiler import compile_program
 from graphflow.proofs.edge_types import TypedEdge
 from graphflow.proofs.program import Program
 from graphflow.proofs.proof import Proof
+from graphflow.proofs.state_arrows import part_state_arrows
 from graphflow.proofs.state_proofs import StateProofs, visible_states
 
 if TYPE_CHECKING:
@@ -76,6 +77,8 @@ class ProvenGraph(Node[In, Out], Generic[In, Out]):
     uses: tuple[AnyState, ...]
     claims: Claims
     """What is claimed of its walks; whether and how it holds is asked of `graphflow/claims/claim_proofs.py`."""
+    state_edges: tuple[Edge, ...]
+    """The arrows that write states."""
     proof: Proof
     """What was proven: topology, types, warnings. Rooms above ask for what they need of it by name."""
 
@@ -108,6 +111,7 @@ class ProvenGraph(Node[In, Out], Generic[In, Out]):
         written: list[Edge] = []
         for entry in _flat(name, paths):
             written += edges_of(entry)
+        written, writing = part_state_arrows(written)
         with _without_collecting(len(written)):
             proof = Proof(
                 name, written, input=input, ends=ends, limits=limits, deps=deps, alone=alone
@@ -130,9 +134,10 @@ class ProvenGraph(Node[In, Out], Generic[In, Out]):
             proof=proof,
             state=tuple(state),
             uses=tuple(uses),
+            state_edges=tuple(writing),
         )
         if not alone:
-            problems = StateProofs(program, self._reached_from).prove()
+            problems = StateProofs(program, self._reached_from).prove(writing)
             if problems:
                 raise GraphError(name, problems, place)
 
@@ -144,9 +149,12 @@ class ProvenGraph(Node[In, Out], Generic[In, Out]):
     def writes_to(self, state: AnyState) -> set[WriteKind]:
         """How its nodes write a state that it was lent."""
         kinds: set[WriteKind] = set()
-        if state in self.uses:
-            for node in self.reach():
-                kinds |= node.writes_to(state)
+        if state not in self.uses:
+            return kinds
+        for node in self.reach():
+            kinds |= node.writes_to(state)
+        for slot in self.program.slots:
+            kinds |= {arrow.kind for arrow in slot.state_arrows if arrow.state == state}
         return kinds
 
     @property

@@ -9,12 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
+from graphflow.declaration.arrows import Edge
 from graphflow.declaration.node import AnyNode
+from graphflow.declaration.state_arrow import StateArrow
 from graphflow.errors import DeclarationError
 from graphflow.messages.state import UNSET, AnyState, State, WriteKind
 from graphflow.proofs.conflicts import Conflict, UnprovenConflicts, conflicts
 from graphflow.proofs.problems import Problems
 from graphflow.proofs.program import JoinSpec, Link, Program, Slot
+from graphflow.proofs.state_arrows import read_state_arrows
 
 Reached = Callable[[AnyNode], Iterable[AnyNode]]
 """What a node may call, hand over to or stand for."""
@@ -62,11 +65,16 @@ class StateProofs:
                 self._within[slot.index] = _all_within(slot.node, reached)
         self.problems = Problems()
 
-    def prove(self) -> tuple[str, ...]:
-        """What is wrong; nothing, if all holds."""
+    def prove(self, writing: Sequence[Edge] = ()) -> tuple[str, ...]:
+        """What is wrong; nothing, if all holds.
+
+        Args:
+            writing: the arrows that write states. Their nodes know them from here on.
+        """
         touches = any(node.touched for nodes in self._within.values() for node in nodes)
-        if not touches:
+        if not touches and not writing:
             return ()
+        self._take_arrows(read_state_arrows(writing, self.problems))
         self._prove_owners()
         if not self.problems:
             for state in self._visible.values():
@@ -75,9 +83,27 @@ class StateProofs:
                     self._prove_set(state)
         return self.problems.texts
 
+    def _take_arrows(self, arrows: Sequence[StateArrow]) -> None:
+        by_node: dict[str, list[StateArrow]] = {}
+        for arrow in arrows:
+            by_node.setdefault(arrow.node.name, []).append(arrow)
+        for slot in self._program.slots:
+            slot.state_arrows = tuple(by_node.pop(slot.name, ()))
+        for name, left in by_node.items():
+            where = left[0].edge.where
+            self.problems.add(f"{name!r} writes a state, and is on no arrow of the graph", where)
+
     # -- 1. every state has an owner ---------------------------------------------------------------
     def _prove_owners(self) -> None:
         name = self._program.name
+        for slot in self._program.slots:
+            for arrow in slot.state_arrows:
+                if self._visible.get(arrow.state.name) != arrow.state:
+                    self.problems.add(
+                        f"{arrow.edge!r}: graph {name!r} neither owns nor uses that state; "
+                        f"write Graph(..., state=[{arrow.state.name}])",
+                        arrow.edge.where,
+                    )
         for nodes in self._within.values():
             for node in nodes:
                 for state in node.touched:
@@ -97,8 +123,8 @@ class StateProofs:
     # -- 2. nobody is in another's way -------------------------------------------------------------
     def _prove_apart(self, state: AnyState) -> None:
         writers: dict[int, set[WriteKind]] = {}
-        for number, nodes in self._within.items():
-            kinds = _kinds_of(state, nodes)
+        for number in self._within:
+            kinds = self._kinds_at(state, number)
             if kinds:
                 writers[number] = kinds
         if not any("set" in kinds for kinds in writers.values()):
@@ -131,13 +157,18 @@ class StateProofs:
             where,
         )
 
+    def _kinds_at(self, state: AnyState, number: int) -> set[WriteKind]:
+        """How a node writes a state: by its code, by what it calls, by its arrows."""
+        kinds = _kinds_of(state, self._within.get(number, []))
+        slot = self._program.slots[number]
+        return kinds | {arrow.kind for arrow in slot.state_arrows if arrow.state == state}
+
     # -- 3. what has no start is set before it is read ---------------------------------------------
     def _prove_set(self, state: AnyState) -> None:
         setters: set[int] = set()
         readers: list[Slot] = []
         for slot in self._program.slots:
-            nodes = self._within.get(slot.index, [])
-            if "set" in _kinds_of(state, nodes):
+            if "set" in self._kinds_at(state, slot.index):
                 setters.add(slot.index)
             own = [] if slot.node is None else [slot.node]
             if any(state in (*node.reads, *node.adds) for node in own):

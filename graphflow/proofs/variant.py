@@ -103,6 +103,7 @@ class _Swap:
             edge = self._edge(typed.edge, path)
             has_changed = has_changed or edge is not typed.edge
             edges.append(edge)
+        edges += [self._edge(edge, path) for edge in graph.state_edges]
         if not has_changed:
             return graph
         paths: list[object] = [Path((), tuple(edges), (), None)]

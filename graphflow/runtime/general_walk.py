@@ -20,6 +20,7 @@ from typing import Any
 
 from graphflow.concurrency import attempt, let_timers_stop
 from graphflow.contexts import within
+from graphflow.declaration.handoffs import Handover
 from graphflow.errors import Diverged, LimitExceeded, WalkCancelled
 from graphflow.events import (
     Event,
@@ -33,6 +34,7 @@ from graphflow.events import (
     Stopped,
 )
 from graphflow.journal.stretch import STRETCH_LENGTH
+from graphflow.proofs.state_arrows import written_by_arrows
 from graphflow.runtime.attempts import activate
 from graphflow.runtime.cancellation import is_closed, unasked, uncancel
 from graphflow.runtime.fit import check_places, push_facts
@@ -43,7 +45,7 @@ from graphflow.runtime.time_limits import GRACE_S
 from graphflow.runtime.validation import wrong_output
 from graphflow.walk.commands import Activation, Cancel, Command, Finish
 from graphflow.walk.machine import Walk
-from graphflow.walk.revision import BrokenRevision
+from graphflow.walk.revision import BrokenRevision, merge_problem
 from graphflow.walk.snapshot import Snapshot
 
 GIVE_WAY = 64
@@ -376,10 +378,20 @@ class GeneralWalk:
                 sitting.drop()
         if act.id in self.walk.cancelling:  # it has swallowed the request to stop
             return self._stopped(act)
+        return self._answered(act, output, started)
+
+    def _answered(self, act: Activation, output: object, started: float) -> Event:
+        """The fact that an activation has answered, with what it has written; or that this cannot be merged."""
+        slot = act.slot
         writes = self.frame.wrote.pop(act.id, ())
-        return NodeFinished(
-            perf_counter() - self.began, self.number, act.id, slot.name, output, started, writes
-        )
+        if slot.state_arrows and type(output) is not Handover:
+            writes = (*writes, *written_by_arrows(slot.state_arrows, output))
+        if writes:
+            unmerged = merge_problem(act.revision, writes)
+            if unmerged is not None:
+                return self._failure(act, unmerged, started)
+        at = perf_counter() - self.began
+        return NodeFinished(at, self.number, act.id, slot.name, output, started, writes)
 
     def _begin(self, act: Activation, started: float) -> Event | None:
         """Charges the step that an activation is; the fact that ends it at once, if it must not begin."""

@@ -151,6 +151,20 @@ def grown(before: Revision | None, writes: StateWrites, *, keeps: bool) -> Revis
     return revision if keeps else Revision(values=revision.values())
 
 
+def merge_problem(before: Revision | None, writes: StateWrites) -> Exception | None:
+    """Why a merge cannot make a value of what an activation writes; None if all can.
+
+    Asked before the writes become a fact: who wrote what cannot be merged has failed.
+    """
+    revision = Revision(before or Revision(), WriteSet(writes))
+    try:
+        for write in writes:
+            revision.value(write.state)
+    except Exception as error:
+        return error
+    return None
+
+
 def joined(base: Revision, revisions: Iterable[Revision]) -> Revision:
     """What the branches of a fork have made of its revision, in the order that is given.
 

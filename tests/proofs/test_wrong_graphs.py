@@ -506,7 +506,11 @@ WRONG: list[tuple[str, Any, str]] = [
     ("number in an arrow", lambda: m2a >> 5, "not a node"),
     ("empty tuple in an arrow", lambda: m2a >> (), "is empty"),
     ("class in an arrow", lambda: m2a >> A, "not a node"),
-    ("END in the middle", lambda: Graph("g", START >> m2a >> END >> a2a), "END sends nothing"),
+    (
+        "END in the middle",
+        lambda: Graph("g", START >> m2a >> END >> a2a),
+        "END and states send nothing",
+    ),
     ("a path that is none", lambda: Graph("g", "START >> m2a"), "is not an arrow"),
     ("no such port", lambda: m2a.into("y"), "has no port 'y'"),
     ("limit of zero", lambda: m2a.limit(0), "at least 1"),

@@ -538,3 +538,159 @@ async def test_a_run_with_states_is_resumed_loaded_replayed_and_forked() -> None
     assert forked.state[NOTES] == ["a", "c"]
     with pytest.raises(StateUndeclared, match="has no state 'note'; it has 'notes'"):
         done.state["note"]
+
+
+# -- arrows, parameters, prompts, agents -----------------------------------------------------------
+class Aim(Message):
+    """What is aimed at."""
+
+    goal: str
+
+
+class Again(Message):
+    """It has to be better."""
+
+    why: str
+
+
+AIM = State("aim", Aim)
+
+
+@node(effects=[])
+async def aims(text: str) -> Aim:
+    return Aim(goal=text)
+
+
+@node(effects=[])
+async def judges(aim: Aim, known: Annotated[Aim, AIM]) -> Aim | Again:
+    return aim if len(aim.goal) > 6 else Again(why=f"short {known.goal}")
+
+
+@node(effects=[])
+async def revises(again: Again) -> Aim:
+    return Aim(goal=again.why)
+
+
+@node(effects=[])
+async def logs(aim: Aim) -> list[str]:
+    return [aim.goal]
+
+
+def arrows() -> list[Any]:
+    return [
+        START >> aims >> judges,
+        judges[Again].limit(3) >> revises >> judges,
+        judges[Aim] >> logs >> END,
+        aims >> AIM,
+        revises >> AIM,
+        logs >> NOTES,
+    ]
+
+
+def test_an_arrow_writes_and_a_parameter_reads() -> None:
+    run = Graph("arrows", *arrows(), state=[AIM, NOTES]).run_sync("abc")
+    assert run.output == ["short abc"]
+    assert dict(run.state) == {"aim": Aim(goal="short abc"), "notes": ["short abc"]}
+
+
+@looped
+async def test_what_arrows_write_is_recorded_and_replaced_by_a_variant() -> None:
+    graph = Graph("arrows", *arrows(), state=[AIM, NOTES])
+    tried = await check_crash_safety(graph, "abc", seeds=(0,))
+    assert tried.cuts > 3
+
+    @node(name="logs", effects=[])
+    async def shouts(aim: Aim) -> list[str]:
+        return [aim.goal.upper()]
+
+    other = graph.variant({"logs": shouts})
+    run = await other.run("abc")
+    assert run.state[NOTES] == ["SHORT ABC"]
+
+
+@pytest.mark.parametrize(
+    ("make", "why"),
+    [
+        (lambda: [judges >> AIM], "'judges' answers Again, and the state is Aim"),
+        (lambda: [judges[Again] >> AIM], "it writes Again, and the state is Aim"),
+        (lambda: [aims >> NOTES], r"'aims' answers Aim, and the state is list\[str\]"),
+        (lambda: [aims[Again] >> AIM], "'aims' never answers that"),
+        (lambda: [START >> NOTES], "the input of a graph is written by no arrow"),
+        (lambda: [aims.when(lambda aim: True) >> AIM], "no .when"),
+        (lambda: [revises >> State("other", Aim)], "neither owns nor uses that state"),
+        (lambda: [topics >> NOTES], "'topics' writes a state, and is on no arrow"),
+    ],
+)
+def test_an_arrow_that_cannot_write_is_refused(make: Callable[[], list[Any]], why: str) -> None:
+    with pytest.raises(GraphError, match=why):
+        Graph("arrows", *arrows(), *make(), state=[AIM, NOTES])
+
+
+def test_nothing_goes_on_from_a_state() -> None:
+    with pytest.raises(DeclarationError, match="nothing can stand right of them"):
+        aims >> AIM >> judges  # type: ignore[operator]
+
+
+def test_prompts_name_states_that_are_proven() -> None:
+    asked: list[Any] = []
+
+    def reply(request: Any) -> Any:
+        asked.append(request.turns[-1].content)
+        return says("done")
+
+    writer = Agent(
+        "writer", input=Aim, prompt="{{ state.aim.goal }}, {{ goal }}, {{ state.notes | length }}",
+        reads=[AIM, NOTES],
+    )  # fmt: skip
+    arrows = [START >> aims >> writer >> END, aims >> AIM]
+    Graph("g", *arrows, state=[AIM, NOTES]).run_sync("abc", model=ComputedModel(reply))
+    assert asked == ["abc, abc, 0"]
+
+    def refused(prompt: str, reads: list[Any]) -> str:
+        wrong = Agent("writer", input=Aim, prompt=prompt, reads=reads)
+        with pytest.raises(GraphError) as caught:
+            Graph("g", START >> aims >> wrong >> END, aims >> AIM, state=[AIM, NOTES])
+        return str(caught.value)
+
+    assert "uses state.aim, and its node does not read such a state" in refused(
+        "{{ state.aim }}", []
+    )
+    assert "(did you mean 'goal'?)" in refused("{{ state.aim.gaol }}", [AIM])
+
+
+class Stateful(Message):
+    """A message with a field of that name."""
+
+    state: str
+
+
+def test_a_field_named_state_is_the_messages_own() -> None:
+    @node(effects=[])
+    async def sends(text: str) -> Stateful:
+        return Stateful(state=text)
+
+    asked: list[Any] = []
+
+    def reply(request: Any) -> Any:
+        asked.append(request.turns[-1].content)
+        return says("done")
+
+    writer = Agent("writer", input=Stateful, prompt="is {{ state }}", reads=[NOTES])
+    graph = Graph("g", START >> sends >> writer >> END, state=[NOTES])
+    graph.run_sync("open", model=ComputedModel(reply))
+    assert asked == ["is open"]
+
+
+def test_an_agent_is_given_tools_for_the_states_that_it_writes() -> None:
+    writer = Agent("writer", input=str, adds=[NOTES], sets=[AIM])
+    model = ScriptedModel(
+        both(calls("add_to_notes", value=["one"]), calls("set_aim", value={"goal": "far"})),
+        calls("add_to_notes", value=3),
+        calls("add_to_notes", value=["two"]),
+        says("done"),
+    )
+    run = Graph("g", START >> writer >> END, state=[NOTES, AIM]).run_sync("x", model=model)
+    assert run.state[NOTES] == ["one", "two"]
+    assert run.state[AIM] == Aim(goal="far")
+    with pytest.raises(DeclarationError, match="adds to state 'aim', which has no merge"):
+        Agent("writer", input=str, adds=[AIM])

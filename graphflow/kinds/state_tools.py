@@ -1,0 +1,58 @@
+"""The tools by which an agent writes states: `Agent(adds=[notes], sets=[plan])` gives it `add_to_notes` and `set_plan`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from graphflow.declaration.context import Context
+from graphflow.declaration.options import NodeOptions
+from graphflow.errors import DeclarationError
+from graphflow.kinds.tool import Tool
+from graphflow.messages.state import AnyState, State
+
+
+def state_tools(agent: str, options: NodeOptions) -> list[Tool[Any, Any]]:
+    """The tools for the states that an agent declares to write.
+
+    Raises:
+        DeclarationError: one of them cannot be added to.
+    """
+    tools: list[Tool[Any, Any]] = []
+    for state in options.get("adds", ()):
+        if isinstance(state, State):
+            tools.append(_adding(agent, state))
+    for state in options.get("sets", ()):
+        if isinstance(state, State):
+            tools.append(_setting(state))
+    return tools
+
+
+def _adding(agent: str, state: AnyState) -> Tool[Any, Any]:
+    if state.merge is None:
+        raise DeclarationError(
+            f"agent {agent!r} adds to state {state.name!r}, which has no merge; give it State(..., merge=...)"
+        )
+
+    async def add(value: Any, ctx: Context) -> str:
+        ctx.add(state, value)
+        return f"added to {state.name}"
+
+    _annotate(add, state)
+    name, summary = f"add_to_{state.name}", f"Adds to the {state.name}."
+    return Tool(add, name=name, description=summary, effects=[], adds=[state])
+
+
+def _setting(state: AnyState) -> Tool[Any, Any]:
+    async def replace(value: Any, ctx: Context) -> str:
+        ctx.set(state, value)
+        return f"{state.name} is set"
+
+    _annotate(replace, state)
+    name, summary = f"set_{state.name}", f"Replaces the {state.name}."
+    return Tool(replace, name=name, description=summary, effects=[], sets=[state])
+
+
+def _annotate(function: Callable[..., Any], state: AnyState) -> None:
+    """Says which type of value a tool takes: its schema is made of that."""
+    function.__annotations__ = {"value": state.type, "ctx": Context, "return": str}
