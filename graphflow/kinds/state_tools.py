@@ -19,13 +19,18 @@ def state_tools(agent: str, options: NodeOptions) -> list[Tool[Any, Any]]:
         DeclarationError: one of them cannot be added to.
     """
     tools: list[Tool[Any, Any]] = []
-    for state in options.get("adds", ()):
-        if isinstance(state, State):
-            tools.append(_adding(agent, state))
-    for state in options.get("sets", ()):
-        if isinstance(state, State):
-            tools.append(_setting(state))
+    for state in _states(options.get("adds")):
+        tools.append(_adding(agent, state))
+    for state in _states(options.get("sets")):
+        tools.append(_setting(state))
     return tools
+
+
+def _states(given: object) -> list[AnyState]:
+    """The states of an option. What is none is refused with the other options."""
+    if not isinstance(given, (list, tuple)):
+        return []
+    return [state for state in given if isinstance(state, State)]
 
 
 def _adding(agent: str, state: AnyState) -> Tool[Any, Any]:

@@ -60,9 +60,6 @@ class StateProofs:
         self._reached = reached
         self._visible = program.states or {}
         self._within: dict[int, list[AnyNode]] = {}
-        for slot in program.slots:
-            if slot.node is not None:
-                self._within[slot.index] = _all_within(slot.node, reached)
         self.problems = Problems()
 
     def prove(self, writing: Sequence[Edge] = ()) -> tuple[str, ...]:
@@ -71,9 +68,12 @@ class StateProofs:
         Args:
             writing: the arrows that write states. Their nodes know them from here on.
         """
-        touches = any(node.touched for nodes in self._within.values() for node in nodes)
-        if not touches and not writing:
+        # Ten thousand nodes are built in a moment, and nearly no graph has states.
+        if not (self._visible or writing or self._touches_any()):
             return ()
+        for slot in self._program.slots:
+            if slot.node is not None:
+                self._within[slot.index] = _all_within(slot.node, self._reached)
         self._take_arrows(read_state_arrows(writing, self.problems))
         self._prove_owners()
         if not self.problems:
@@ -82,6 +82,16 @@ class StateProofs:
                 if state.start is UNSET and state in self._program.owned:
                     self._prove_set(state)
         return self.problems.texts
+
+    def _touches_any(self) -> bool:
+        """Whether a node touches a state, or stands for or calls others, which may."""
+        for slot in self._program.slots:
+            node = slot.node
+            if node is None:
+                continue
+            if node.reads or node.adds or node.sets or node.kind == "graph":
+                return True
+        return any(self._program.callees.values())
 
     def _take_arrows(self, arrows: Sequence[StateArrow]) -> None:
         by_node: dict[str, list[StateArrow]] = {}
