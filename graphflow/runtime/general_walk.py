@@ -34,6 +34,7 @@ from graphflow.events import (
     Stopped,
 )
 from graphflow.journal.stretch import STRETCH_LENGTH
+from graphflow.messages.state import StateWrites
 from graphflow.proofs.state_arrows import written_by_arrows
 from graphflow.runtime.attempts import activate
 from graphflow.runtime.cancellation import is_closed, unasked, uncancel
@@ -64,6 +65,7 @@ class GeneralWalk:
         "done",
         "frame",
         "graces",
+        "has_states",
         "ledger",
         "loop",
         "metered",
@@ -91,6 +93,7 @@ class GeneralWalk:
             path=frame.path,
             observed=frame.observed,
         )
+        self.has_states = frame.states is not None
         if frame.states is not None:
             self.walk.origin = frame.states.origin
             self.walk.keeps_writes = bool(frame.states.lent)
@@ -376,22 +379,29 @@ class GeneralWalk:
         finally:
             if sitting is not None:
                 sitting.drop()
-        if act.id in self.walk.cancelling:  # it has swallowed the request to stop
-            return self._stopped(act)
         return self._answered(act, output, started)
 
     def _answered(self, act: Activation, output: object, started: float) -> Event:
-        """The fact that an activation has answered, with what it has written; or that this cannot be merged."""
+        """The fact that an activation has answered; or that what it has written cannot be merged."""
+        if act.id in self.walk.cancelling:  # it has swallowed the request to stop
+            return self._stopped(act)
         slot = act.slot
-        writes = self.frame.wrote.pop(act.id, ())
-        if slot.state_arrows and type(output) is not Handover:
-            writes = (*writes, *written_by_arrows(slot.state_arrows, output))
-        if writes:
+        writes: StateWrites = ()
+        if self.has_states:
+            writes = self._written(act, output)
             unmerged = merge_problem(act.revision, writes)
             if unmerged is not None:
                 return self._failure(act, unmerged, started)
         at = perf_counter() - self.began
         return NodeFinished(at, self.number, act.id, slot.name, output, started, writes)
+
+    def _written(self, act: Activation, output: object) -> StateWrites:
+        """What an activation has written by its code, and what its arrows write of its answer."""
+        writes = self.frame.wrote.pop(act.id, ())
+        arrows = act.slot.state_arrows
+        if arrows and type(output) is not Handover:
+            return (*writes, *written_by_arrows(arrows, output))
+        return writes
 
     def _begin(self, act: Activation, started: float) -> Event | None:
         """Charges the step that an activation is; the fact that ends it at once, if it must not begin."""
@@ -409,7 +419,7 @@ class GeneralWalk:
             start = self.starting.pop(act.id, None)
             if start is not None:  # of what was under way before a crash the record tells it
                 self.tell(start)
-        if isinstance(act.revision, BrokenRevision):
+        if self.has_states and isinstance(act.revision, BrokenRevision):
             return self._failure(act, act.revision.error, started)
         return None
 

@@ -156,6 +156,8 @@ def merge_problem(before: Revision | None, writes: StateWrites) -> Exception | N
 
     Asked before the writes become a fact: who wrote what cannot be merged has failed.
     """
+    if not writes:
+        return None
     revision = Revision(before or Revision(), WriteSet(writes))
     try:
         for write in writes:
