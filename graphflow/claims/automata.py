@@ -55,6 +55,10 @@ class Automaton:
         """What follows when a node in this role is not under way any more, however it has ended."""
         return state
 
+    def gives_back(self, state: ClaimState, role: Role) -> ClaimState:
+        """The state before it has begun: it has not, after all."""
+        return self.ends(state, role)
+
     def answers(self, state: ClaimState, role: Role) -> ClaimState:
         """What follows from its answer, after `ends`."""
         return state
@@ -101,9 +105,9 @@ class NeverAutomaton(Automaton):
     """(whether `after` has answered, how many of `node` are under way)."""
 
     __slots__ = ()
-    start = (0, 0)
+    start: ClassVar[ClaimState] = (0, 0)
     answering = (1,)
-    beginning = (0,)
+    beginning: ClassVar[tuple[Role, ...]] = (0,)
     waits_for_answers = True
     claim: Never
 
@@ -144,6 +148,11 @@ class AtMostAutomaton(Automaton):
         """One more."""
         assert isinstance(state, int)
         return BROKEN if state >= self.claim.times else state + 1
+
+    def gives_back(self, state: ClaimState, role: Role) -> ClaimState:
+        """One less."""
+        assert isinstance(state, int)
+        return max(0, state - 1)
 
     def refusal(self, state: ClaimState) -> str:
         """That they are used up."""

@@ -120,7 +120,7 @@ class ClaimProofs:
             for role in cast.roles:
                 for target in role:
                     if target.is_call:
-                        return f"when {target.name!r} begins is not for the arrows to say"
+                        return f"a model or code decides when {target.name!r} begins"
         if self.targets.has_server:
             for name in cast.claim.names:
                 path, _ = split_arm(name)

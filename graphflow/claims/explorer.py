@@ -280,11 +280,10 @@ class Explorer:
     def _stays_in_branch(self, leaf: Leaf, branches: Counter[Scope | None]) -> bool:
         """Whether all it can do to the claim concerns its own branch, and nobody else in it is under way."""
         monitor = self.monitor
-        if monitor is None or not branches or None in branches:
+        if monitor is None or None in branches:
             return False
         branch = monitor.branch_of(leaf.scope)
-        assert branch is not None
-        if branches[branch] > 1:
+        if branch is None or branches[branch] != 1:
             return False
         for waypoint in leaf.acts[0].joins:
             # A gate begins nothing; what a join in the branch begins is in the branch.

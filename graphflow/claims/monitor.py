@@ -13,7 +13,9 @@ from typing import NamedTuple, TypeAlias
 
 from graphflow.claims.automata import BROKEN, Automaton, ClaimState, Role, automaton_of
 from graphflow.claims.targets import Cast, Seat
+from graphflow.declaration.claims import Claim
 from graphflow.events import Scope
+from graphflow.proofs.program import Slot
 
 
 class Branches(NamedTuple):
@@ -68,9 +70,11 @@ class Monitor:
     """One claim, watched along walks. It has no state of its own: the states are the explorer's."""
 
     def __init__(self, cast: Cast) -> None:
-        self.automaton = automaton_of(cast.claim)
+        self.automaton = self._automaton_of(cast.claim)
         self.fork = -1
         self._forks_at_start = False
+        self._opening: frozenset[int] = frozenset()
+        """The nodes that a branch begins with, where it matters how branches end."""
         if cast.fork is not None:
             self.fork = cast.fork.index
             self._forks_at_start = cast.fork.node is None
@@ -78,6 +82,9 @@ class Monitor:
         """What each node that is of interest means to the claim."""
         self.seen: set[Role] = set()
         """The roles in which anything has begun so far, in any walk: a claim about what never happens is vacuous."""
+
+    def _automaton_of(self, claim: Claim) -> Automaton:
+        return automaton_of(claim)
 
     def _seats_of(self, cast: Cast) -> dict[Seat, Roles]:
         automaton = self.automaton
@@ -96,17 +103,24 @@ class Monitor:
     def _watch_fork(self, cast: Cast, seats: dict[Seat, Roles]) -> None:
         fork = cast.fork
         assert fork is not None
-        seat: Seat = ((), fork.index)
-        roles = seats.get(seat, Roles())
-        seats[seat] = Roles(roles.beginning, roles.answering, True, True, roles.opens)
-        if not self.automaton.about_ends:
-            return
-        for link in (*fork.links, *fork.failure_links, *fork.limit_links):
-            behind: Seat = ((), link.target)
-            roles = seats.get(behind, Roles())
-            seats[behind] = Roles(
-                roles.beginning, roles.answering, roles.sees_end, roles.forks, True
-            )
+        if self.automaton.about_ends:
+            links = (*fork.links, *fork.failure_links, *fork.limit_links)
+            self._opening = frozenset(link.target for link in links)
+        for number in (fork.index, *self._opening):
+            seat: Seat = ((), number)
+            seats[seat] = self._with_fork(seats.get(seat, Roles()), number)
+
+    def with_fork(self, roles: Roles, slot: Slot) -> Roles:
+        """The same, if this is the fork whose branches are judged, or a branch begins with it."""
+        return roles if self.fork < 0 else self._with_fork(roles, slot.index)
+
+    def _with_fork(self, roles: Roles, number: int) -> Roles:
+        forks = number == self.fork
+        opens = number in self._opening
+        if not forks and not opens:
+            return roles
+        sees_end = roles.sees_end or forks
+        return Roles(roles.beginning, roles.answering, sees_end, forks, opens)
 
     @property
     def start(self) -> MonitorState:
@@ -162,6 +176,18 @@ class Monitor:
         for role in roles.beginning:
             now = self.automaton.ends(now, role)
         return self._with(state, branch, now)
+
+    def gives_back(self, state: MonitorState, roles: Roles, scope: Scope) -> MonitorState:
+        """The state as if a node that was to begin had not."""
+        now, branch = self._state_in(state, scope)
+        for role in roles.beginning:
+            now = self.automaton.gives_back(now, role)
+        return self._with(state, branch, now)
+
+    def state_in(self, state: MonitorState, scope: Scope) -> ClaimState:
+        """The state of the automaton itself, in the branch of this scope."""
+        now, _ = self._state_in(state, scope)
+        return now
 
     def completes(self, state: MonitorState) -> MonitorState:
         """What follows when the walk completes."""

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import reduce
-from operator import and_
+from operator import and_, or_
 from typing import Final, TypeAlias
 
 from graphflow.claims.outcomes import links_of
@@ -86,10 +86,8 @@ class MustSets:
     def _send(self, path: FramePath, graph: AnyGraph, slot: Slot, sent: dict[int, Bits]) -> None:
         """What a node adds to what is known along its links."""
         roles = self._answering.get((path, slot.index), [])
-        added = self._known_within(path, slot)
-        for arm, bit in roles:
-            if not arm:
-                added |= bit
+        whole = [bit for arm, bit in roles if not arm]
+        added = reduce(or_, whole, self._known_within(path, slot))
         for link in links_of(slot):
             sent[link.index] = added
         # Who has failed has not answered.

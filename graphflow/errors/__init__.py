@@ -15,6 +15,7 @@
     │   ├── WalkCancelled                  somebody called `run.cancel()`
     │   ├── StrayCancellation              a node raised CancelledError, and nobody had cancelled it
     │   ├── NodeTimeout (TimeoutError)     a node took longer than its `timeout_s`
+    │   ├── ClaimBroken                    a node on an arrow did not begin, since a claim would not hold any more
     │   ├── NotReachable (LookupError)     a node called something it has no edge to
     │   ├── StateUndeclared (LookupError)  a node reads or writes a state that it does not declare, or that nobody owns
     │   ├── StateUnset (LookupError)       a state is read that has no value yet
@@ -27,6 +28,7 @@
     │   ├── ResultInvalid (TypeError)      what a tool answered cannot be shown to a model
     │   ├── PolicyRefused (PermissionError)     a policy does not allow the call; nothing was done
     │   ├── ApprovalRefused (PermissionError)   nobody approved the call; nothing was done
+    │   ├── ClaimRefused (PermissionError)  a claim does not allow the call now; the text says what must come first
     │   ├── BackgroundFailed               a background call that was awaited has failed; its error is the cause
     │   ├── ServerFailed (ConnectionError) a tool server is not there, died, or does not keep to its protocol
     │   └── CodeFailed                     code that a model wrote raised, or used up what it was given
@@ -133,6 +135,7 @@ from graphflow.errors.tools import (
     ApprovalRefused,
     ArgumentsInvalid,
     BackgroundFailed,
+    ClaimRefused,
     CodeFailed,
     PolicyRefused,
     ResultInvalid,
@@ -141,6 +144,7 @@ from graphflow.errors.tools import (
 )
 from graphflow.errors.walks import (
     AnswerInvalid,
+    ClaimBroken,
     DepsInvalid,
     DepthExceeded,
     InputInvalid,
@@ -168,6 +172,8 @@ __all__ = [
     "AuthError",
     "BackgroundFailed",
     "BadRequest",
+    "ClaimBroken",
+    "ClaimRefused",
     "CodeFailed",
     "CommandFailed",
     "ConnectionFailed",

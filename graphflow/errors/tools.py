@@ -40,6 +40,21 @@ class ApprovalRefused(ToolError, PermissionError):
     """The call needs approval, and it was refused, or nobody is there to give it. Nothing was done."""
 
 
+class ClaimRefused(ToolError, PermissionError):
+    """A claim of a graph does not allow this call now; the text says what must come first. Nothing was done.
+
+    Attributes:
+        node: what was to be called.
+        claim: the claim, as it is written.
+    """
+
+    def __init__(self, node: str, claim: str, why: str) -> None:
+        # The text is for a model: it says what to do first, and names the claim for whoever reads the record.
+        self.node = node
+        self.claim = claim
+        super().__init__(f"{node!r} may not be called now: {why} (claim {claim})")
+
+
 class BackgroundFailed(ToolError):
     """A background call ended without an answer; `__cause__` is its own error."""
 

@@ -119,6 +119,23 @@ class NodeTimeout(WalkError, TimeoutError):
         super().__init__(f"node {node!r} took longer than its timeout_s={timeout_s:g}")
 
 
+class ClaimBroken(WalkError):
+    """A node on an arrow did not begin, or a walk did not complete, since a claim of the graph would not hold any more.
+
+    It is a failure of that node, or of the walk, like any other.
+
+    Attributes:
+        node: what was to begin, or the graph.
+        claim: the claim, as it is written.
+    """
+
+    def __init__(self, node: str, claim: str, why: str) -> None:
+        # Claims are values of a room above; their text is enough to tell them apart.
+        self.node = node
+        self.claim = claim
+        super().__init__(f"{node!r} would break a claim: {why} (claim {claim})")
+
+
 class NotReachable(WalkError, LookupError):
     """A node called another one that it has no call edge to."""
 

@@ -443,7 +443,10 @@ class _Dialogue:
         # Words are told as they come; of JSON, what can be read so far.
         partial = self.schema is not None
         try:
-            reply = await ask(self.model, request, self.ctx, partial=partial, names=self.names)
+            hidden = self.offer.closed(self.ctx)
+            reply = await ask(
+                self.model, request, self.ctx, partial=partial, names=self.names, hidden=hidden
+            )
             if reply.finish == "error":
                 raise ToolUseFailed(
                     f"{self.model.name}: the reply was unusable ({reply.finish_raw})"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, Literal
 
 from graphflow.concurrency import let_timers_stop
@@ -48,6 +49,7 @@ async def ask(
     *,
     partial: bool = False,
     names: WireNames | None = None,
+    hidden: frozenset[str] = frozenset(),
 ) -> Reply:
     """One question to a model.
 
@@ -57,6 +59,8 @@ async def ask(
         ctx: the node that asks.
         partial: whether the answer is an object that is shown to listeners while it grows.
         names: of what it may call; the request has them as the user wrote them, and so has the reply.
+        hidden: tools that are not offered now. The question is known by all of them: what others have done meanwhile does
+            not make it another one.
 
     Raises:
         ModelError: the model did not answer, or declined to.
@@ -77,6 +81,7 @@ async def ask(
     listen = Teller(ctx, number, partial=partial) if frame.observed else None
     builder = ReplyBuilder()
     try:
+        request = _without(hidden, request)
         sent = request if names is None else names.sent(request)
         reply = await gather(model.stream(sent), listen, _noter(ctx), builder)
     except BaseException as error:
@@ -98,6 +103,14 @@ async def ask(
     if detail is not NO_DETAIL:
         await frame.keep_record()  # it has cost money
     return reply
+
+
+def _without(hidden: frozenset[str], request: Request) -> Request:
+    """A request that does not offer these tools."""
+    if not hidden:
+        return request
+    offered = [tool for tool in request.tools if tool.name not in hidden]
+    return replace(request, tools=tuple(offered))
 
 
 def _detail_of(request: Request, ctx: Context) -> Detail:

@@ -76,6 +76,10 @@ class Offer:
         spec: ToolSpec = within(reachable)
         return spec
 
+    def closed(self, ctx: Context) -> frozenset[str]:
+        """The tools that a claim forbids now: they are known, and not offered."""
+        return ctx.frame.closed(ctx, self.nodes, tuple(self.handoffs.values()))
+
     def find(self, name: str) -> AnyNode | None:
         """The node of that name."""
         for node in self.nodes:

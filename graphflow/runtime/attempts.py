@@ -54,6 +54,8 @@ async def activate(frame: Frame, slot: Slot, inputs: dict[str, Any], activation:
         (message,) = inputs.values()
         inputs = {"": message}
     invocation = Invocation(frame, node, inputs, activation)
+    if frame.watch is not None:
+        invocation.reservation = frame.watch.open.get(activation)
     recorder = frame.shared.recorder
     if recorder is not None:
         frame.count_activation(node, inputs, activation)
@@ -372,6 +374,7 @@ def _begun(invocation: Invocation) -> Answer:
     if node.enters == "always":
         (message,) = invocation.inputs.values()
         return invocation.frame.shell.enter(invocation, copy_of(message), None)
+    invocation.note_begun()
     if invocation.frame.states is not None:
         return _with_states(invocation)
     return node.activate(*_given(invocation))

@@ -39,6 +39,7 @@ from graphflow.runtime.sitting import Sitting, in_turn
 from graphflow.runtime.state_view import CallWrites, StateView
 from graphflow.runtime.validation import check_deps, check_input
 from graphflow.runtime.walks import walked
+from graphflow.runtime.watch import Reservation, watch_within
 from graphflow.walk.revision import lent_writes
 
 UNFIT = "[arguments that do not fit]"
@@ -165,11 +166,11 @@ def _go_on_with(frame: Frame, record: BackgroundRecord) -> None:
         if node.name == event.node and node.in_background:
             place = place_at(frame.within, record.place)
             under_way = Call(started.call, node, place, _policies_for(frame, started.caller), None)
-            take_up(
-                Invocation(frame, node, {"": started.input}, event.activation, under_way),
-                _entered,
-                record,
-            )
+            invocation = Invocation(frame, node, {"": started.input}, event.activation, under_way)
+            background = take_up(invocation, _entered, record)
+            if frame.watch is not None and record.finished is None:
+                scope = frame.scope_of(event.activation)
+                frame.watch.begin_again(under_way.caller, node, scope).follow(background)
             return
 
 
@@ -224,7 +225,34 @@ async def _beside_others(sitting: Sitting, ctx: Context, answer: Answer) -> Any:
 
 
 def _carried_out(invocation: Invocation) -> Answer:
-    """The answer to a call that was allowed, and that no earlier attempt has an answer to."""
+    """The answer to a call that policies allow, and that no earlier attempt has an answer to."""
+    frame, call = invocation.frame, invocation.call
+    if frame.watch is None:
+        return _allowed(invocation)
+    assert call is not None
+    scope = frame.scope_of(invocation.activation)
+    # Checked and counted in one step: of two calls of one turn only one gets the last place.
+    reservation = frame.watch.begin_call(call.caller, invocation.node, scope)
+    invocation.reservation = reservation
+    return _counted(invocation, reservation)
+
+
+async def _counted(invocation: Invocation, reservation: Reservation) -> Any:
+    """The same for a call that a claim may see."""
+    try:
+        output = await _allowed(invocation)
+    except BaseException:
+        reservation.stop()
+        raise
+    if invocation.node.in_background:
+        reservation.follow(output)
+    else:
+        reservation.answer(output)
+    return output
+
+
+def _allowed(invocation: Invocation) -> Answer:
+    """The answer to a call that nothing is against but the limits."""
     node, call = invocation.node, invocation.call
     assert call is not None
     if node.meter is not None:
@@ -281,6 +309,7 @@ async def _pushed_and_walked(invocation: Invocation, message: object, limits: Li
         invocation = invocation.given({"": checked})
         message = checked
     frame = _frame_of(outer, node, invocation, limits)
+    invocation.note_begun()
     ledger = frame.ledger
     tell = outer.shared.run.tell
     clock, number, record = frame.clock, frame.number, frame.record
@@ -336,7 +365,7 @@ def _frame_of(
         graph, callees = solo(target), outer.callees
     deps = node.child_deps(outer.deps)
     check_deps(graph.name, graph.deps, deps)
-    return Frame(
+    frame = Frame(
         outer.shell,
         outer.shared,
         graph.program,
@@ -352,6 +381,10 @@ def _frame_of(
         target,
         left,
     )
+    if outer.watch is not None or graph.claims:
+        activation = 0 if invocation is None else invocation.activation
+        frame.watch = watch_within(outer.watch, node, graph, target, outer.scope_of(activation))
+    return frame
 
 
 def _conversation_for(invocation: Invocation) -> Conversation | None:

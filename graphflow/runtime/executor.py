@@ -39,6 +39,7 @@ from graphflow.runtime.run_scope import RunScope
 from graphflow.runtime.sources import Sources
 from graphflow.runtime.validation import check_deps, check_input, check_owners
 from graphflow.runtime.walks import walked
+from graphflow.runtime.watch import watch_of
 
 if TYPE_CHECKING:
     from graphflow.runtime.durability import Durability
@@ -106,6 +107,7 @@ def begin(
         durability.prepare(shared, answers or {})
     policies = also((), policy, graph.policy)
     frame = Frame(SHELL, shared, program, ledger, default, deps, policies)
+    frame.watch = watch_of(graph)
     ledger.on_warning = frame.warn
     if not graph.needs_nothing:
         _prepare(graph, frame, default)

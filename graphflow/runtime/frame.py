@@ -38,6 +38,7 @@ from graphflow.proofs.program import Program
 from graphflow.runtime.cache import copied
 from graphflow.runtime.records import FrameRecord, LeftFrame
 from graphflow.runtime.run_scope import RunScope
+from graphflow.runtime.watch import ClaimWatch, Reservation
 from graphflow.walk.commands import Activation
 from graphflow.walk.machine import Walk
 from graphflow.walk.revision import Revision, starting
@@ -105,7 +106,7 @@ class Call:
 class Invocation:
     """One activation or call of a node, as it is carried out. Never changed: what reads its messages makes another one."""
 
-    __slots__ = ("activation", "call", "frame", "inputs", "node")
+    __slots__ = ("activation", "call", "frame", "inputs", "node", "reservation")
 
     def __init__(
         self,
@@ -114,6 +115,7 @@ class Invocation:
         inputs: Mapping[str, object],
         activation: int,
         call: Call | None = None,
+        reservation: Reservation | None = None,
     ) -> None:
         self.frame = frame
         self.node = node
@@ -122,10 +124,19 @@ class Invocation:
         self.activation = activation
         """Of a call, the activation that makes it."""
         self.call = call
+        self.reservation = reservation
+        """How claims have counted it; None if none sees it."""
 
     def given(self, inputs: Mapping[str, object]) -> Invocation:
         """The same with other messages."""
-        return Invocation(self.frame, self.node, inputs, self.activation, self.call)
+        return Invocation(
+            self.frame, self.node, inputs, self.activation, self.call, self.reservation
+        )
+
+    def note_begun(self) -> None:
+        """The node itself is at work: from now on it counts, however it ends."""
+        if self.reservation is not None:
+            self.reservation.has_begun = True
 
     @property
     def message(self) -> object:
@@ -229,6 +240,7 @@ class Frame:
         "shell",
         "states",
         "walk",
+        "watch",
         "wrote",
     )
 
@@ -268,6 +280,8 @@ class Frame:
         """What the agents of this frame go on from; None: each begins anew."""
         self.origin = origin
         """What has entered this frame; None: it is the outermost."""
+        self.watch: ClaimWatch | None = None
+        """What claims see of it; None: no claim does."""
         self.walk: Walk | None = None
         """The machine, once it is at work; None where the graph is walked straight."""
         self._within: Place | None = None
@@ -538,6 +552,23 @@ class Frame:
                 allowed.append((handoff, target))
         return allowed
 
+    def closed(
+        self, ctx: Context, nodes: Sequence[AnyNode], handoffs: Sequence[tuple[Handoff, AnyNode]]
+    ) -> frozenset[str]:
+        """The names of the tools that a claim forbids now: a model that sees one calls it."""
+        watch = self.watch
+        if watch is None:
+            return frozenset()
+        scope = self.scope_of(ctx.activation)
+        names: set[str] = set()
+        for node in nodes:
+            if watch.is_closed("call", ctx.node, node, scope):
+                names.add(node.name)
+        for handoff, target in handoffs:
+            if watch.is_closed("hand-over", ctx.node, target, scope):
+                names.add(handoff.tool)
+        return frozenset(names)
+
     def policies_of(
         self, caller: AnyNode, around: tuple[Policy, ...] | None = None
     ) -> tuple[Policy, ...]:
@@ -552,6 +583,9 @@ class Frame:
         place = Asking(ctx.place).ask(whom, given, lasting=False)
         policies = self.policies_of(ctx.node, ctx.policies)
         self.judge(node, given, place, policies)
+        if self.watch is not None:
+            scope = self.scope_of(ctx.activation)
+            self.watch.hand_over(ctx.activation, ctx.node, node, scope)
 
     def judge(self, node: AnyNode, given: object, place: Place, policies: Sequence[Policy]) -> None:
         """Refuses what one of these policies does not allow.

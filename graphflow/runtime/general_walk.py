@@ -21,7 +21,7 @@ from typing import Any
 from graphflow.concurrency import attempt, let_timers_stop
 from graphflow.contexts import within
 from graphflow.declaration.handoffs import Handover
-from graphflow.errors import Diverged, LimitExceeded, WalkCancelled
+from graphflow.errors import ClaimBroken, Diverged, LimitExceeded, WalkCancelled
 from graphflow.events import (
     Event,
     NodeAbandoned,
@@ -44,6 +44,7 @@ from graphflow.runtime.past import Past
 from graphflow.runtime.records import FrameRecord
 from graphflow.runtime.time_limits import GRACE_S
 from graphflow.runtime.validation import wrong_output
+from graphflow.runtime.watch import ClaimWatch
 from graphflow.walk.commands import Activation, Cancel, Command, Finish
 from graphflow.walk.machine import Walk
 from graphflow.walk.revision import BrokenRevision, merge_problem
@@ -77,6 +78,7 @@ class GeneralWalk:
         "tasks",
         "tell",
         "walk",
+        "watch",
     )
 
     def __init__(self, frame: Frame) -> None:
@@ -85,6 +87,10 @@ class GeneralWalk:
         self.number = frame.number
         self.sitting = frame.shared.sitting
         self.denied = frame.denied
+        self.watch: ClaimWatch | None = None
+        """What claims see of the activations; None: no claim does."""
+        if frame.watch is not None and frame.watch.sees_arrows:
+            self.watch = frame.watch
         self.tell = frame.shared.run.tell
         self.walk = Walk(
             frame.program,
@@ -207,6 +213,8 @@ class GeneralWalk:
     def _take(self, fact: Event, context: Context | None = None) -> Activation | None:
         """Journals a fact, applies it, performs what follows; returns the first activation for the caller to go on with."""
         self.tell(fact)
+        if self.watch is not None:
+            self.watch.end_activation(fact)
         walk = self.walk
         follow = self._perform(walk.apply(fact, context), inline=True)
         if walk.outbox:
@@ -421,6 +429,17 @@ class GeneralWalk:
                 self.tell(start)
         if self.has_states and isinstance(act.revision, BrokenRevision):
             return self._failure(act, act.revision.error, started)
+        if self.watch is not None:
+            return self._reserve(self.watch, act, started)
+        return None
+
+    def _reserve(self, watch: ClaimWatch, act: Activation, started: float) -> Event | None:
+        """Has the claims count an activation; the failure that it ends in, if a claim does not let it begin."""
+        is_direct = act.slot.direct is not None and self.denied is None
+        try:
+            watch.begin_activation(act, is_direct=is_direct)
+        except ClaimBroken as broken:
+            return self._failure(act, broken, started)
         return None
 
     def _failure(self, act: Activation, error: BaseException, started: float) -> Event:

@@ -15,7 +15,7 @@ Rules:
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from graphflow.errors import LimitExceeded
@@ -65,6 +65,17 @@ if TYPE_CHECKING:
     from graphflow.journal.row_reader import RecordEntry
 
 _FACTS = (NodeFinished, NodeFailed, NodeCancelled, NodeRefused)
+_COUNTED = (
+    BackgroundFinished,
+    CallFailed,
+    CallFinished,
+    CallStarted,
+    FrameEntered,
+    NodeCancelled,
+    NodeFailed,
+    NodeFinished,
+)
+"""What claims count."""
 
 
 ActivationKey = tuple[int, int]
@@ -73,6 +84,19 @@ Answer: TypeAlias = Reply | BaseException
 """What came of a question to a model."""
 TurnsByActivation: TypeAlias = dict[int, Sequence[Turn]]
 """What agents have added to a conversation, by activation."""
+
+
+@dataclass(frozen=True, slots=True)
+class PastEvent:
+    """Something that has begun or ended.
+
+    Attributes:
+        event: what was recorded.
+        form: of a frame that was entered, what it walks.
+    """
+
+    event: Event
+    form: FrameForm | None
 
 
 class Past:
@@ -140,6 +164,8 @@ class Past:
         outermost = FrameRecord(0, 0.0)
         self.frames[""] = outermost
         self._frames_by_number = {0: outermost}
+        self.seen: list[PastEvent] = []
+        """What has begun and ended, in order: claims count it again."""
         for entry in entries:
             self._take(entry.event, entry.detail)
 
@@ -291,6 +317,9 @@ class Past:
     # -- reading -----------------------------------------------------------------------------------
     def _take(self, event: Event, detail: Detail) -> None:
         self.seconds = max(self.seconds, event.at)
+        if isinstance(event, _COUNTED):
+            form = self._forms.get(event.frame) if isinstance(event, FrameEntered) else None
+            self.seen.append(PastEvent(event, form))
         take = _TAKES.get(type(event))
         if take is not None:
             take(self, event, detail)

@@ -11,7 +11,9 @@ from graphflow.contexts import within
 from graphflow.runtime.fast_path import walk_straight
 from graphflow.runtime.frame import Frame
 from graphflow.runtime.general_walk import GeneralWalk
+from graphflow.runtime.recount import recount
 from graphflow.runtime.sitting import Sitting
+from graphflow.runtime.watch import ClaimWatch
 
 
 def walked(frame: Frame, message: object) -> Awaitable[Any]:
@@ -50,8 +52,24 @@ async def _moving(sitting: Sitting, walk: Coroutine[Any, Any, object]) -> object
 
 
 def _walked(frame: Frame, message: object) -> Awaitable[Any]:
+    if frame.watch is not None:
+        return _watched(frame, message, frame.watch)
+    return _walk_of(frame, message)
+
+
+async def _watched(frame: Frame, message: object, watch: ClaimWatch) -> Any:
+    """The same for a frame that claims look into: a walk that lacks something does not complete."""
+    if frame.record is not None:
+        recount(frame, message, watch)
+    output = await _walk_of(frame, message)
+    watch.check_end(frame.program.name)
+    return output
+
+
+def _walk_of(frame: Frame, message: object) -> Awaitable[Any]:
+    straight = frame.program.straight and (frame.watch is None or not frame.watch.sees_arrows)
     if (
-        frame.program.straight
+        straight
         and frame.shared.plain
         and frame.denied is None
         and frame.record is None

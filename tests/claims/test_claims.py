@@ -312,7 +312,7 @@ def test_check_lists_each_claim_with_how_it_holds() -> None:
     assert facts == [
         "claim Before('sort', 'clerk'): proven (what must have answered)",
         "claim Before('look', 'clerk'): refuted by a walk of 2 steps; enforced",
-        "claim AtMost('refund', 1): enforced (when 'clerk > refund' begins is not for the arrows to say)",
+        "claim AtMost('refund', 1): enforced (a model or code decides when 'clerk > refund' begins)",
     ]
 
 

@@ -39,6 +39,8 @@ def again(error: BaseException) -> BaseException:
 
 # -- errors of graphflow ---------------------------------------------------------------------------
 MADE: dict[str, GraphflowError] = {
+    "ClaimBroken": errors.ClaimBroken("a", "AtMost('a', 1)", "used up"),
+    "ClaimRefused": errors.ClaimRefused("a", "AtMost('a', 1)", "used up"),
     "GraphError": errors.GraphError("g", ["one", "two"], "a.py:1"),
     "MergeFailed": errors.MergeFailed("notes", "its merge raised"),
     "Stuck": errors.Stuck("no", node="a", port="b", edges=["x", "y"], scope="0"),
