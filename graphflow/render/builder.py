@@ -14,6 +14,7 @@ from graphflow.render.labels import join_words, label_parts, option_words
 from graphflow.render.members import NodeWay, callees_of, graph_within, members_of, ways_of
 from graphflow.render.picture import (
     FOLDED,
+    STATE,
     Area,
     Direction,
     Level,
@@ -121,6 +122,8 @@ class _LevelBuilder:
     on_arrows: set[str]
     areas: dict[NodeWay, Picture | Area]
     ends: dict[str, _LineEnds] = field(default_factory=dict)
+    states: dict[str, Shape] = field(default_factory=dict)
+    """The states that its nodes can see, by name; those of the graphs around it included."""
 
     def folded_words(self, node: AnyNode, inner: AnyGraph | None, size: int, depth: int) -> str:
         """What stands under the name of something that holds more than is drawn."""
@@ -152,7 +155,7 @@ class _Builder:
 
     def build(self, graph: AnyGraph) -> Picture:
         """Draws a graph, and is done."""
-        self._add_level(graph, (graph.name,), self.picture, 0)
+        self._add_level(graph, (graph.name,), self.picture, 0, {})
         return self.picture
 
     def _key(self, letter: str = "n") -> str:
@@ -161,8 +164,21 @@ class _Builder:
         self.count += 1
         return key
 
-    def _add_level(self, graph: AnyGraph, path: Level, home: Picture | Area, depth: int) -> None:
+    def _add_level(
+        self,
+        graph: AnyGraph,
+        path: Level,
+        home: Picture | Area,
+        depth: int,
+        states_around: dict[str, Shape],
+    ) -> None:
         level = self._level(graph, path, home, depth)
+        lent = {
+            state.name: states_around[state.name]
+            for state in graph.uses
+            if state.name in states_around
+        }
+        level.states = {**lent, **self._add_states(graph, path, home)}
         start = self._terminal("START", path)
         end = self._terminal("END", path)
         level.ends["START"] = _LineEnds(start, start)
@@ -179,6 +195,44 @@ class _Builder:
             self._add_edge(level, declared)
         for node in level.nodes.values():
             self._add_calls(level, node)
+            self._add_touches(level, node)
+        for edge in graph.state_edges:
+            self._add_touch(level, edge.origin.node.name, edge.target.name, "writes")
+
+    def _add_states(self, graph: AnyGraph, path: Level, home: Picture | Area) -> dict[str, Shape]:
+        """Draws the states that a graph owns."""
+        shapes: dict[str, Shape] = {}
+        for state in graph.state:
+            shape = Shape(self._key("s"), state.name, STATE, path, note=state.kind)
+            home.shapes.append(shape)
+            shapes[state.name] = shape
+        return shapes
+
+    def _add_touches(self, level: _LevelBuilder, node: AnyNode) -> None:
+        """Draws which states a node reads and writes; those of a graph that is drawn open its own nodes show."""
+        inner = graph_within(node)
+        ends = level.ends.get(node.name)
+        if ends is None or (inner is not None and ends.area is not None):
+            return
+        for state in dict.fromkeys(node.touched):
+            kinds = node.writes_to(state)
+            if state in node.reads or not kinds:
+                self._add_touch(level, node.name, state.name, "reads")
+            if kinds:
+                verb = "sets" if "set" in kinds else "adds"
+                self._add_touch(level, node.name, state.name, verb)
+
+    def _add_touch(self, level: _LevelBuilder, node: str, state: str, verb: str) -> None:
+        shape, ends = level.states.get(state), level.ends.get(node)
+        if shape is None or ends is None:
+            return
+        if verb == "reads":
+            line = Line(shape, ends.first, STATE, (verb,), level.path, (), (state, node))
+            line.to_area = ends.area
+        else:
+            line = Line(ends.last, shape, STATE, (verb,), level.path, (), (node, state))
+            line.from_area = ends.area
+        self.picture.lines.append(line)
 
     def _level(
         self, graph: AnyGraph, path: Level, home: Picture | Area, depth: int
@@ -231,7 +285,7 @@ class _Builder:
         if inner is not None:
             area.opens_level = True
             path = (*level.path, name)
-            self._add_level(inner, path, area, depth)
+            self._add_level(inner, path, area, depth, level.states)
             start = area.shapes[0]
             end = area.shapes[-1]
             return _LineEnds(start, end, area)

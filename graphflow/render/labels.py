@@ -98,6 +98,9 @@ def edge_tooltip(names: tuple[str, str], parts: tuple[str, ...], style: str) -> 
     source_name, target_name = names
     source = clip(source_name, MAX_NAME)
     target = clip(target_name, MAX_NAME)
+    if style == "state":
+        verb = parts[0]
+        return f"{target} {verb} {source}" if verb == "reads" else f"{source} {verb} {target}"
     if style == "call":
         return f"{source} calls {target}"
     message = ", ".join(parts)

@@ -25,6 +25,7 @@ SHAPES = {
     "wait": "hexagon",
     "receive": "cds",
     "server": "cylinder",
+    "state": "cylinder",
 }
 """Kinds by shape. An agent has a bolder line than a step, a sub-agent a double one."""
 
@@ -67,6 +68,9 @@ LIGHT = {
     "receive-line": "#b24a38",
     "server-fill": "#c9e8de",
     "server-line": "#006d50",
+    "state": "#4f5d75",
+    "state-fill": "#e3e7ee",
+    "state-line": "#4d5b73",
     "added": "#0072b2",
     "added-fill": "#d3e8f6",
     "removed": "#d55e00",
@@ -115,6 +119,9 @@ DARK = {
     "receive-line": "#f0907c",
     "server-fill": "#0b3128",
     "server-line": "#2aa783",
+    "state": "#93a2bd",
+    "state-fill": "#232c3a",
+    "state-line": "#95a4bf",
     "added": "#56b4e9",
     "added-fill": "#123349",
     "removed": "#f39a52",

@@ -22,6 +22,8 @@ Direction = Literal["TB", "LR"]
 Open = int | Literal["all", "auto", "flat"]
 FOLDED = "\u25b8"
 """The mark of what holds more than is drawn."""
+STATE = "state"
+"""The kind of the shape of a state, and the style of the lines to it and from it."""
 ENDS = ("start", "end")
 """The kinds of shapes that are not nodes."""
 

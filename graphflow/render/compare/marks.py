@@ -6,7 +6,7 @@ from collections import defaultdict
 
 from graphflow.render.compare.tally import Tally, Traffic, badge_of, mark_of, traffic_words
 from graphflow.render.members import graph_at, way_to
-from graphflow.render.picture import Area, Drawn, Level, Line, Picture, Shape
+from graphflow.render.picture import STATE, Area, Drawn, Level, Line, Picture, Shape
 
 
 def lay_on(
@@ -30,7 +30,22 @@ def lay_on(
     for area in picture.every_area():
         if not area.mark and not area.opens_level:
             area.mark = _own_mark(area)
+    _mark_states(picture)
     _pass_on_skips(picture)
+
+
+def _mark_states(picture: Picture) -> None:
+    """Marks what was read and written: whatever a node that ran declares."""
+    for line in picture.lines:
+        if line.style != STATE:
+            continue
+        source = line.from_area or line.source
+        target = line.to_area or line.target
+        node, state = (target, source) if line.source.kind == STATE else (source, target)
+        has_run = node.mark not in ("", "idle", "skipped")
+        line.mark = "sent" if has_run else "idle"
+        if has_run:
+            state.mark = "done"
 
 
 def _mark_line(line: Line, traffic: Traffic) -> None:

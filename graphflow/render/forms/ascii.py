@@ -13,8 +13,8 @@ from graphflow.render.forms.dot import SIGNS
 from graphflow.render.labels import one_line, printable
 from graphflow.render.picture import Line, Picture, Shape
 
-ARROWS = {"flow": "──>", "call": "-->", "hand": "··>", "trouble": "o─>"}
-ASCII_ARROWS = {"flow": "-->", "call": "- >", "hand": "..>", "trouble": "o->"}
+ARROWS = {"flow": "──>", "call": "-->", "hand": "··>", "trouble": "o─>", "state": "··>"}
+ASCII_ARROWS = {"flow": "-->", "call": "- >", "hand": "..>", "trouble": "o->", "state": "..>"}
 LEAST_WIDTH = 24
 MAX_TARGET = 36
 """Columns of the names that edges lead to."""

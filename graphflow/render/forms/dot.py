@@ -53,7 +53,13 @@ SIGNS = {
     "changed": "~",
 }
 """The signs of what a walk did with a node, and of what differs."""
-LINE_WORDS = {"flow": "message", "call": "call", "hand": "hand-over", "trouble": "failure, limit"}
+LINE_WORDS = {
+    "flow": "message",
+    "call": "call",
+    "hand": "hand-over",
+    "trouble": "failure, limit",
+    "state": "reads, writes",
+}
 MAX_SAYING_ALL = 16
 """Lines up to which each has its own label."""
 LABEL_WIDTH = 30

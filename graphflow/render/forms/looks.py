@@ -13,9 +13,16 @@ LINE_STYLES: dict[str, Attributes] = {
     "flow": {"style": "solid", "arrowhead": "normal"},
     "call": {"style": "dashed", "arrowhead": "vee"},
     "hand": {"style": "dotted", "arrowhead": "normal", "penwidth": "1.8"},
+    "state": {"style": "dotted", "arrowhead": "vee"},
     "trouble": {"style": "solid", "arrowhead": "normal", "dir": "both", "arrowtail": "odot"},
 }
-LINE_COLOURS = {"flow": "line", "call": "call", "hand": "hand", "trouble": "trouble"}
+LINE_COLOURS = {
+    "flow": "line",
+    "call": "call",
+    "hand": "hand",
+    "trouble": "trouble",
+    "state": "state",
+}
 MARK_COLOURS = {
     "failed": "trouble",
     "mixed": "trouble",

@@ -24,12 +24,13 @@ FORMS = {
     "wait": ("[/", "\\]"),
     "receive": ("[\\", "/]"),
     "server": ("[(", ")]"),
+    "state": ("[(", ")]"),
     "code": ("[\\", "\\]"),
     "skills": (">", "]"),
 }
 """What stands around a name, by kind; around any other, a box."""
 BOX = ("[", "]")
-ARROWS = {"flow": "-->", "trouble": "-->", "call": "-.->", "hand": "-.->"}
+ARROWS = {"flow": "-->", "trouble": "-->", "call": "-.->", "hand": "-.->", "state": "-.->"}
 MARKS = (
     "failed",
     "stopped",
