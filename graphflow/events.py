@@ -193,6 +193,33 @@ class NodeAbandoned(Event):
 
 
 @dataclass(slots=True)
+class StateWritten(Event):
+    """A node has written a state (follows from its answer)."""
+
+    kind: ClassVar[str] = "state.write"
+    follows: ClassVar[bool] = True
+    activation: int
+    node: str
+    state: str
+    way: Literal["set", "add"]
+    """Whether the value was replaced, or this was merged into it."""
+    value: Any
+
+
+@dataclass(slots=True)
+class StateMerged(Event):
+    """A join has merged what its branches have written to a state (follows)."""
+
+    kind: ClassVar[str] = "state.merge"
+    follows: ClassVar[bool] = True
+    node: str
+    scope: Scope
+    state: str
+    writes: int
+    """How many writes there were."""
+
+
+@dataclass(slots=True)
 class NodeSkipped(Event):
     """A join was not activated (follows).
 
@@ -621,6 +648,10 @@ def to_record(event: Event) -> dict[str, Any]:
         value = getattr(event, name)
         if isinstance(value, BaseException):
             value = {"type": type(value).__name__, "text": error_text(value)}
+        elif name == "writes":
+            if not value:
+                continue
+            value = [(write.state.name, write.kind, write.value) for write in value]
         record[name] = outgoing.plain(to_json_value(value), named=name in NAMES)
     return record
 
@@ -640,7 +671,7 @@ NAMES = frozenset(
         "node",
         "path",
     )
-) | {"port", "source", "status", "target"}
+) | {"port", "source", "state", "status", "target", "way"}
 """Fields that say what something is called: a word there stays one, though it may be somebody's password."""
 
 

@@ -10,11 +10,12 @@ from keyword import iskeyword
 import yaml
 
 from graphflow.declaration.arrows import Edge, Origin
+from graphflow.errors import FileUnreadable
 from graphflow.files.addresses import address, model_of, type_text
 from graphflow.files.secrets import refuse_secrets
 from graphflow.files.specs import limits_of, options_of, specs_of
 from graphflow.messages.types import type_name
-from graphflow.proofs.proven import AnyGraph
+from graphflow.proofs.proven import AnyGraph, ProvenGraph
 
 
 def dump_graph(graph: AnyGraph) -> str:
@@ -23,6 +24,12 @@ def dump_graph(graph: AnyGraph) -> str:
     Raises:
         FileUnreadable: something in it has no name that could be imported (a lambda, a function inside a function).
     """
+    for node in (graph, *graph.reach()):
+        if node.touched or (isinstance(node, ProvenGraph) and node.state):
+            raise FileUnreadable(
+                f"graph {graph.name!r} has states ({node.name!r} touches or owns some), and files have no words for them; "
+                "keep it in Python"
+            )
     declared: dict[str, object] = {"graph": graph.name}
     if graph.model is not None:
         declared["model"] = model_of(graph.name, graph.model)

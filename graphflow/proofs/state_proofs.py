@@ -116,6 +116,8 @@ class StateProofs:
                     )
         for nodes in self._within.values():
             for node in nodes:
+                if node.in_background:
+                    self._refuse_writers_in(node)
                 for state in node.touched:
                     known = self._visible.get(state.name)
                     if known is None:
@@ -129,6 +131,17 @@ class StateProofs:
                             f"{node.name!r} touches a state {state!r}, and that of graph {name!r} is {known!r}",
                             node.where,
                         )
+
+    def _refuse_writers_in(self, node: AnyNode) -> None:
+        """A call in the background has an end of its own, and nobody behind whom its writes would stand."""
+        for within in _all_within(node, self._reached):
+            for state in within.touched:
+                if within.writes_to(state):
+                    self.problems.add(
+                        f"{within.name!r} writes state {state.name!r}, and is called in the background ({node.name!r}); "
+                        "call it without background=True, or have whoever takes its answer write",
+                        node.where,
+                    )
 
     # -- 2. nobody is in another's way -------------------------------------------------------------
     def _prove_apart(self, state: AnyState) -> None:

@@ -229,6 +229,30 @@ def wanted_by(join: Waypoint, joins: Sequence[Waypoint]) -> bool:
     return True
 
 
+def unwanted_behind(join: Waypoint, why: str) -> set[Holder]:
+    """The activations that could only bring a join more than it takes; joins inside it that could, too, are dead from here on.
+
+    Args:
+        join: has all it takes.
+        why: is what is said of the dead ones.
+    """
+    #     (a, b, c) >> fastest, which takes 1     `b` has answered: `a` and `c` are cancelled
+    #     a >> log >> END as well                 `a` is not: others want what it brings
+    #     (d, e) >> both >> fastest               nor `d` and `e`, if `both` leads nowhere else: then it is dead, too
+    unwanted: set[Holder] = set()
+    todo: list[Waypoint] = [join]
+    while todo:
+        dead = todo.pop()
+        for act in dead.holders or ():
+            if wanted_by(dead, act.joins):
+                unwanted.add(act)
+        for inner in dead.inner:
+            if wanted_by(dead, inner.outer):
+                inner.dead = why
+                todo.append(inner)
+    return unwanted
+
+
 # -- opening ---------------------------------------------------------------------------------------
 def open_join(
     spec: JoinSpec,

@@ -58,6 +58,7 @@ from graphflow.walk.joins import (
     revision_behind,
     scope_behind,
     still_ahead,
+    unwanted_behind,
     wanted_by,
 )
 from graphflow.walk.laps import is_used_up, laps_used_up, with_limit_reached
@@ -176,6 +177,8 @@ class Walk:
         if fact.writes:
             keeps = bool(act.joins) or self.keeps_writes or self.program.ends == "all"
             self._revision = grown(act.revision, fact.writes, keeps=keeps)
+            if self.outbox is not None:
+                self.outbox.add_written(self.now, act, fact.writes)
         message = act.message if slot.passes_input else output
         link = slot.alone
         if slot.handoff_links is not None and type(output) is Handover:
@@ -604,23 +607,8 @@ class Walk:
 
     def _cancel_rest(self, join: JoinState) -> None:
         """A join has the few messages that it takes: what could only bring it more of them is stopped."""
-        #     (a, b, c) >> fastest, which takes 1     `b` has answered: `a` and `c` are cancelled
-        #     a >> log >> END as well                 `a` is not: others want what it brings
-        #     (d, e) >> both >> fastest           nor `d` and `e`, if `both` leads nowhere else: then it is dead, too
         name = self.program.slots[join.spec.node].name
-        enough = f"{name!r} has all it takes"
-        unwanted: set[Holder] = set()
-        todo: list[Waypoint] = [join]
-        while todo:
-            dead = todo.pop()
-            for act in dead.holders or ():
-                if wanted_by(dead, act.joins):
-                    unwanted.add(act)
-            for inner in dead.inner:
-                if wanted_by(dead, inner.outer):
-                    inner.dead = enough
-                    todo.append(inner)
-        self._cancel(unwanted)
+        self._cancel(unwanted_behind(join, f"{name!r} has all it takes"))
 
     def _cancel(self, acts: Iterable[Holder]) -> None:
         ids: list[int] = []

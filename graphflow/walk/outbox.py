@@ -5,9 +5,22 @@ It is derived, never a reason for anything: a walk with an outbox and one withou
 
 from __future__ import annotations
 
-from graphflow.events import EdgeSent, EdgeSkipped, Event, NodeSkipped, NodeStarted, Scope
+from collections.abc import Mapping
+
+from graphflow.events import (
+    EdgeSent,
+    EdgeSkipped,
+    Event,
+    NodeSkipped,
+    NodeStarted,
+    Scope,
+    StateMerged,
+    StateWritten,
+)
+from graphflow.messages.state import StateWrites
 from graphflow.proofs.program import Link, Program
 from graphflow.walk.commands import Activation
+from graphflow.walk.revision import JoinedRevision
 
 
 class Outbox(list[Event]):
@@ -21,7 +34,9 @@ class Outbox(list[Event]):
         self._frame = frame
 
     def add_started(self, at: float, act: Activation) -> None:
-        """A node is activated."""
+        """A node is activated; if it is a join, with what its branches have written."""
+        if isinstance(act.revision, JoinedRevision) and act.slot.join is not None:
+            self._add_merged(at, act, act.revision.counts)
         started = NodeStarted(
             at,
             self._frame,
@@ -66,6 +81,19 @@ class Outbox(list[Event]):
     def add_skipped(self, at: float, join: str, scope: Scope, port: str, why: str) -> None:
         """A join is not activated: one of its ports can never get a message, or nobody wants the join any more."""
         self.append(NodeSkipped(at, self._frame, join, scope, port, why))
+
+    def add_written(self, at: float, act: Activation, writes: StateWrites) -> None:
+        """A node has written states."""
+        for write in writes:
+            written = StateWritten(
+                at, self._frame, act.id, act.slot.name, write.state.name, write.kind, write.value
+            )
+            self.append(written)
+
+    def _add_merged(self, at: float, act: Activation, counts: Mapping[str, int]) -> None:
+        """A join has merged what its branches have written: so many writes to each state."""
+        for state, count in counts.items():
+            self.append(StateMerged(at, self._frame, act.slot.name, act.scope, state, count))
 
     def _ends(self, link: Link) -> tuple[str, str, str]:
         """The names of a link's source, target and port."""

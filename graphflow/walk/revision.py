@@ -136,6 +136,20 @@ class BrokenRevision(Revision):
         return self._base
 
 
+class JoinedRevision(Revision):
+    """What the states are behind a join.
+
+    Attributes:
+        counts: how many writes its branches have brought for each state, by name.
+    """
+
+    __slots__ = ("counts",)
+
+    def __init__(self, parent: Revision, counts: Mapping[str, int]) -> None:
+        super().__init__(parent)
+        self.counts = counts
+
+
 def grown(before: Revision | None, writes: StateWrites, *, keeps: bool) -> Revision:
     """The revision after what an activation has written.
 
@@ -175,18 +189,21 @@ def joined(base: Revision, revisions: Iterable[Revision]) -> Revision:
         revisions: at the ends of the branches.
     """
     result = base
-    touched: dict[AnyState, None] = {}
+    touched: dict[AnyState, int] = {}
     for chunk in _each_once(base, revisions):
         result = Revision(result, chunk)
         for write in chunk.writes:
-            touched[write.state] = None
+            touched[write.state] = touched.get(write.state, 0) + 1
+    if not touched:
+        return base
     # Here, so that a merge that raises is this join's failure, and not that of whoever reads the state one day.
     try:
         for state in touched:
             result.value(state)
     except Exception as error:
         return BrokenRevision(base, error)
-    return result
+    counts = {state.name: count for state, count in touched.items()}
+    return JoinedRevision(result, counts)
 
 
 def _each_once(base: Revision, revisions: Iterable[Revision]) -> Iterator[WriteSet]:

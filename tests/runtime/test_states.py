@@ -28,6 +28,7 @@ from graphflow import (
 )
 from graphflow.errors import (
     DeclarationError,
+    FileUnreadable,
     MergeFailed,
     StateInvalid,
     StateUndeclared,
@@ -694,3 +695,35 @@ def test_an_agent_is_given_tools_for_the_states_that_it_writes() -> None:
     assert run.state[AIM] == Aim(goal="far")
     with pytest.raises(DeclarationError, match="adds to state 'aim', which has no merge"):
         Agent("writer", input=str, adds=[AIM])
+
+
+def test_what_was_written_and_merged_is_told() -> None:
+    inner = Graph("inner", START >> adder("i1", 10) >> END, uses=[COUNT])
+    graph = Graph("outer", START >> fan >> (adder("a", 2), inner) >> total >> END, state=[COUNT])
+    run = graph.run_sync("x")
+    written = [
+        (event.node, event.way, event.value) for event in run.events if event.kind == "state.write"
+    ]
+    assert sorted(written) == [
+        ("a", "add", 2),
+        ("fan", "add", 1),
+        ("i1", "add", 10),
+        ("inner", "add", 10),
+    ]
+    (merged,) = [event for event in run.events if event.kind == "state.merge"]
+    assert (merged.node, merged.state, merged.writes) == ("total", "count", 2)
+
+
+def test_a_call_in_the_background_may_not_write() -> None:
+    helper = Agent("helper", tools=[note], input=str)
+    boss = Agent("boss", sub_agents=[SubAgent(helper, background=True)], input=str)
+    with pytest.raises(
+        GraphError, match=r"'note' writes state 'notes', and is called in the background"
+    ):
+        Graph("g", START >> boss >> END, state=[NOTES])
+
+
+def test_a_graph_with_states_is_not_written_as_a_file_that_lacks_them() -> None:
+    graph = Graph("arrows", *arrows(), state=[AIM, NOTES])
+    with pytest.raises(FileUnreadable, match="'arrows' has states"):
+        graph.to_yaml()
