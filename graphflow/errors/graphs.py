@@ -17,16 +17,18 @@ class GraphError(GraphflowError, ValueError):
     def __init__(self, graph: str, problems: Sequence[str], where: str = "") -> None:
         self.graph = graph
         self.problems = tuple(problems)
+        text = self._headline(where)
+        for number, problem in enumerate(self.problems, 1):
+            text += f"\n  {number}. {problem}"
+        super().__init__(text)
+
+    def _headline(self, where: str) -> str:
         count = len(self.problems)
         word = "problem" if count == 1 else "problems"
-        head = f"graph {graph!r} has {count} {word}"
+        place = ""
         if where:
-            head += f" ({where})"
-        lines = [f"{head}:"]
-        for number, problem in enumerate(self.problems, 1):
-            lines.append(f"  {number}. {problem}")
-        text = "\n".join(lines)
-        super().__init__(text)
+            place = f" ({where})"
+        return f"graph {self.graph!r} has {count} {word}{place}:"
 
 
 class PromptError(GraphflowError, ValueError):

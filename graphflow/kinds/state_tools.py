@@ -11,16 +11,19 @@ from graphflow.errors import DeclarationError
 from graphflow.kinds.tool import Tool
 from graphflow.messages.state import AnyState, State
 
+AnyTool = Tool[Any, Any]
 
-def state_tools(agent: str, options: NodeOptions) -> list[Tool[Any, Any]]:
+
+def state_tools(agent: str, options: NodeOptions) -> list[AnyTool]:
     """The tools for the states that an agent declares to write.
 
     Raises:
         DeclarationError: one of them cannot be added to.
     """
-    tools: list[Tool[Any, Any]] = []
+    tools: list[AnyTool] = []
     for state in _states(options.get("adds")):
-        tools.append(_adding(agent, state))
+        _check_merge(agent, state)
+        tools.append(_adding(state))
     for state in _states(options.get("sets")):
         tools.append(_setting(state))
     return tools
@@ -33,31 +36,48 @@ def _states(given: object) -> list[AnyState]:
     return [state for state in given if isinstance(state, State)]
 
 
-def _adding(agent: str, state: AnyState) -> Tool[Any, Any]:
-    if state.merge is None:
-        raise DeclarationError(
-            f"agent {agent!r} adds to state {state.name!r}, which has no merge; give it State(..., merge=...)"
-        )
+def _check_merge(agent: str, state: AnyState) -> None:
+    if state.merge is not None:
+        return
+    raise DeclarationError(
+        f"agent {agent!r} adds to state {state.name!r}, which has no merge; give it State(..., merge=...)"
+    )
 
-    async def add(value: Any, ctx: Context) -> str:
+
+def _adding(state: AnyState) -> AnyTool:
+    async def add(value: object, ctx: Context) -> str:
         ctx.add(state, value)
         return f"added to {state.name}"
 
     _annotate(add, state)
-    name, summary = f"add_to_{state.name}", f"Adds to the {state.name}."
-    return Tool(add, name=name, description=summary, effects=[], adds=[state])
+    return Tool(
+        add,
+        name=f"add_to_{state.name}",
+        description=f"Adds to the {state.name}.",
+        effects=[],
+        adds=[state],
+    )
 
 
-def _setting(state: AnyState) -> Tool[Any, Any]:
-    async def replace(value: Any, ctx: Context) -> str:
+def _setting(state: AnyState) -> AnyTool:
+    async def replace(value: object, ctx: Context) -> str:
         ctx.set(state, value)
         return f"{state.name} is set"
 
     _annotate(replace, state)
-    name, summary = f"set_{state.name}", f"Replaces the {state.name}."
-    return Tool(replace, name=name, description=summary, effects=[], sets=[state])
+    return Tool(
+        replace,
+        name=f"set_{state.name}",
+        description=f"Replaces the {state.name}.",
+        effects=[],
+        sets=[state],
+    )
 
 
-def _annotate(function: Callable[..., Any], state: AnyState) -> None:
+def _annotate(function: Callable[..., object], state: AnyState) -> None:
     """Says which type of value a tool takes: its schema is made of that."""
-    function.__annotations__ = {"value": state.type, "ctx": Context, "return": str}
+    function.__annotations__ = {
+        "value": state.type,
+        "ctx": Context,
+        "return": str,
+    }

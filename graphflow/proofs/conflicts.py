@@ -54,6 +54,10 @@ class _Lineages(NamedTuple):
     right_wrote: bool
 
 
+_Targets = list[tuple[int, int]]
+"""Where two tokens of one run of a fork may go."""
+
+
 class UnprovenConflicts(Exception):
     """The budget is used up."""
 
@@ -73,22 +77,25 @@ class _Search:
         self._program = program
         self._writers = writers
         self._steps = _steps_of(program)
-        self._rank = _ranks(program, self._steps)
-        self._reach = _reachable(self._steps)
+        self._ranks = _ranks(program, self._steps)
+        self._leading = _leading_to(writers, self._steps)
         self._left = BUDGET
 
     def found(self) -> Iterator[Conflict]:
         pairs = self._pairs()
-        seen: set[tuple[int, int]] = set()
         for slot in self._program.slots:
-            if not slot.forks:
+            if not slot.forks or not pairs:
                 continue
-            beside = self._beside(slot)
+            targets = self._targets(slot)
             gates = self._gates(slot)
-            for first, second in pairs:
-                if (first, second) not in seen and self._meet(first, second, beside, gates):
-                    seen.add((first, second))
+            apart: list[tuple[int, int]] = []
+            for pair in pairs:
+                first, second = pair
+                if self._meet(first, second, targets, gates):
                     yield Conflict(first, second, slot.index)
+                else:
+                    apart.append(pair)
+            pairs = apart
 
     def _pairs(self) -> list[tuple[int, int]]:
         """Writers that would be in each other's way."""
@@ -96,37 +103,42 @@ class _Search:
         pairs: list[tuple[int, int]] = []
         for place, first in enumerate(numbers):
             for second in numbers[place:]:
-                if "set" in self._writers[first] or "set" in self._writers[second]:
+                kinds = {*self._writers[first], *self._writers[second]}
+                if "set" in kinds:
                     pairs.append((first, second))
         return pairs
 
-    def _beside(self, slot: Slot) -> list[tuple[int, int]]:
-        """The targets of two tokens that one run of a fork may send."""
-        beside: list[tuple[int, int]] = []
-        for first in self._steps[slot.index]:
-            for second in self._steps[slot.index]:
+    def _targets(self, slot: Slot) -> _Targets:
+        """Where two tokens that one run of a fork sends may go."""
+        targets: _Targets = []
+        ways = self._steps[slot.index]
+        for first in ways:
+            for second in ways:
                 if _are_parallel(slot, first, second):
-                    beside.append((first.target, second.target))
-        return beside
+                    pair = (first.target, second.target)
+                    targets.append(pair)
+        return targets
 
     def _gates(self, slot: Slot) -> set[int]:
         """The nodes that gather tokens of a fork."""
         gates: set[int] = set()
         for other in self._program.slots:
             join = other.join
-            if join is not None and (join.fork == slot.index or slot.index in join.region):
+            if join is None:
+                continue
+            is_around = slot.index in join.region
+            if is_around or join.fork == slot.index:
                 gates.add(join.node)
         if self._program.ends == "all":
             gates.add(self._program.end)
         return gates
 
-    def _meet(
-        self, first: int, second: int, beside: list[tuple[int, int]], gates: set[int]
-    ) -> bool:
+    def _meet(self, first: int, second: int, targets: _Targets, gates: set[int]) -> bool:
         """Whether two lineages pass these writers, and are gathered together behind them."""
         todo: list[_Lineages] = []
-        for left, right in beside:
-            if first in self._reach[left] and second in self._reach[right]:
+        for left, right in targets:
+            # Most ways lead to no writer at all.
+            if left in self._leading[first] and right in self._leading[second]:
                 todo.append(_Lineages(left, right, left == first, right == second))
         seen: set[_Lineages] = set()
         while todo:
@@ -134,28 +146,36 @@ class _Search:
             if pair in seen:
                 continue
             seen.add(pair)
-            self._left -= 1
-            if self._left < 0:
-                raise UnprovenConflicts
-            if pair.left == pair.right and pair.left in gates:
-                # What the join itself writes is one write, behind both.
-                is_behind = pair.left not in (first, second)
-                if pair.left_wrote and pair.right_wrote and is_behind:
-                    return True
+            self._count()
+            is_gathered = pair.left == pair.right and pair.left in gates
+            if not is_gathered:
+                todo += self._moves(pair, first, second)
                 continue
-            todo += self._moves(pair, first, second)
+            # What the join itself writes is one write, behind both.
+            is_writer = pair.left in (first, second)
+            if pair.left_wrote and pair.right_wrote and not is_writer:
+                return True
         return False
 
+    def _count(self) -> None:
+        self._left -= 1
+        if self._left < 0:
+            raise UnprovenConflicts
+
     def _moves(self, pair: _Lineages, first: int, second: int) -> Iterator[_Lineages]:
+        """What the two may come to next: the one that stands before the other in the order of the graph moves."""
         left, right, left_wrote, right_wrote = pair
-        moves_left = self._rank[left] <= self._rank[right] and left != self._program.end
-        for step in self._steps[left]:
+        is_before = self._ranks[left] <= self._ranks[right]
+        moves_left = is_before and left != self._program.end
+        for way in self._steps[left]:
             # The next lap of a loop may begin whoever is behind.
-            if moves_left or _is_lap(step):
-                yield _Lineages(step.target, right, left_wrote or step.target == first, right_wrote)
-        for step in self._steps[right]:
-            if not moves_left or _is_lap(step):
-                yield _Lineages(left, step.target, left_wrote, right_wrote or step.target == second)
+            if moves_left or _is_lap(way):
+                wrote = left_wrote or way.target == first
+                yield _Lineages(way.target, right, wrote, right_wrote)
+        for way in self._steps[right]:
+            if not moves_left or _is_lap(way):
+                wrote = right_wrote or way.target == second
+                yield _Lineages(left, way.target, left_wrote, wrote)
 
 
 def _is_lap(step: _WayOut) -> bool:
@@ -242,17 +262,20 @@ def _ranks(program: Program, steps: list[list[_WayOut]]) -> list[int]:
     return ranks
 
 
-def _reachable(steps: list[list[_WayOut]]) -> list[set[int]]:
-    """From each node all that may come behind it, itself included."""
-    reachable: list[set[int]] = []
-    for start in range(len(steps)):
+def _leading_to(writers: Collection[int], steps: list[list[_WayOut]]) -> dict[int, set[int]]:
+    """For each writer the nodes that lead to it, itself included."""
+    before: list[list[int]] = [[] for _ in steps]
+    for source, leaving in enumerate(steps):
+        for way in leaving:
+            before[way.target].append(source)
+    leading: dict[int, set[int]] = {}
+    for writer in writers:
         found: set[int] = set()
-        todo = [start]
+        todo = [writer]
         while todo:
             number = todo.pop()
-            if number in found:
-                continue
-            found.add(number)
-            todo += [step.target for step in steps[number]]
-        reachable.append(found)
-    return reachable
+            if number not in found:
+                found.add(number)
+                todo += before[number]
+        leading[writer] = found
+    return leading

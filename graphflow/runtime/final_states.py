@@ -35,17 +35,29 @@ class FinalStates(Mapping[str, Any]):
             StateUndeclared: the graph has no such state.
             StateUnset: it has no value, or nothing has reached END.
         """
+        known = self._known(state)
+        if self._final is None:
+            raise self._unset(known, "nothing has reached END")
+        value = self._final.value(known)
+        if value is UNSET:
+            raise self._unset(known, "nobody has set it")
+        return copy_of(value)
+
+    def _known(self, state: AnyState | str) -> AnyState:
         name = state if isinstance(state, str) else state.name
         known = self._states.get(name)
-        if known is None or (isinstance(state, State) and known != state):
-            near = get_close_matches(name, self._states, n=3) or list(self._states)
-            listed = ", ".join(map(repr, near)) or "none"
-            raise StateUndeclared(f"graph {self._graph!r} has no state {name!r}; it has {listed}")
-        value = UNSET if self._final is None else self._final.value(known)
-        if value is UNSET:
-            why = "nothing has reached END" if self._final is None else "nobody has set it"
-            raise StateUnset(f"state {name!r} of graph {self._graph!r} has no value: {why}")
-        return copy_of(value)
+        is_meant = isinstance(state, str) or known == state
+        if known is not None and is_meant:
+            return known
+        near = get_close_matches(name, self._states, n=3)
+        candidates = near or list(self._states)
+        listed = ", ".join(map(repr, candidates))
+        raise StateUndeclared(
+            f"graph {self._graph!r} has no state {name!r}; it has {listed or 'none'}"
+        )
+
+    def _unset(self, state: AnyState, why: str) -> StateUnset:
+        return StateUnset(f"state {state.name!r} of graph {self._graph!r} has no value: {why}")
 
     def __iter__(self) -> Iterator[str]:
         if self._final is None:
