@@ -54,7 +54,7 @@ class _Lineages(NamedTuple):
     right_wrote: bool
 
 
-_Targets = list[tuple[int, int]]
+_TokenPairs = list[tuple[int, int]]
 """Where two tokens of one run of a fork may go."""
 
 
@@ -108,9 +108,9 @@ class _Search:
                     pairs.append((first, second))
         return pairs
 
-    def _targets(self, slot: Slot) -> _Targets:
+    def _targets(self, slot: Slot) -> _TokenPairs:
         """Where two tokens that one run of a fork sends may go."""
-        targets: _Targets = []
+        targets: _TokenPairs = []
         ways = self._steps[slot.index]
         for first in ways:
             for second in ways:
@@ -133,7 +133,7 @@ class _Search:
             gates.add(self._program.end)
         return gates
 
-    def _meet(self, first: int, second: int, targets: _Targets, gates: set[int]) -> bool:
+    def _meet(self, first: int, second: int, targets: _TokenPairs, gates: set[int]) -> bool:
         """Whether two lineages pass these writers, and are gathered together behind them."""
         todo: list[_Lineages] = []
         for left, right in targets:

@@ -27,7 +27,7 @@ from graphflow.events import ArtifactKept, Event, LimitWarning, Scope, TurnsAdde
 from graphflow.journal.detail import NO_DETAIL, Detail, FrameForm
 from graphflow.limits import Answered, Ledger, Limits
 from graphflow.messages.artifacts import Artifact, pack
-from graphflow.messages.state import UNSET, AnyState, StateWrites
+from graphflow.messages.state import StateWrites
 from graphflow.model.conversation import Conversation
 from graphflow.model.reply import Reply
 from graphflow.model.seam import Model
@@ -36,12 +36,13 @@ from graphflow.places import Asking, Place, outermost, place_at, place_in
 from graphflow.policy import Policy, Use, also
 from graphflow.proofs.program import Program
 from graphflow.runtime.cache import copied
+from graphflow.runtime.frame_states import FrameStates
 from graphflow.runtime.records import FrameRecord, LeftFrame
 from graphflow.runtime.run_scope import RunScope
 from graphflow.runtime.watch import ClaimWatch, Reservation
 from graphflow.walk.commands import Activation
 from graphflow.walk.machine import Walk
-from graphflow.walk.revision import Revision, starting
+from graphflow.walk.revision import Revision
 
 if TYPE_CHECKING:
     from graphflow.runtime.recorder import RunRecorder
@@ -179,45 +180,6 @@ class Invocation:
         return frame.clock(), frame.number, self.activation
 
 
-class FrameStates:
-    """The states of one frame.
-
-    Attributes:
-        visible: those that its nodes can see, by name.
-        lent: those of them that belong to a frame around.
-        origin: what they are when it is entered.
-    """
-
-    __slots__ = ("lent", "origin", "visible")
-
-    def __init__(
-        self,
-        visible: Mapping[str, AnyState],
-        owned: Sequence[AnyState],
-        around: Revision | None,
-    ) -> None:
-        self.visible = visible
-        self.lent = tuple(state for state in visible.values() if state not in owned)
-        lent: dict[AnyState, Any] = {}
-        for state in self.lent:
-            value = UNSET if around is None else around.value(state)
-            if value is not UNSET:
-                lent[state] = value
-        self.origin = starting(owned, lent)
-
-    @staticmethod
-    def of(program: Program, entered_by: Invocation | None) -> FrameStates | None:
-        """Those of a frame that walks a program; None if it has none."""
-        around = None if entered_by is None else entered_by.frame.states
-        visible = program.states
-        if visible is None:  # an agent that was called: it sees what its caller sees
-            visible = {} if around is None else around.visible
-        if not visible:
-            return None
-        revision = None if entered_by is None else entered_by.revision
-        return FrameStates(visible, program.owned, revision)
-
-
 class Frame:
     """One walk of one graph: the outermost, or what entering a graph or sub-agent has pushed."""
 
@@ -288,7 +250,9 @@ class Frame:
         self.asking: Asking | None = None
         self.places: dict[int, Place] | None = None
         """Where the activations under way stand, of those that have asked."""
-        self.states = FrameStates.of(program, origin)
+        around = None if origin is None else origin.frame.states
+        revision = None if origin is None else origin.revision
+        self.states: FrameStates | None = FrameStates.of(program, around, revision)
         """What its nodes can read and write; None where there is nothing."""
         self.wrote: dict[int, StateWrites] = {}
         """What activations have written that have answered, until it is told with their answer."""
