@@ -34,6 +34,7 @@ from graphflow.events import (
 )
 from graphflow.journal.stretch import Stretch
 from graphflow.messages.message import error_text, shortened
+from graphflow.messages.state import StateWrites
 from graphflow.proofs.program import Program, Slot
 from graphflow.proofs.report import counted
 from graphflow.redaction import scrub
@@ -456,7 +457,21 @@ def _answer_text(end: NodeFinished) -> str:
     if isinstance(answer, Handover):
         return f"it handed over to {answer.target!r}"
     shown = shortened(answer)
-    return f"it answered {shown}"
+    written = _written(end.writes)
+    return f"it answered {shown}{written}"
+
+
+def _written(writes: StateWrites) -> str:
+    """What a node has written to states; "" if it has written nothing."""
+    parts: list[str] = []
+    for write in writes:
+        verb = "set" if write.kind == "set" else "added to"
+        value = shortened(write.value)
+        parts.append(f"{verb} {write.state.name}: {value}")
+    if not parts:
+        return ""
+    listed = ", ".join(parts)
+    return f"; it {listed}"
 
 
 def _line(error: BaseException) -> str:

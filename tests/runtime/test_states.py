@@ -727,3 +727,9 @@ def test_a_graph_with_states_is_not_written_as_a_file_that_lacks_them() -> None:
     graph = Graph("arrows", *arrows(), state=[AIM, NOTES])
     with pytest.raises(FileUnreadable, match="'arrows' has states"):
         graph.to_yaml()
+
+
+def test_an_explanation_says_what_was_written() -> None:
+    run = Graph("arrows", *arrows(), state=[AIM, NOTES]).run_sync("abc")
+    assert "it set aim: Aim(goal='abc')" in str(run.explain("aims"))
+    assert "it added to notes: ['short abc']" in str(run.explain("logs"))
