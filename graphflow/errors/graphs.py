@@ -17,14 +17,18 @@ class GraphError(GraphflowError, ValueError):
     def __init__(self, graph: str, problems: Sequence[str], where: str = "") -> None:
         self.graph = graph
         self.problems = tuple(problems)
-        text = self._headline(where)
+        lines = [self._headline(where)]
         for number, problem in enumerate(self.problems, 1):
-            text += f"\n  {number}. {problem}"
+            line = f"  {number}. {problem}"
+            lines.append(line)
+        text = "\n".join(lines)
         super().__init__(text)
 
     def _headline(self, where: str) -> str:
         count = len(self.problems)
-        word = "problem" if count == 1 else "problems"
+        word = "problems"
+        if count == 1:
+            word = "problem"
         place = ""
         if where:
             place = f" ({where})"

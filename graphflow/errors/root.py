@@ -19,14 +19,18 @@ class GraphflowError(Exception):
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Errors cross process boundaries: by class, text and attributes, since each class makes its text in its own way."""
-        return _made_again, (type(self), self.args), self.__dict__ or None
+        recipe = (type(self), self.args)
+        attributes = self.__dict__ or None
+        return _rebuild, recipe, attributes
 
 
-def _made_again(kind: type[GraphflowError], args: tuple[Any, ...]) -> GraphflowError:
+def _rebuild(kind: type[GraphflowError], args: tuple[Any, ...]) -> GraphflowError:
     error = kind.__new__(kind, *args)
     error.args = args
+    # Only the constructor, which is not called here, gives an ImportError the text that it prints.
     if isinstance(error, ImportError):
-        error.msg = str(args[0]) if args else ""
+        text = args[0] if args else ""
+        error.msg = str(text)
     return error
 
 
@@ -35,10 +39,10 @@ class MissingExtra(GraphflowError, ImportError):
 
     def __init__(self, what: str, extra: str, detail: str = "") -> None:
         self.extra = extra
-        super().__init__(
-            f"{what} needs the extra {extra!r}: pip install 'graphflow-agents[{extra}]'"
-            + (f" ({detail})" if detail else "")
-        )
+        text = f"{what} needs the extra {extra!r}: pip install 'graphflow-agents[{extra}]'"
+        if detail:
+            text += f" ({detail})"
+        super().__init__(text)
 
 
 class IntegerTooLong(GraphflowError, ValueError):

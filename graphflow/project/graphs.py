@@ -9,7 +9,7 @@ Rules:
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,7 +34,8 @@ class Found:
 
 def roots(start: Path | None = None) -> list[Path]:
     """The user's project, if there is one, then the one that comes with graphflow."""
-    own = project_above(start or Path.cwd())
+    here = start or Path.cwd()
+    own = project_above(here)
     shipped = shipped_root()
     if own is None or own == shipped:
         return [shipped]
@@ -79,13 +80,20 @@ def load(name_or_file: str, start: Path | None = None) -> RunnableGraph:
         folder = file.resolve().parent
         root = project_above(folder) or folder
         return graph_in(file, root, variable)
-    graphs = {each.name: each for each in find_all(start)}
-    found = graphs.get(text)
-    if found is None:
-        raise _unknown(text, variable, graphs)
+    found = _find(text, variable, start)
     if is_graph_file(found.file):
         return load_graph(found.file, Graph)
     return graph_in(found.file, found.root, variable)
+
+
+def _find(name: str, variable: str, start: Path | None) -> Found:
+    graphs = find_all(start)
+    for graph in graphs:
+        if graph.name == name:
+            return graph
+    names = [graph.name for graph in graphs]
+    problem = _problem_of(name, variable, names)
+    raise UnknownGraph(problem)
 
 
 def _split(name_or_file: str) -> tuple[str, str]:
@@ -105,7 +113,7 @@ def _missing(file: Path) -> FileUnreadable:
     return FileUnreadable(problem)
 
 
-def _unknown(text: str, variable: str, graphs: Mapping[str, Found]) -> UnknownGraph:
+def _problem_of(text: str, variable: str, names: Sequence[str]) -> str:
     """Why there is no graph of that name, and what was probably meant."""
     problem = f"no graph is named {text!r}"
     stem = Path(text)
@@ -114,25 +122,24 @@ def _unknown(text: str, variable: str, graphs: Mapping[str, Found]) -> UnknownGr
         whole = str(like)
         if variable:
             whole += f":{variable}"
-        return UnknownGraph(f"{problem}, but there is a file {like}; name the file: {whole}")
-    near = difflib.get_close_matches(text, graphs, n=3)
+        return f"{problem}, but there is a file {like}; name the file: {whole}"
+    near = difflib.get_close_matches(text, names, n=3)
     if near:
         guesses = " or ".join(near)
-        return UnknownGraph(f"{problem}; did you mean {guesses}?")
-    names = ", ".join(graphs) or "none"
-    advice = f"give a .py or .yaml file, or one of these names: {names}"
+        return f"{problem}; did you mean {guesses}?"
+    listed = ", ".join(names) or "none"
+    advice = f"give a .py or .yaml file, or one of these names: {listed}"
     if stem.is_file():
-        problem = f"{text} cannot hold a graph; {advice}"
-    elif stem.is_dir():
-        problem = f"{text} is a folder; {advice}"
-    else:
-        problem += f"; there is: {names}"
-    return UnknownGraph(problem)
+        return f"{text} cannot hold a graph; {advice}"
+    if stem.is_dir():
+        return f"{text} is a folder; {advice}"
+    return f"{problem}; there is: {listed}"
 
 
 def _file_called(stem: Path) -> Path | None:
     """A file that could hold a graph and is called like that, but for its ending."""
     for ending in ENDINGS:
+        # Not with_suffix: a graph called v1.2 would lose the end of its name.
         file = stem.parent / f"{stem.name}{ending}"
         if file.is_file():
             return file
@@ -147,4 +154,6 @@ def _file_near(file: Path) -> Path | None:
     beside = sorted(folder.iterdir())
     names = [each.name for each in beside if each.suffix in ENDINGS]
     near = difflib.get_close_matches(file.name, names, n=1)
-    return folder / near[0] if near else None
+    if not near:
+        return None
+    return folder / near[0]

@@ -47,24 +47,22 @@ def _main_graph(file: Path, graphs: Mapping[str, RunnableGraph]) -> RunnableGrap
     every = list(graphs.values())
     same_name = [graph for graph in every if graph.name == name]
     choice = same_name or every
-    if len(choice) > 1:
-        variables = list(graphs)
-        listed = ", ".join(variables)
-        example = f"{file}:{variables[0]}"
-        raise UnknownGraph(f"{file} declares several graphs ({listed}); say which: {example}")
-    return choice[0]
+    if len(choice) == 1:
+        return choice[0]
+    variables = list(graphs)
+    listed = ", ".join(variables)
+    example = f"{file}:{variables[0]}"
+    raise UnknownGraph(f"{file} declares several graphs ({listed}); say which: {example}")
 
 
 def _imported(file: Path, root: Path) -> ModuleType:
-    if str(root) not in sys.path:  # a .py file is run as `python FILE` would run it
-        sys.path.insert(0, str(root))
+    # A file is run as `python FILE` would run it.
+    folder = str(root)
+    if folder not in sys.path:
+        sys.path.insert(0, folder)
     widen(root)
     path = file.resolve()
-    folder = root / "graphs"
-    # Under the name that other modules import it by, if there is one: else its graphs would exist twice.
-    name = f"graphflow_user_{file.stem}"
-    if path.parent == folder.resolve():
-        name = f"graphs.{file.stem}"
+    name = _module_name(file, root)
     known = sys.modules.get(name)
     known_file = getattr(known, "__file__", None)
     if known is not None and known_file == str(path):
@@ -81,10 +79,20 @@ def _imported(file: Path, root: Path) -> ModuleType:
         raise
     except (Exception, SystemExit) as error:
         del sys.modules[name]
-        place = f"{file}{_line_in(error, path)}"
+        line = _line_in(error, path)
+        place = f"{file}{line}"
         reason = f"{type(error).__name__}: {error}"
         raise FileUnreadable(f"{place} cannot be run: {reason}") from error
     return module
+
+
+def _module_name(file: Path, root: Path) -> str:
+    """The name that other modules import a file by, if there is one: under another its graphs would exist twice."""
+    folder = file.resolve().parent
+    graphs = root / "graphs"
+    if folder == graphs.resolve():
+        return f"graphs.{file.stem}"
+    return f"graphflow_user_{file.stem}"
 
 
 def _line_in(error: BaseException, file: Path) -> str:

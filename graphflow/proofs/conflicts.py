@@ -45,6 +45,10 @@ class _WayOut(NamedTuple):
     """None: a collect that starts although nothing came to it, beside whatever its fork has sent."""
 
 
+_Ways = list[list[_WayOut]]
+"""The ways out of each node, by the number of its slot."""
+
+
 class _Lineages(NamedTuple):
     """Where two lineages stand, and whether each has passed its writer."""
 
@@ -76,24 +80,25 @@ class _Search:
     def __init__(self, program: Program, writers: Writers) -> None:
         self._program = program
         self._writers = writers
-        self._steps = _steps_of(program)
-        self._ranks = _ranks(program, self._steps)
-        self._leading = _leading_to(writers, self._steps)
+        self._ways = _ways_out(program)
+        self._ranks = _ranks(program, self._ways)
+        self._leading = _leading_to(writers, self._ways)
         self._left = BUDGET
 
     def found(self) -> Iterator[Conflict]:
+        """Each pair of writers that conflict, with the first fork behind which they do."""
         pairs = self._pairs()
-        for slot in self._program.slots:
-            if not slot.forks or not pairs:
+        for fork in self._program.slots:
+            if not fork.forks or not pairs:
                 continue
-            targets = self._targets(slot)
-            gates = self._gates(slot)
+            targets = self._targets(fork)
+            gates = self._gates(fork)
             apart: list[tuple[int, int]] = []
-            for pair in pairs:
-                first, second = pair
+            for first, second in pairs:
                 if self._meet(first, second, targets, gates):
-                    yield Conflict(first, second, slot.index)
+                    yield Conflict(first, second, fork.index)
                 else:
+                    pair = (first, second)
                     apart.append(pair)
             pairs = apart
 
@@ -102,44 +107,45 @@ class _Search:
         numbers = sorted(self._writers)
         pairs: list[tuple[int, int]] = []
         for place, first in enumerate(numbers):
+            kinds = self._writers[first]
+            # With itself too: a fork that maps a list runs one node several times.
             for second in numbers[place:]:
-                kinds = {*self._writers[first], *self._writers[second]}
-                if "set" in kinds:
-                    pairs.append((first, second))
+                others = self._writers[second]
+                if "set" in kinds or "set" in others:
+                    pair = (first, second)
+                    pairs.append(pair)
         return pairs
 
-    def _targets(self, slot: Slot) -> _TokenPairs:
+    def _targets(self, fork: Slot) -> _TokenPairs:
         """Where two tokens that one run of a fork sends may go."""
         targets: _TokenPairs = []
-        ways = self._steps[slot.index]
+        ways = self._ways[fork.index]
         for first in ways:
             for second in ways:
-                if _are_parallel(slot, first, second):
+                if _are_parallel(fork, first, second):
                     pair = (first.target, second.target)
                     targets.append(pair)
         return targets
 
-    def _gates(self, slot: Slot) -> set[int]:
+    def _gates(self, fork: Slot) -> set[int]:
         """The nodes that gather tokens of a fork."""
+        program = self._program
         gates: set[int] = set()
-        for other in self._program.slots:
-            join = other.join
+        for slot in program.slots:
+            join = slot.join
             if join is None:
                 continue
-            is_around = slot.index in join.region
-            if is_around or join.fork == slot.index:
+            is_own = join.fork == fork.index
+            is_around = fork.index in join.region
+            if is_own or is_around:
                 gates.add(join.node)
-        if self._program.ends == "all":
-            gates.add(self._program.end)
+        if program.ends == "all":
+            gates.add(program.end)
         return gates
 
     def _meet(self, first: int, second: int, targets: _TokenPairs, gates: set[int]) -> bool:
         """Whether two lineages pass these writers, and are gathered together behind them."""
-        todo: list[_Lineages] = []
-        for left, right in targets:
-            # Most ways lead to no writer at all.
-            if left in self._leading[first] and right in self._leading[second]:
-                todo.append(_Lineages(left, right, left == first, right == second))
+        todo = self._beginnings(first, second, targets)
         seen: set[_Lineages] = set()
         while todo:
             pair = todo.pop()
@@ -147,15 +153,30 @@ class _Search:
                 continue
             seen.add(pair)
             self._count()
-            is_gathered = pair.left == pair.right and pair.left in gates
+            gate = pair.left
+            is_gathered = gate == pair.right and gate in gates
             if not is_gathered:
                 todo += self._moves(pair, first, second)
                 continue
+            have_written = pair.left_wrote and pair.right_wrote
             # What the join itself writes is one write, behind both.
-            is_writer = pair.left in (first, second)
-            if pair.left_wrote and pair.right_wrote and not is_writer:
+            is_writer = gate in (first, second)
+            if have_written and not is_writer:
                 return True
         return False
+
+    def _beginnings(self, first: int, second: int, targets: _TokenPairs) -> list[_Lineages]:
+        """Where two lineages stand right behind the fork; most ways lead to no writer at all and are left out."""
+        leading_left = self._leading[first]
+        leading_right = self._leading[second]
+        beginnings: list[_Lineages] = []
+        for left, right in targets:
+            if left in leading_left and right in leading_right:
+                left_wrote = left == first
+                right_wrote = right == second
+                pair = _Lineages(left, right, left_wrote, right_wrote)
+                beginnings.append(pair)
+        return beginnings
 
     def _count(self) -> None:
         self._left -= 1
@@ -167,19 +188,20 @@ class _Search:
         left, right, left_wrote, right_wrote = pair
         is_before = self._ranks[left] <= self._ranks[right]
         moves_left = is_before and left != self._program.end
-        for way in self._steps[left]:
+        for way in self._ways[left]:
             # The next lap of a loop may begin whoever is behind.
             if moves_left or _is_lap(way):
                 wrote = left_wrote or way.target == first
                 yield _Lineages(way.target, right, wrote, right_wrote)
-        for way in self._steps[right]:
+        for way in self._ways[right]:
             if not moves_left or _is_lap(way):
                 wrote = right_wrote or way.target == second
                 yield _Lineages(left, way.target, left_wrote, wrote)
 
 
-def _is_lap(step: _WayOut) -> bool:
-    return step.link is not None and step.link.lap is not None
+def _is_lap(way: _WayOut) -> bool:
+    link = way.link
+    return link is not None and link.lap is not None
 
 
 def links_of(slot: Slot) -> list[Link]:
@@ -190,15 +212,18 @@ def links_of(slot: Slot) -> list[Link]:
     return list(dict.fromkeys(links))
 
 
-def _steps_of(program: Program) -> list[list[_WayOut]]:
-    steps: list[list[_WayOut]] = []
+def _ways_out(program: Program) -> _Ways:
+    ways: _Ways = []
     for slot in program.slots:
-        steps.append([_WayOut(link.target, link) for link in links_of(slot)])
+        links = links_of(slot)
+        ways.append([_WayOut(link.target, link) for link in links])
     for slot in program.slots:
         join = slot.join
-        if join is not None and join.collects:
-            steps[join.fork].append(_WayOut(join.node, None))
-    return steps
+        if join is None or not join.collects:
+            continue
+        empty = _WayOut(join.node, None)
+        ways[join.fork].append(empty)
+    return ways
 
 
 def _are_parallel(slot: Slot, first: _WayOut, second: _WayOut) -> bool:
@@ -214,68 +239,86 @@ def _are_parallel(slot: Slot, first: _WayOut, second: _WayOut) -> bool:
 def _are_exclusive(slot: Slot, one: Link, other: Link) -> bool:
     """Whether a node that sends along one link does not send along the other."""
     # It answers, or it fails.
-    if (one in slot.failure_links) != (other in slot.failure_links):
+    failures = slot.failure_links
+    if (one in failures) != (other in failures):
         return True
     # Whoever hands over answers nobody else.
     if _hands_over(slot, one) or _hands_over(slot, other):
         return True
     # What is sent where laps are used up goes in the place of the lap, beside everything else.
-    if (one in slot.limit_links) != (other in slot.limit_links):
+    limits = slot.limit_links
+    if (one in limits) != (other in limits):
         return one.lap is not None or other.lap is not None
     return _are_arms_apart(one, other)
 
 
 def _hands_over(slot: Slot, link: Link) -> bool:
-    return slot.handoff_links is not None and link in slot.handoff_links.values()
+    handoffs = slot.handoff_links
+    return handoffs is not None and link in handoffs.values()
 
 
 def _are_arms_apart(one: Link, other: Link) -> bool:
     """Whether no output takes both links."""
-    if one.units is not None and other.units is not None and not one.units & other.units:
-        return True
+    if one.units is not None and other.units is not None:
+        shared = one.units & other.units
+        if not shared:
+            return True
     # Of the guards of one arm the first that holds is taken.
     if one.guard is None or other.guard is None:
         return False
-    return one.group == other.group and one.guard is not other.guard
+    is_same_arm = one.group == other.group
+    return is_same_arm and one.guard is not other.guard
 
 
-def _ranks(program: Program, steps: list[list[_WayOut]]) -> list[int]:
+def _ranks(program: Program, ways: _Ways) -> list[int]:
     """The order of the nodes, laps left out: a lineage never has to wait for one that stands behind it."""
+    ahead = _without_laps(ways)
     waiting = [0] * program.size
-    for leaving in steps:
-        for step in leaving:
-            if not _is_lap(step):
-                waiting[step.target] += 1
+    for targets in ahead:
+        for target in targets:
+            waiting[target] += 1
     ready = [number for number, count in enumerate(waiting) if not count]
     ranks = [0] * program.size
-    place = 0
+    rank = 0
     while ready:
         number = ready.pop()
-        ranks[number] = place
-        place += 1
-        for step in steps[number]:
-            if _is_lap(step):
-                continue
-            waiting[step.target] -= 1
-            if not waiting[step.target]:
-                ready.append(step.target)
+        ranks[number] = rank
+        rank += 1
+        for target in ahead[number]:
+            waiting[target] -= 1
+            if not waiting[target]:
+                ready.append(target)
     return ranks
 
 
-def _leading_to(writers: Collection[int], steps: list[list[_WayOut]]) -> dict[int, set[int]]:
+def _without_laps(ways: _Ways) -> list[list[int]]:
+    """The nodes that each node leads to by other ways than laps."""
+    ahead: list[list[int]] = []
+    for leaving in ways:
+        targets = [way.target for way in leaving if not _is_lap(way)]
+        ahead.append(targets)
+    return ahead
+
+
+def _leading_to(writers: Collection[int], ways: _Ways) -> dict[int, set[int]]:
     """For each writer the nodes that lead to it, itself included."""
-    before: list[list[int]] = [[] for _ in steps]
-    for source, leaving in enumerate(steps):
+    before: list[list[int]] = [[] for _ in ways]
+    for source, leaving in enumerate(ways):
         for way in leaving:
             before[way.target].append(source)
     leading: dict[int, set[int]] = {}
     for writer in writers:
-        found: set[int] = set()
-        todo = [writer]
-        while todo:
-            number = todo.pop()
-            if number not in found:
-                found.add(number)
-                todo += before[number]
-        leading[writer] = found
+        leading[writer] = _all_before(writer, before)
     return leading
+
+
+def _all_before(writer: int, before: list[list[int]]) -> set[int]:
+    found: set[int] = set()
+    todo = [writer]
+    while todo:
+        number = todo.pop()
+        if number in found:
+            continue
+        found.add(number)
+        todo += before[number]
+    return found

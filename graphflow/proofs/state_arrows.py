@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from graphflow.declaration.arrows import Edge, StateEnd
-from graphflow.declaration.node import Node
+from graphflow.declaration.node import AnyNode, Node
 from graphflow.declaration.state_arrow import StateArrow
 from graphflow.messages.state import AnyState, StateWrite, StateWrites, WriteKind
 from graphflow.messages.types import accepts, arms, matcher, type_name
@@ -18,10 +18,14 @@ from graphflow.proofs.problems import Problems
 
 def part_state_arrows(edges: Sequence[Edge]) -> tuple[list[Edge], list[Edge]]:
     """The arrows between nodes, and those that write states."""
-    writing = [edge for edge in edges if isinstance(edge.target, StateEnd)]
-    if not writing:
-        return list(edges), writing
-    return [edge for edge in edges if not isinstance(edge.target, StateEnd)], writing
+    between: list[Edge] = []
+    writing: list[Edge] = []
+    for edge in edges:
+        if isinstance(edge.target, StateEnd):
+            writing.append(edge)
+        else:
+            between.append(edge)
+    return between, writing
 
 
 def read_state_arrows(edges: Sequence[Edge], problems: Problems) -> list[StateArrow]:
@@ -31,8 +35,9 @@ def read_state_arrows(edges: Sequence[Edge], problems: Problems) -> list[StateAr
         why = _problem_of(edge)
         if why:
             problems.add(f"{edge!r}: {why}", edge.where)
-        else:
-            arrows.append(_arrow_of(edge))
+            continue
+        arrow = _arrow_of(edge)
+        arrows.append(arrow)
     return arrows
 
 
@@ -41,7 +46,9 @@ def _arrow_of(edge: Edge) -> StateArrow:
     assert isinstance(target, StateEnd)
     assert isinstance(origin.node, Node)
     state = target.state
-    kind: WriteKind = "set" if state.merge is None else "add"
+    kind: WriteKind = "add"
+    if state.merge is None:
+        kind = "set"
     matches = None
     if origin.arm is not None:
         matches = matcher(origin.arm)
@@ -53,34 +60,47 @@ def _problem_of(edge: Edge) -> str:
     origin, target = edge.origin, edge.target
     assert isinstance(target, StateEnd)
     state = target.state
-    if not isinstance(origin.node, Node):
+    node = origin.node
+    if not isinstance(node, Node):
         return "the input of a graph is written by no arrow; have a node write it"
     if origin.guard is not None or origin.each or origin.laps is not None:
         return "an arrow into a state takes an arm, and no .when(), .each or .limit(); have the node write what it wants"
-    if origin.node.passes_input:
-        return f"{origin.node.name!r} only chooses a way; have the node before it write"
-    sent = origin.node.output
+    # A router's answer is its input: an arrow would write what somebody else has said.
+    if node.passes_input:
+        return f"{node.name!r} only chooses a way; have the node before it write"
     if origin.arm is not None:
-        return _problem_of_arm(edge, sent, state)
-    unfit = [arm for arm in arms(sent) if not accepts(state.type, arm)]
-    if unfit:
-        return (
-            f"{origin.node.name!r} answers {type_name(unfit[0])}, and the state is {state.kind}; "
-            "have it answer that, or name the arm that fits"
-        )
+        return _problem_of_arm(node, origin.arm, state)
+    return _problem_of_answer(node, state)
+
+
+def _problem_of_answer(node: AnyNode, state: AnyState) -> str:
+    """Why not every answer of a node is a value of a state."""
+    for arm in arms(node.output):
+        if not accepts(state.type, arm):
+            return (
+                f"{node.name!r} answers {type_name(arm)}, and the state is {state.kind}; "
+                "have it answer that, or name the arm that fits"
+            )
     return ""
 
 
-def _problem_of_arm(edge: Edge, sent: object, state: AnyState) -> str:
-    arm = edge.origin.arm
+def _problem_of_arm(node: AnyNode, arm: object, state: AnyState) -> str:
+    """Why one arm of a node's answer cannot be written."""
     if isinstance(arm, (str, int)):
         return "a label says where to go, and is no value; have a node write it"
-    possible = [kind for kind in arms(sent) if accepts(arm, kind) or accepts(kind, arm)]
-    if not possible:
-        return f"{edge.origin.node.name!r} never answers that"
+    if not _may_answer(node, arm):
+        return f"{node.name!r} never answers that"
     if not accepts(state.type, arm):
         return f"it writes {type_name(arm)}, and the state is {state.kind}"
     return ""
+
+
+def _may_answer(node: AnyNode, arm: object) -> bool:
+    for kind in arms(node.output):
+        # An arm may be named by a narrower type than is declared, or by a wider one.
+        if accepts(arm, kind) or accepts(kind, arm):
+            return True
+    return False
 
 
 def written_by_arrows(arrows: Sequence[StateArrow], output: object) -> StateWrites:
@@ -88,5 +108,6 @@ def written_by_arrows(arrows: Sequence[StateArrow], output: object) -> StateWrit
     writes: list[StateWrite] = []
     for arrow in arrows:
         if arrow.matches is None or arrow.matches(output):
-            writes.append(StateWrite(arrow.state, arrow.kind, output))
+            write = StateWrite(arrow.state, arrow.kind, output)
+            writes.append(write)
     return tuple(writes)

@@ -14,9 +14,9 @@ from graphflow.declaration.node import AnyNode
 from graphflow.declaration.state_arrow import StateArrow
 from graphflow.errors import DeclarationError
 from graphflow.messages.state import UNSET, AnyState, State, WriteKind
-from graphflow.proofs.conflicts import Conflict, UnprovenConflicts, conflicts
+from graphflow.proofs.conflicts import Conflict, UnprovenConflicts, conflicts, links_of
 from graphflow.proofs.problems import Problems
-from graphflow.proofs.program import JoinSpec, Link, Program, Slot
+from graphflow.proofs.program import Link, Program, Slot
 from graphflow.proofs.state_arrows import read_state_arrows
 
 Reached = Callable[[AnyNode], Iterable[AnyNode]]
@@ -34,9 +34,7 @@ def visible_states(
     """
     visible: dict[str, AnyState] = {}
     for option, states in (("state", state), ("uses", uses)):
-        if not isinstance(states, (list, tuple)) or not all(
-            isinstance(each, State) for each in states
-        ):
+        if not _are_states(states):
             raise DeclarationError(
                 f"graph {graph!r}: {option}={states!r}; give a list of State(...)"
             )
@@ -45,6 +43,12 @@ def visible_states(
                 raise DeclarationError(f"graph {graph!r}: it has two states named {each.name!r}")
             visible[each.name] = each
     return visible
+
+
+def _are_states(states: object) -> bool:
+    if not isinstance(states, (list, tuple)):
+        return False
+    return all(isinstance(each, State) for each in states)
 
 
 class StateProofs:
@@ -74,13 +78,19 @@ class StateProofs:
         for slot in self._program.slots:
             if slot.node is not None:
                 self._within[slot.index] = _all_within(slot.node, self._reached)
-        self._take_arrows(read_state_arrows(writing, self.problems))
-        self._prove_owners()
-        if not self.problems:
-            for state in self._visible.values():
-                self._prove_apart(state)
-                if state.start is UNSET and state in self._program.owned:
-                    self._prove_set(state)
+        arrows = read_state_arrows(writing, self.problems)
+        self._take_arrows(arrows)
+        self._prove_arrows_owned()
+        for nodes in self._within.values():
+            for node in nodes:
+                self._prove_owned(node)
+        # Who writes a state that is not there needs no proof of where.
+        if self.problems:
+            return self.problems.texts
+        for state in self._visible.values():
+            self._prove_apart(state)
+            if state.start is UNSET and state in self._program.owned:
+                self._prove_set(state)
         return self.problems.texts
 
     def _touches_any(self) -> bool:
@@ -104,33 +114,36 @@ class StateProofs:
             self.problems.add(f"{name!r} writes a state, and is on no arrow of the graph", where)
 
     # -- 1. every state has an owner ---------------------------------------------------------------
-    def _prove_owners(self) -> None:
+    def _prove_arrows_owned(self) -> None:
         name = self._program.name
         for slot in self._program.slots:
             for arrow in slot.state_arrows:
-                if self._visible.get(arrow.state.name) != arrow.state:
+                state, edge = arrow.state, arrow.edge
+                known = self._visible.get(state.name)
+                if known != state:
                     self.problems.add(
-                        f"{arrow.edge!r}: graph {name!r} neither owns nor uses that state; "
-                        f"write Graph(..., state=[{arrow.state.name}])",
-                        arrow.edge.where,
+                        f"{edge!r}: graph {name!r} neither owns nor uses that state; "
+                        f"write Graph(..., state=[{state.name}])",
+                        edge.where,
                     )
-        for nodes in self._within.values():
-            for node in nodes:
-                if node.in_background:
-                    self._refuse_writers_in(node)
-                for state in node.touched:
-                    known = self._visible.get(state.name)
-                    if known is None:
-                        self.problems.add(
-                            f"{node.name!r} touches state {state.name!r}, which graph {name!r} neither owns nor uses; "
-                            f"write Graph(..., state=[{state.name}]), or uses=[{state.name}] if a graph around owns it",
-                            node.where,
-                        )
-                    elif known != state:
-                        self.problems.add(
-                            f"{node.name!r} touches a state {state!r}, and that of graph {name!r} is {known!r}",
-                            node.where,
-                        )
+
+    def _prove_owned(self, node: AnyNode) -> None:
+        name = self._program.name
+        if node.in_background:
+            self._refuse_writers_in(node)
+        for state in node.touched:
+            known = self._visible.get(state.name)
+            if known is None:
+                self.problems.add(
+                    f"{node.name!r} touches state {state.name!r}, which graph {name!r} neither owns nor uses; "
+                    f"write Graph(..., state=[{state.name}]), or uses=[{state.name}] if a graph around owns it",
+                    node.where,
+                )
+            elif known != state:
+                self.problems.add(
+                    f"{node.name!r} touches a state {state!r}, and that of graph {name!r} is {known!r}",
+                    node.where,
+                )
 
     def _refuse_writers_in(self, node: AnyNode) -> None:
         """A call in the background has an end of its own, and nobody behind whom its writes would stand."""
@@ -167,13 +180,18 @@ class StateProofs:
         self, state: AnyState, conflict: Conflict, writers: dict[int, set[WriteKind]]
     ) -> None:
         slots = self._program.slots
-        first, second, fork = (slots[number] for number in conflict)
-        where = None if second.node is None else second.node.where
-        who = f"{first.name!r} {_verbs(writers[first.index])} state {state.name!r}"
-        if first is second:
-            beside = "in several branches"
-        else:
-            beside = f"and {second.name!r} {_verbs(writers[second.index])} it, on ways"
+        first = slots[conflict.first]
+        second = slots[conflict.second]
+        fork = slots[conflict.fork]
+        where = None
+        if second.node is not None:
+            where = second.node.where
+        verb = _verb(writers[first.index])
+        who = f"{first.name!r} {verb} state {state.name!r}"
+        beside = "in several branches"
+        if first is not second:
+            verb = _verb(writers[second.index])
+            beside = f"and {second.name!r} {verb} it, on ways"
         self.problems.add(
             f"{who} {beside} that part at {fork.name!r} and meet again: only one of them would count; "
             f"let both add to it (State(..., merge=...)), with merge=last if the last one shall win",
@@ -182,31 +200,36 @@ class StateProofs:
 
     def _kinds_at(self, state: AnyState, number: int) -> set[WriteKind]:
         """How a node writes a state: by its code, by what it calls, by its arrows."""
-        kinds = _kinds_of(state, self._within.get(number, []))
+        kinds: set[WriteKind] = set()
+        for node in self._within.get(number, ()):
+            kinds |= node.writes_to(state)
         slot = self._program.slots[number]
-        return kinds | {arrow.kind for arrow in slot.state_arrows if arrow.state == state}
+        for arrow in slot.state_arrows:
+            if arrow.state == state:
+                kinds.add(arrow.kind)
+        return kinds
 
     # -- 3. what has no start is set before it is read ---------------------------------------------
     def _prove_set(self, state: AnyState) -> None:
         setters: set[int] = set()
-        readers: list[Slot] = []
+        readers: list[tuple[Slot, AnyNode]] = []
         for slot in self._program.slots:
-            if "set" in self._kinds_at(state, slot.index):
+            kinds = self._kinds_at(state, slot.index)
+            if "set" in kinds:
                 setters.add(slot.index)
-            own = [] if slot.node is None else [slot.node]
-            if any(state in (*node.reads, *node.adds) for node in own):
-                readers.append(slot)
-        is_set = _set_before(self._program, setters)
-        for slot in readers:
-            if is_set[slot.index]:
-                continue
             node = slot.node
-            assert node is not None
-            self.problems.add(
-                f"{slot.name!r} needs a value of state {state.name!r}, which has no start and is not set on every way there; "
-                "give it start=..., or set it before",
-                node.where,
-            )
+            # Adding reads too: what is added is merged into a value.
+            if node is not None and (state in node.reads or state in node.adds):
+                reader = (slot, node)
+                readers.append(reader)
+        is_set = _Assignment(self._program, setters).proven()
+        for slot, node in readers:
+            if not is_set[slot.index]:
+                self.problems.add(
+                    f"{slot.name!r} needs a value of state {state.name!r}, which has no start and is not set on every way there; "
+                    "give it start=..., or set it before",
+                    node.where,
+                )
 
 
 def _all_within(node: AnyNode, reached: Reached) -> list[AnyNode]:
@@ -221,75 +244,77 @@ def _all_within(node: AnyNode, reached: Reached) -> list[AnyNode]:
     return found
 
 
-def _kinds_of(state: AnyState, nodes: Sequence[AnyNode]) -> set[WriteKind]:
-    kinds: set[WriteKind] = set()
-    for node in nodes:
-        kinds |= node.writes_to(state)
-    return kinds
-
-
-def _verbs(kinds: set[WriteKind]) -> str:
-    return "sets" if "set" in kinds else "adds to"
-
-
-def _set_before(program: Program, setters: set[int]) -> list[bool]:
-    """Of each node whether a state was set on every way that leads to it.
-
-    A join has what was set in any of the branches that it must wait for; everything else what was set on each way.
-    """
-    is_set = [True] * program.size
-    is_set[program.start] = False
-    leading = _leading(program)
-    has_changed = True
-    while has_changed:
-        has_changed = False
-        for slot in program.slots:
-            if slot.index == program.start or not is_set[slot.index]:
-                continue
-            if not _is_set_at(slot, leading[slot.index], is_set, setters):
-                is_set[slot.index] = False
-                has_changed = True
-    return is_set
+def _verb(kinds: set[WriteKind]) -> str:
+    if "set" in kinds:
+        return "sets"
+    return "adds to"
 
 
 _Leading = list[tuple[Slot, Link]]
+"""The links that lead to a node, each with the slot that it leaves."""
+
+
+class _Assignment:
+    """At which nodes a state is set on every way there: definite assignment, as compilers prove it of variables.
+
+    A join has what was set in any of the branches that it must wait for; everything else what was set on each way.
+    """
+
+    def __init__(self, program: Program, setters: set[int]) -> None:
+        self._program = program
+        self._setters = setters
+        self._leading = _leading(program)
+        # Every node counts as set until a way without the state leads to it. Begun the other way round, no loop would ever
+        # be set: its first node would wait for its own lap.
+        self._is_set = [True] * program.size
+        self._is_set[program.start] = False
+
+    def proven(self) -> list[bool]:
+        """Of each node whether the state is set there."""
+        has_changed = True
+        while has_changed:
+            has_changed = False
+            for slot in self._program.slots:
+                if slot.index == self._program.start or not self._is_set[slot.index]:
+                    continue
+                if not self._is_set_at(slot):
+                    self._is_set[slot.index] = False
+                    has_changed = True
+        return self._is_set
+
+    def _is_set_at(self, slot: Slot) -> bool:
+        leading = self._leading[slot.index]
+        join = slot.join
+        if join is None:
+            return self._is_set_on(leading)
+        # At the fork itself, for everything behind it.
+        if join.fork in self._setters or self._is_set[join.fork]:
+            return True
+        for port in join.ports:
+            # A port that collects may have got nothing.
+            if port in join.collects:
+                continue
+            ways = [(source, link) for source, link in leading if link.port == port]
+            if ways and self._is_set_on(ways):
+                return True
+        return False
+
+    def _is_set_on(self, ways: _Leading) -> bool:
+        """Whether the state is set on each of these ways."""
+        for source, link in ways:
+            if self._is_set[source.index]:
+                continue
+            # Who fails has written nothing.
+            has_failed = link in source.failure_links
+            if has_failed or source.index not in self._setters:
+                return False
+        return True
 
 
 def _leading(program: Program) -> list[_Leading]:
     leading: list[_Leading] = [[] for _ in program.slots]
     for slot in program.slots:
-        handoffs = [] if slot.handoff_links is None else list(slot.handoff_links.values())
-        for link in (*slot.links, *slot.failure_links, *slot.limit_links, *handoffs):
-            leading[link.target].append((slot, link))
+        for link in links_of(slot):
+            way = (slot, link)
+            leading[link.target].append(way)
     return leading
-
-
-def _is_set_at(slot: Slot, leading: _Leading, is_set: Sequence[bool], setters: set[int]) -> bool:
-    def comes_set(source: Slot, link: Link) -> bool:
-        # Who fails has written nothing.
-        writes = source.index in setters and link not in source.failure_links
-        return writes or is_set[source.index]
-
-    join = slot.join
-    if join is None:
-        return all(comes_set(source, link) for source, link in leading)
-    return _is_set_at_join(join, leading, is_set, setters, comes_set)
-
-
-def _is_set_at_join(
-    join: JoinSpec,
-    leading: _Leading,
-    is_set: Sequence[bool],
-    setters: set[int],
-    comes_set: Callable[[Slot, Link], bool],
-) -> bool:
-    # At the fork itself, for everything behind it.
-    if join.fork in setters or is_set[join.fork]:
-        return True
-    for port in join.ports:
-        if port in join.collects:
-            continue  # it may have got nothing
-        ways = [(source, link) for source, link in leading if link.port == port]
-        if ways and all(comes_set(source, link) for source, link in ways):
-            return True
-    return False

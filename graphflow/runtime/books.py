@@ -21,11 +21,13 @@ class Books:
         """What a frame has used by itself."""
         used = self._own.get(frame)
         if used is None:
-            used = self._own[frame] = Usage(usd=0.0)
+            used = Usage(usd=0.0)
+            self._own[frame] = used
         return used
 
     def enter(self, frame: int, parent: int) -> None:
-        self._children.setdefault(parent, []).append(frame)
+        siblings = self._children.setdefault(parent, [])
+        siblings.append(frame)
         self._depths[frame] = self._depths[parent] + 1
 
     def depth(self, frame: int) -> int:
@@ -41,7 +43,8 @@ class Books:
 
     def total(self, frame: int) -> Usage:
         """What a frame and all within it have used, of dollars those that are known."""
-        total = Usage(usd=0.0)
+        total = Usage()
+        usd = 0.0
         for number in self._within(frame):
             used = self.own(number)
             total.steps += used.steps
@@ -52,7 +55,8 @@ class Books:
             total.cache_read_tokens += used.cache_read_tokens
             total.cache_write_tokens += used.cache_write_tokens
             total.reasoning_tokens += used.reasoning_tokens
-            total.usd = (total.usd or 0.0) + (used.usd or 0.0)
+            usd += used.usd or 0.0
+        total.usd = usd
         return total
 
     def is_unpriced(self, frame: int) -> bool:

@@ -44,14 +44,18 @@ def order_of(scope: Scope, program: Program) -> Order:
             loop = -1 - region
             inner_loops.add(loop)
             laps = sum(at)
-            order.append((region, laps, at))
+            lap = (region, laps, at)
+            order.append(lap)
             continue
+        fork = region
         is_join = region >= size
-        fork = _fork_of_join(region, program) if is_join else region
+        if is_join:
+            fork = _fork_of_join(region, program)
         around = loops_of.get(fork, ())
         again = not inner_loops.isdisjoint(around)
         link, item = at
-        order.append((fork, again, link, is_join, item))
+        branch = (fork, again, link, is_join, item)
+        order.append(branch)
     order.reverse()
     return tuple(order)
 
@@ -69,7 +73,8 @@ def cross(link: Link, scope: Scope) -> Scope:
     if link.lap is not None:
         scope = _with_lap(scope, link.lap, single=link.single)
     for loop, laps in link.enters:
-        element = (-1 - loop, (0,) * laps)
+        counts = (0,) * laps
+        element = (-1 - loop, counts)
         scope = (*scope, element)
     return scope
 
@@ -129,19 +134,26 @@ def left(scope: Scope, loops: Collection[int]) -> Scope:
 
 def scope_after(laps: Sequence[int], slot: int, program: Program) -> Scope:
     """The scope of the one token of a straight walk, at a node, after so many laps on each lap edge."""
+    loops = program.loops_of.get(slot, ())
     elements: list[ScopeElement] = []
-    for loop in program.loops_of.get(slot, ()):
-        counts: dict[int, int] = {}
-        for link in program.links:
-            if link.lap is None:
-                continue
-            its_loop, position = link.lap
-            if its_loop == loop:
-                counts[position] = laps[link.lap_index]
-        in_order = [counts[position] for position in sorted(counts)]
-        element = (-1 - loop, tuple(in_order))
+    for loop in loops:
+        counts = _lap_counts(laps, loop, program)
+        element = (-1 - loop, counts)
         elements.append(element)
     return tuple(elements)
+
+
+def _lap_counts(laps: Sequence[int], loop: int, program: Program) -> tuple[int, ...]:
+    """How often each lap edge of a loop was taken, by its position in the loop."""
+    counts: dict[int, int] = {}
+    for link in program.links:
+        if link.lap is None:
+            continue
+        its_loop, position = link.lap
+        if its_loop == loop:
+            counts[position] = laps[link.lap_index]
+    in_order = [counts[position] for position in sorted(counts)]
+    return tuple(in_order)
 
 
 def laps_of(scope: Scope, loop: int) -> tuple[int, ...] | None:
@@ -160,14 +172,16 @@ def scope_text(scope: Scope, program: Program) -> str:
         return "the outermost"
     parts: list[str] = []
     for region, at in scope:
-        parts.append(_element_text(region, at, program))
+        part = _element_text(region, at, program)
+        parts.append(part)
     return " > ".join(parts)
 
 
 def _element_text(region: int, at: Sequence[int], program: Program) -> str:
     slots = program.slots
     if region < 0:
-        return f"lap {sum(at)}"
+        laps = sum(at)
+        return f"lap {laps}"
     if region >= program.size:
         join = slots[region - program.size]
         return f"behind {join.name}"
