@@ -35,8 +35,8 @@ from graphflow.events import (
 )
 from graphflow.journal.detail import NO_DETAIL, Detail, FrameForm
 from graphflow.journal.row_reader import RecordEntry
-from graphflow.runtime.durability import OVER
 from graphflow.runtime.fresh_walk import FreshWalk, Position, RecordedEnd
+from graphflow.runtime.resumption import OVER
 from graphflow.runtime.spans import ActivationKey, Moving, RecordSpan, SpanIndex
 from graphflow.runtime.stops import counts, is_stopped
 from graphflow.walk.commands import Activation

@@ -404,7 +404,7 @@ def _durability_of(graph: AnyGraph, options: dict[str, Any]) -> Durability | Non
     """How a run is kept, if it is. Who keeps none never loads what it takes."""
     if not graph.may_wait and KEEPING.isdisjoint(options):
         return None
-    from graphflow.runtime.durability import take_durability
+    from graphflow.runtime.keeping import take_durability
 
     return take_durability(graph, options)
 
@@ -433,7 +433,8 @@ class Executor(Generic[R]):
 
     async def resume(self, graph: AnyGraph, id: str, **options: Any) -> R:
         """`Graph.resume`."""
-        from graphflow.runtime.durability import begun_with, take_durability
+        from graphflow.runtime.durability import begun_with
+        from graphflow.runtime.keeping import take_durability
 
         check_id(graph, id)
         durability = take_durability(graph, options, resumes=True)

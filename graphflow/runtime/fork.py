@@ -49,7 +49,8 @@ from graphflow.proofs.form import form_digest
 from graphflow.proofs.proven import AnyGraph
 from graphflow.proofs.variant import changed_nodes
 from graphflow.runtime.cone import Cone, ConeFinder, RecordChange
-from graphflow.runtime.durability import form_to_keep, opened
+from graphflow.runtime.durability import form_to_keep
+from graphflow.runtime.keeping import opened
 from graphflow.runtime.loading import Make, R, limits_of, made_run
 from graphflow.runtime.naming import PlaceNames, callers, shown_activation
 from graphflow.runtime.recorder import holder

@@ -20,10 +20,11 @@ from graphflow.journal.stored import RunHeader
 from graphflow.journal.verdict import Misplacement, Verdict, Verdicts
 from graphflow.proofs.form import form_digest, form_of
 from graphflow.proofs.proven import AnyGraph
-from graphflow.runtime.durability import OVER, opened
 from graphflow.runtime.fit import check_places, push_facts
+from graphflow.runtime.keeping import opened
 from graphflow.runtime.loading import limits_of
 from graphflow.runtime.past import Past
+from graphflow.runtime.resumption import OVER
 from graphflow.runtime.walk_trace import walk_of
 
 

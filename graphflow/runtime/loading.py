@@ -15,8 +15,9 @@ from graphflow.journal.stored import RunHeader
 from graphflow.limits import Ledger, Limits, tightest
 from graphflow.messages.message import to_json_value
 from graphflow.proofs.proven import AnyGraph
-from graphflow.runtime.durability import OVER, limits_from, take_events
+from graphflow.runtime.durability import limits_from
 from graphflow.runtime.past import Past
+from graphflow.runtime.resumption import OVER, take_events
 from graphflow.runtime.run_record import RunRecord
 from graphflow.runtime.sitting import OpenQuestion
 

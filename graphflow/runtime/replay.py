@@ -22,7 +22,7 @@ from graphflow.journal.store import Store
 from graphflow.journal.stored import RunHeader, StoredRow
 from graphflow.limits import Ledger
 from graphflow.proofs.proven import AnyGraph
-from graphflow.runtime.durability import opened
+from graphflow.runtime.keeping import opened
 from graphflow.runtime.loading import Make, R, limits_of, made_run
 from graphflow.runtime.walk_trace import WalkTrace
 
