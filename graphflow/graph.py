@@ -431,7 +431,9 @@ class Graph(ProvenGraph[In, Out], Generic[In, Out]):
         return load_graph(path, Graph, root)
 
     # -- pictures ----------------------------------------------------------------------------------
-    def draw(self, path: str, **options: Unpack[DrawOptions]) -> str:
+    def draw(
+        self, path: str, *, verdict: ClaimVerdict | None = None, **options: Unpack[DrawOptions]
+    ) -> str:
         """Writes a picture and returns its path; the ending says which kind: .svg, .png, .pdf, .dot, .mmd or .txt.
 
         Args:
@@ -441,7 +443,12 @@ class Graph(ProvenGraph[In, Out], Generic[In, Out]):
             direction: "TB", top to bottom, or "LR".
             theme: "light", "dark", or "auto": an SVG is as the page around it.
             labels: whether edges say what they carry.
+            verdict: what `prove` has said of a claim: the walk that refutes it is drawn, and the rest is pale.
         """
+        if verdict is not None:
+            from graphflow.render.counterexamples import draw_verdict
+
+            return draw_verdict(self, path, verdict, **options)
         from graphflow.render import draw
 
         return draw(self, path, **options)

@@ -19,7 +19,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from graphflow import END, START, Agent, Graph, LimitReached, Limits, Message, node
+from graphflow import END, START, Agent, AtLeast, AtMost, Graph, LimitReached, Limits, Message, node
 
 ROUNDS = 3
 """Rounds in all."""
@@ -134,6 +134,7 @@ debate: Graph[Question, Verdict] = Graph(
     hear[LimitReached] >> close,
     (hear[Closed], close) >> judge >> END,
     input=Question,
+    claims=[AtMost("floor", ROUNDS), AtLeast("judge", 1)],
     model="local:qwen2.5-coder-1.5b",
     limits=Limits(depth=1, steps=80, model_calls=40, seconds=600),
     description="Two debate over at most three rounds, a judge decides.",

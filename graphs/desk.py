@@ -6,7 +6,7 @@ arguments, code looks the facts up, the model says them in one sentence, code ch
 
 from __future__ import annotations
 
-from graphflow import END, START, Failure, Graph, Limits
+from graphflow import END, START, AtLeast, AtMost, Before, Failure, Graph, Limits
 from nodes.messages import Answer, Inbox, Unclear
 from nodes.routers.sort_mail import sort_mail
 from nodes.steps.apologise import apologise
@@ -31,6 +31,15 @@ desk: Graph[Inbox, list[Answer]] = Graph(
     # A specialist that fails costs its own mail a proper answer, and no other mail.
     (orders[Failure], prices[Failure], questions[Failure], small_talk[Failure]) >> apologise,
     (orders[Answer], prices[Answer], questions, small_talk, apologise) >> to_table >> END,
+    claims=[
+        # Nobody is told of an order, a price or a rule that was not looked up before.
+        Before("orders > check_order[OrderQuestion]", "orders > answer"),
+        Before("prices > check_prices", "prices > answer"),
+        Before("questions > retrieve", "questions > answer"),
+        AtMost("orders", 1, per="read_inbox"),
+        AtLeast("to_table", 1),
+        AtMost("to_table", 1),
+    ],
     model="local:smollm2",
     limits=Limits(depth=3, steps=20_000, concurrency=8),
     description="Answers a shop's mail from its order table, price list and documents.",

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from graphflow import END, START, Agent, Graph, LimitReached, Limits, Message, node
+from graphflow import END, START, Agent, AtMost, Before, Graph, LimitReached, Limits, Message, node
 from nodes._support.demands import demands_of, unmet
 
 LAPS = 3
@@ -197,6 +197,7 @@ evaluator_optimizer: Graph[Brief, Written] = Graph(
     decide[LimitReached] >> best_so_far >> END,
     decide[Written] >> END,
     input=Brief,
+    claims=[Before("evaluator", "decide"), AtMost("generator", LAPS + 1)],
     model="local:smollm2",
     limits=Limits(depth=1, steps=60, model_calls=20, seconds=600),
     description="Writes, grades and mends a text until it is good; at most four rounds.",

@@ -20,6 +20,7 @@ from graphflow import (
     END,
     START,
     Agent,
+    Before,
     Failure,
     Graph,
     Handoff,
@@ -136,6 +137,7 @@ handoff_desk: Graph[Enquiry, str | Ticket] = Graph(
     # Hand-overs need no arrows: an agent's `handoffs` are edges. What needs one is every way to a person.
     (triage[Failure], shipping[Failure], refunds[Failure]) >> open_ticket,
     (shipping[LimitReached], refunds[LimitReached]) >> open_ticket >> END,
+    claims=[Before("triage", "refunds"), Before("triage", "shipping")],
     model="local:qwen2.5-coder-1.5b",
     limits=Limits(depth=1, steps=80, model_calls=40, seconds=300),
     description="Triage hands the conversation over to shipping or refunds, who may hand it back.",

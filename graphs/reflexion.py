@@ -18,7 +18,19 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from graphflow import END, START, Agent, Context, Graph, LimitReached, Limits, Message, node
+from graphflow import (
+    END,
+    START,
+    Agent,
+    AtMost,
+    Before,
+    Context,
+    Graph,
+    LimitReached,
+    Limits,
+    Message,
+    node,
+)
 from nodes._support.demands import demands_of, unmet
 
 ATTEMPTS = 4
@@ -198,6 +210,7 @@ reflexion: Graph[Task, Solved] = Graph(
     evaluate[Failed].limit(ATTEMPTS - 1) >> reflect >> trial,
     evaluate[LimitReached] >> give_up >> END,
     input=Task,
+    claims=[Before("evaluate[Failed]", "reflect"), AtMost("actor", ATTEMPTS)],
     model="local:smollm2",
     limits=Limits(depth=1, steps=60, model_calls=30, seconds=600),
     description="Tries, is tested, remembers what went wrong, tries again; at most four times.",

@@ -44,6 +44,7 @@ from graphflow.walk.outbox import Outbox
 StateId: TypeAlias = int
 LinkPlace: TypeAlias = tuple[FramePath, int]
 """An edge: the frame, and its number there."""
+ANSWERS, ENTERED, TAKES = "answers ", "is entered with ", "takes "
 ABSTRACT_FAILURE = RuntimeError("an explored failure")
 
 
@@ -301,8 +302,9 @@ class Explorer:
             root = FrameWalk((), Walk(outcomes.program, self._limits[()]))
             commands = self._apply(root, RunStarted(0.0, 0, self.graph.name, outcome.output))
             claim, begun = self._begun(root, commands, start, None)
-            does = outcome.name.replace("answers", "takes", 1)
-            yield _Successor(root, claim, WalkStep("START", does, (), begun), False)
+            does = TAKES + outcome.name.removeprefix(ANSWERS)
+            step = WalkStep("START", does, (), begun, (outcome.name,))
+            yield _Successor(root, claim, step, False)
 
     def _steps_of(self, state: _WalkState, leaf: Leaf) -> list[_Successor]:
         """What comes of one leaf, in each of its outcomes."""
@@ -314,7 +316,7 @@ class Explorer:
         outcomes = self._outcomes[leaf.frame.path]
         found: list[_Successor] = []
         for outcome in outcomes.of[leaf.act.slot.index]:
-            found += self._ended(state.root, state.claim, leaf, outcome, None)
+            found += self._ended(state.root, state.claim, leaf, outcome)
         return found
 
     def _entered_graph(self, leaf: Leaf) -> AnyGraph | None:
@@ -335,8 +337,8 @@ class Explorer:
             frame.entered[leaf.act.id] = inner
             commands = self._apply(inner, RunStarted(0.0, 0, graph.name, outcome.output))
             claim, begun = self._begun(inner, commands, state.claim, leaf.scope)
-            does = outcome.name.replace("answers", "is entered with", 1)
-            step = WalkStep(self._name_of(leaf), does, leaf.numbers, begun)
+            does = ENTERED + outcome.name.removeprefix(ANSWERS)
+            step = WalkStep(self._name_of(leaf), does, leaf.numbers, begun, (does,))
             found.append(_Successor(root, claim, step, False))
         return found
 
@@ -350,7 +352,7 @@ class Explorer:
             claim = self._all_ended(inner, claim, leaf)
         claim = self._noted_end(leaf, claim, None, is_answer=False)
         fact = NodeCancelled(0.0, 0, act.id, act.slot.name, 0.0)
-        return self._moved(root, claim, leaf, frame, fact, "is cancelled")
+        return self._moved(root, claim, leaf, frame, fact, None)
 
     def _all_ended(self, frame: FrameWalk, claim: MonitorState, leaf: Leaf) -> MonitorState:
         """What follows when everything in a frame is cancelled with it."""
@@ -372,7 +374,6 @@ class Explorer:
         claim: MonitorState,
         leaf: Leaf,
         outcome: NodeOutcome,
-        does: str | None,
     ) -> list[_Successor]:
         """What follows when a leaf ends with this outcome."""
         root = before.copy()
@@ -385,7 +386,7 @@ class Explorer:
         else:
             fact = NodeFinished(0.0, 0, act.id, act.slot.name, outcome.output, 0.0)
         claim = self._noted_end(leaf, claim, outcome.unit, is_answer=outcome is not FAILS)
-        return self._moved(root, claim, leaf, frame, fact, does or outcome.name)
+        return self._moved(root, claim, leaf, frame, fact, outcome)
 
     def _noted_end(
         self, leaf: Leaf, claim: MonitorState, unit: str | None, *, is_answer: bool
@@ -407,21 +408,26 @@ class Explorer:
         leaf: Leaf,
         frame: FrameWalk,
         fact: Event,
-        does: str,
+        outcome: NodeOutcome | None,
     ) -> list[_Successor]:
-        """What follows from a fact: more begins, or the frame ends, and with it the activation that has entered it."""
+        """What follows from a fact: more begins, or the frame ends, and with it the activation that has entered it.
+
+        `outcome`: what the leaf has done; None if it was cancelled.
+        """
+        does = "is cancelled" if outcome is None else outcome.name
+        outcomes = () if outcome is None else (outcome.name,)
         commands = self._apply(frame, fact)
         scope = leaf.scope if frame.path else None
         claim, begun = self._begun(frame, commands, claim, scope)
         finish = frame.walk.finish
         if finish is None or not frame.path:
             cancels = _cancels(commands) and root.walk.stopping is None
-            step = WalkStep(self._name_of(leaf), does, leaf.numbers, begun)
+            step = WalkStep(self._name_of(leaf), does, leaf.numbers, begun, outcomes)
             return [_Successor(root, claim, step, cancels)]
         outer = Leaf(leaf.frames[:-1], leaf.acts[:-1])
         found: list[_Successor] = []
-        for outcome in self._outcomes_of_frame(outer, finish.status, unit_of(finish.output)):
-            for successor in self._ended(root, claim, outer, outcome, None):
+        for behind in self._outcomes_of_frame(outer, finish.status, unit_of(finish.output)):
+            for successor in self._ended(root, claim, outer, behind):
                 # One step, as it is told: the inner node's, and what comes of it outside.
                 after = successor.step
                 step = WalkStep(
@@ -429,6 +435,7 @@ class Explorer:
                     f"{does}; {after.node} {after.does}",
                     leaf.numbers,
                     after.begins,
+                    (*outcomes, *after.outcomes),
                 )
                 cancels = successor.cancels or _cancels(commands)
                 found.append(_Successor(successor.root, successor.claim, step, cancels))

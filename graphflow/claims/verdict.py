@@ -19,12 +19,14 @@ class WalkStep:
         does: what it does: "answers Approved", "fails", "is cancelled", "is entered".
         acts: the numbers of the activations that lead to it, one for each frame; empty at START.
         begins: the paths of the nodes that begin with this step.
+        outcomes: which of its node's outcomes it is; and those of the nodes around whose frames end with it.
     """
 
     node: str
     does: str
     acts: tuple[int, ...] = ()
     begins: tuple[str, ...] = ()
+    outcomes: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         text = f"{self.node} {self.does}"
@@ -56,6 +58,42 @@ class Counterexample:
             lines.append(f"  {number}. {step}")
         last = "and the walk completes" if self.ends else "and the claim is broken"
         lines.append(f"  {last}: {self.claim.words}")
+        return "\n".join(lines)
+
+    def to_test(self, import_line: str = "") -> str:
+        """The text of a pytest file that makes this walk with stand-in nodes; it fails when the graph allows it no more.
+
+        Args:
+            import_line: how the graph is imported; default: `from graphs.NAME import NAME`.
+        """
+        graph = self.graph
+        imported = import_line or f"from graphs.{graph} import {graph}"
+        name = imported.split()[-1]
+        kind = type(self.claim).__name__
+        steps = [
+            f"    ({step.acts!r}, {step.outcomes!r}),  # {step}"
+            for step in self.steps
+            if step.outcomes
+        ]
+        lines = [
+            f'"""{self.claim} does not hold in the graph {graph!r}: a walk that breaks it, with stand-in nodes."""',
+            "",
+            "import asyncio",
+            "",
+            f"from graphflow import {kind}",
+            "from graphflow.testing import breaks",
+            imported,
+            "",
+            f"CLAIM = {self.claim}",
+            "STEPS = [",
+            *steps,
+            "]",
+            "",
+            "",
+            "def test_a_walk_breaks_the_claim() -> None:",
+            f"    assert asyncio.run(breaks(CLAIM, {name}, STEPS))",
+            "",
+        ]
         return "\n".join(lines)
 
 

@@ -154,6 +154,44 @@ def check(graph: GraphName) -> None:
 
 
 @app.command()
+def prove(
+    graph: GraphName,
+    claim: Annotated[
+        str | None,
+        typer.Argument(metavar="CLAIM", help="Default: all that the graph declares."),
+    ] = None,
+    states: Annotated[
+        int | None, typer.Option(metavar="N", help="States of walks that are looked at, at most.")
+    ] = None,
+    lists: Annotated[
+        int | None, typer.Option(metavar="N", help="Up to which length lists are mapped.")
+    ] = None,
+    explore: Annotated[
+        bool, typer.Option("--explore", help="Also print how walks may end.")
+    ] = False,
+    picture: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Draw the walk that refutes the claim."),
+    ] = None,
+    test: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE.py", help="Write that walk as a test with stand-in nodes."),
+    ] = None,
+) -> None:
+    """Prove a claim about all walks of a graph, or show the shortest walk that breaks it.
+
+    The exit code is 1 if the claim is refuted or unknown, and not enforced.
+    """
+    from graphflow.cli.prove import explore_walks, prove_claims
+
+    found = load(graph)
+    code = prove_claims(found, claim, states, lists, picture, test)
+    if explore:
+        explore_walks(found, states, lists)
+    raise typer.Exit(code)
+
+
+@app.command()
 def bounds(graph: GraphName) -> None:
     """Print the worst case of one run: steps, depth, model calls, cost."""
     out(str(load(graph).bounds()))

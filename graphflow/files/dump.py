@@ -43,6 +43,7 @@ def dump_graph(graph: AnyGraph) -> str:
         declared["input"] = type_text(graph.input)
     if graph.deps is not None:
         declared["deps"] = type_text(graph.deps)
+    declared |= _claims_of(graph)
     declared |= options_of(graph)
     declared["nodes"] = specs_of(graph)
     # The edges that a call or a hand-over implies come back by themselves.
@@ -55,6 +56,12 @@ def dump_graph(graph: AnyGraph) -> str:
     # Last, and over everything: a secret may stand in a prompt or a description.
     refuse_secrets(graph.name, declared)
     return yaml.safe_dump(declared, sort_keys=False, allow_unicode=True, width=10_000)
+
+
+def _claims_of(graph: AnyGraph) -> dict[str, list[str]]:
+    """The claims, as they are written in code."""
+    texts = [repr(claim) for claim in graph.claims]
+    return {"claims": texts} if texts else {}
 
 
 def _quoted(name: str) -> str:

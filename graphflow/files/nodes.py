@@ -12,6 +12,7 @@ from graphflow.declaration.handoffs import Handoff
 from graphflow.declaration.node import AnyNode
 from graphflow.declaration.options import Retry
 from graphflow.errors import FileUnreadable
+from graphflow.files.claims import read_claims_of
 from graphflow.files.expressions import names_on_arrows
 from graphflow.files.loader import read_text
 from graphflow.files.models import ModelReader, is_spelled_out
@@ -46,6 +47,7 @@ class OptionReader:
             "output": types.read,
             "type": types.read,
             "deps": types.read,
+            "claims": read_claims_of,
         }
 
     def read(self, options: Options) -> None:

@@ -252,6 +252,7 @@ def graph_shape(name: str) -> Keys:
             "ends": one_of(("one", "first", "all")),
             "description": TEXT,
             "deps": TYPE,
+            "claims": ListOf(Plain("a claim in one text, 'Before(approve, refund)'", TEXT.fits)),
             **options(name),
             "nodes": Either(NOTHING, mapping=MappingOf(ANY)),
             "edges": ListOf(Plain("an arrow in one text, 'START >> a >> END'", TEXT.fits)),

@@ -3,6 +3,7 @@
 doubles        models and embedders that need no network
 crash_safety   whether a run goes on from wherever it was cut off as if nothing had happened
 recorded       a kept run as a test
+stand_ins      a walk that breaks a claim, made by nodes that stand in for those of a graph
 fake_clock     time that moves when it is told to
 """
 
@@ -21,3 +22,4 @@ from graphflow.testing.doubles import says as says
 from graphflow.testing.doubles import weighs as weighs
 from graphflow.testing.fake_clock import FakeClock as FakeClock
 from graphflow.testing.recorded import recorded as recorded
+from graphflow.testing.stand_ins import breaks as breaks
