@@ -106,6 +106,71 @@ class ClaimRefusal:
     why: str
 
 
+class ClaimStep(NamedTuple):
+    """How a node moves one claim about whole walks.
+
+    Attributes:
+        states: of the claims of its guard.
+        claim: the place of this one among them.
+        automaton: how its states follow from each other.
+        role: as what the node stands in it.
+    """
+
+    states: list[MonitorState]
+    claim: int
+    automaton: Automaton
+    role: Role
+
+
+class AnswerStep(NamedTuple):
+    """The same for answers, of one arm if that is said."""
+
+    step: ClaimStep
+    arm: str
+
+
+class ClaimSteps(NamedTuple):
+    """All that a node moves: what most calls meet, so that they need not look at branches."""
+
+    begins: tuple[ClaimStep, ...]
+    ends: tuple[ClaimStep, ...]
+    answers: tuple[AnswerStep, ...]
+
+    def begin(self) -> ClaimRefusal | None:
+        """It has begun; or it may not, and nothing has changed."""
+        for step in self.begins:
+            states, claim, automaton, role = step
+            before = states[claim]
+            after = automaton.begins(before, role)  # type: ignore[arg-type]  # of no branches
+            if after == BROKEN:
+                self._undo(self.begins.index(step))
+                return ClaimRefusal(automaton.claim, automaton.refusal(before))  # type: ignore[arg-type]
+            states[claim] = after
+        return None
+
+    def _undo(self, count: int) -> None:
+        """Gives back the first of them."""
+        for states, claim, automaton, role in self.begins[:count]:
+            states[claim] = automaton.gives_back(states[claim], role)  # type: ignore[arg-type]
+
+    def end(self) -> None:
+        """It has failed, or was cancelled."""
+        for states, claim, automaton, role in self.ends:
+            states[claim] = automaton.ends(states[claim], role)  # type: ignore[arg-type]
+
+    def answer(self, node: AnyNode, output: object) -> None:
+        """It has answered."""
+        if self.ends:
+            self.end()
+        for (states, claim, automaton, role), arm in self.answers:
+            if not arm or is_arm(output, node, arm):
+                states[claim] = automaton.answers(states[claim], role)  # type: ignore[arg-type]
+
+    def give_back(self) -> None:
+        """It was to begin, and has not."""
+        self._undo(len(self.begins))
+
+
 class ClaimGuard:
     """The claims of one frame at work."""
 
@@ -204,6 +269,25 @@ class ClaimGuard:
                 why = monitor.automaton.refusal(inner)
                 return ClaimRefusal(monitor.automaton.claim, why)
         return None
+
+    def steps(self, sights: Sights) -> ClaimSteps | None:
+        """The steps of what these sights see, for claims about whole walks; None if one is about branches."""
+        begins: list[ClaimStep] = []
+        ends: list[ClaimStep] = []
+        answers: list[AnswerStep] = []
+        for number, roles in sights:
+            monitor = self._monitors[number]
+            automaton = monitor.automaton
+            # Two roles of one claim are stepped one after the other, and so not here.
+            if monitor.fork >= 0 or len(roles.beginning) > 1 or len(roles.answering) > 1:
+                return None
+            for role in roles.beginning:
+                begins.append(ClaimStep(self._states, number, automaton, role))
+                if automaton.waits_for_answers:
+                    ends.append(ClaimStep(self._states, number, automaton, role))
+            for role, arm in roles.answering:
+                answers.append(AnswerStep(ClaimStep(self._states, number, automaton, role), arm))
+        return ClaimSteps(tuple(begins), tuple(ends), tuple(answers))
 
     @property
     def states(self) -> tuple[MonitorState, ...]:

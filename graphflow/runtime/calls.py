@@ -39,7 +39,7 @@ from graphflow.runtime.sitting import Sitting, in_turn
 from graphflow.runtime.state_view import CallWrites, StateView
 from graphflow.runtime.validation import check_deps, check_input
 from graphflow.runtime.walks import walked
-from graphflow.runtime.watch import Reservation, watch_within
+from graphflow.runtime.watch import watch_within
 from graphflow.walk.revision import lent_writes
 
 UNFIT = "[arguments that do not fit]"
@@ -98,11 +98,15 @@ async def call(
         # What the callee sets in its context variables stays with it.
         output = await within(copy_context(), answer)
     except BaseException as error:
+        if under_way.reservation is not None:
+            under_way.reservation.stop()
         tell(
             CallFailed(clock(), number_of_frame, activation, number, node.name, error, started),
             detail_of_end(under_way, detail),
         )
         raise
+    if under_way.reservation is not None:
+        under_way.reservation.answer(output)
     written.writes = under_way.writes
     end = (node.name, copy_of(output), started, under_way.writes)
     finished = CallFinished(clock(), number_of_frame, activation, number, *end)
@@ -170,7 +174,7 @@ def _go_on_with(frame: Frame, record: BackgroundRecord) -> None:
             background = take_up(invocation, _entered, record)
             if frame.watch is not None and record.finished is None:
                 scope = frame.scope_of(event.activation)
-                frame.watch.begin_again(under_way.caller, node, scope).follow(background)
+                frame.watch.begin_again(under_way.caller, node, scope).answer(background)
             return
 
 
@@ -230,25 +234,12 @@ def _carried_out(invocation: Invocation) -> Answer:
     if frame.watch is None:
         return _allowed(invocation)
     assert call is not None
-    scope = frame.scope_of(invocation.activation)
     # Checked and counted in one step: of two calls of one turn only one gets the last place.
-    reservation = frame.watch.begin_call(call.caller, invocation.node, scope)
-    invocation.reservation = reservation
-    return _counted(invocation, reservation)
-
-
-async def _counted(invocation: Invocation, reservation: Reservation) -> Any:
-    """The same for a call that a claim may see."""
-    try:
-        output = await _allowed(invocation)
-    except BaseException:
-        reservation.stop()
-        raise
-    if invocation.node.in_background:
-        reservation.follow(output)
-    else:
-        reservation.answer(output)
-    return output
+    reservation = frame.watch.begin_call(
+        call.caller, invocation.node, frame.scope_of, invocation.activation
+    )
+    invocation.reservation = call.reservation = reservation
+    return _allowed(invocation)
 
 
 def _allowed(invocation: Invocation) -> Answer:

@@ -76,7 +76,7 @@ class Call:
 
     __slots__ = (
         *("base", "caller", "conversation", "metered", "number", "place"),
-        *("policies", "turns", "writes"),
+        *("policies", "reservation", "turns", "writes"),
     )
 
     def __init__(
@@ -96,6 +96,8 @@ class Call:
         self.conversation = conversation
         self.metered = ""
         """What it was charged as, beside a step."""
+        self.reservation: Reservation | None = None
+        """How claims have counted it; None if none sees it, or an earlier attempt's answer is given."""
         self.turns: tuple[Turn, ...] = ()
         """What the callee has said in the conversation of its caller."""
         self.base: Revision | None = None

@@ -6,10 +6,18 @@ the guard's frame to this one. A frame that no claim looks into has none.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from graphflow.claims.claim_proofs import claim_proofs_of
-from graphflow.claims.guard import BeginningKind, ClaimGuard, ClaimRefusal, Sights, sees_arrows
+from graphflow.claims.guard import (
+    BeginningKind,
+    ClaimGuard,
+    ClaimRefusal,
+    ClaimSteps,
+    Sights,
+    sees_arrows,
+)
 from graphflow.claims.targets import Way
 from graphflow.declaration.background import Background
 from graphflow.declaration.handoffs import Handover
@@ -48,34 +56,54 @@ class FrameSight:
 class Reservation:
     """Something that has begun, or is about to, as the guards have counted it."""
 
-    __slots__ = ("_is_open", "_node", "_parts", "has_begun")
+    __slots__ = ("_is_open", "_node", "_parts", "_steps", "has_begun")
 
-    def __init__(self, node: AnyNode | None, parts: list[tuple[ClaimGuard, Sights, Scope]]) -> None:
+    def __init__(
+        self,
+        node: AnyNode | None,
+        parts: list[tuple[ClaimGuard, Sights, Scope]],
+        steps: ClaimSteps | None = None,
+    ) -> None:
         self._node = node
         self._parts = parts
+        self._steps = steps
+        """What it moves, if no claim about branches sees it; there are no parts then."""
         self._is_open = True
         self.has_begun = False
         """Whether the node itself is at work: what was refused before may be tried again."""
 
     def answer(self, output: object) -> None:
-        """It has answered."""
-        if self._close():
+        """It has answered; a call in the background with its handle, and how it ends is told later."""
+        if isinstance(output, Background):
+            self._follow(output)
+            return
+        if not self._is_open:
+            return
+        self._is_open = False
+        assert self._node is not None
+        if self._steps is not None:
+            self._steps.answer(self._node, output)
+        else:
             for guard, sights, scope in self._parts:
-                assert self._node is not None
                 guard.answer(sights, scope, self._node, output)
 
     def stop(self) -> None:
         """It has failed or was cancelled; or it has not even begun, and its place is free again."""
-        if not self._close():
+        if not self._is_open:
             return
+        self._is_open = False
+        if self._steps is not None:
+            if self.has_begun:
+                self._steps.end()
+            else:
+                self._steps.give_back()
         for guard, sights, scope in self._parts:
             if self.has_begun:
                 guard.end(sights, scope)
             else:
                 guard.give_back(sights, scope)
 
-    def follow(self, background: Background) -> None:
-        """It goes on in the background, and ends with that."""
+    def _follow(self, background: Background) -> None:
         task = background.task
         if task is None:
             self.stop()
@@ -89,14 +117,13 @@ class Reservation:
 
         task.add_done_callback(end)
 
-    def _close(self) -> bool:
-        was_open = self._is_open
-        self._is_open = False
-        return was_open
 
-
-NOTHING = Reservation(None, [])
-"""Of something that no claim sees."""
+NO_PARTS: list[tuple[ClaimGuard, Sights, Scope]] = []
+UNSEEN = ClaimSteps((), (), ())
+"""Those of a node that no claim sees, and"""
+NOTHING = Reservation(None, NO_PARTS)
+"""what is reserved for it."""
+NOTHING.stop()
 
 
 class ClaimWatch:
@@ -107,7 +134,16 @@ class ClaimWatch:
         entered: the node that was entered alone; None: a graph was.
     """
 
-    __slots__ = ("_due", "_entered", "_handing", "_known", "_sights", "open", "sees_arrows")
+    __slots__ = (
+        "_due",
+        "_entered",
+        "_handing",
+        "_known",
+        "_sights",
+        "_steps",
+        "open",
+        "sees_arrows",
+    )
 
     def __init__(self, sights: list[FrameSight], entered: AnyNode | None) -> None:
         self._sights = sights
@@ -115,6 +151,8 @@ class ClaimWatch:
         self.sees_arrows = entered is None and any(sight.sees_arrows for sight in sights)
         self._known: dict[tuple[str, int, int], tuple[object, object, list[Sights]]] = {}
         """What each guard sees of a node, by how it begins, the caller and the node; both are kept, so that their ids are."""
+        self._steps: dict[tuple[str, int, int], ClaimSteps] = {}
+        """What is moved by nodes that no claim about branches sees."""
         self.open: dict[int, Reservation] = {}
         """The activations under way that a claim sees, by number."""
         self._handing: dict[int, tuple[str, Reservation]] = {}
@@ -200,13 +238,28 @@ class ClaimWatch:
             reservation.stop()
 
     # -- calls and hand-overs ----------------------------------------------------------------------
-    def begin_call(self, caller: AnyNode, node: AnyNode, scope: Scope) -> Reservation:
+    def begin_call(
+        self, caller: AnyNode, node: AnyNode, scope_of: Callable[[int], Scope], activation: int
+    ) -> Reservation:
         """A call begins.
+
+        Args:
+            caller, node: who calls whom.
+            scope_of: tells the scope of the activation that calls; only claims about branches ask for it.
+            activation: its number.
 
         Raises:
             ClaimRefused: it must not.
         """
-        reservation = self._begin("call", caller, node, None, scope)
+        steps = self._steps.get(("call", id(caller), id(node)))
+        if steps is UNSEEN:
+            return NOTHING
+        reservation: Reservation | ClaimRefusal
+        if steps is None:
+            scope = scope_of(activation)
+            reservation = self._begin("call", caller, node, None, scope)
+        else:
+            reservation = steps.begin() or Reservation(node, NO_PARTS, steps)
         if isinstance(reservation, ClaimRefusal):
             raise ClaimRefused(node.name, str(reservation.claim), reservation.why)
         return reservation
@@ -249,6 +302,11 @@ class ClaimWatch:
         slot: Slot | None,
         scope: Scope,
     ) -> Reservation | ClaimRefusal:
+        steps = self._steps.get((kind, id(caller), id(node)))
+        if steps is UNSEEN:
+            return NOTHING
+        if steps is not None:
+            return steps.begin() or Reservation(node, NO_PARTS, steps)
         parts: list[tuple[ClaimGuard, Sights, Scope]] = []
         for sight, sights in self._seen(kind, caller, node, slot):
             if not sights:
@@ -271,7 +329,20 @@ class ClaimWatch:
             seen = [self._look(sight, kind, caller, node, slot) for sight in self._sights]
             known = (caller, node, seen)
             self._known[key] = known
+            self._keep_steps(key, seen)
         return list(zip(self._sights, known[2], strict=True))
+
+    def _keep_steps(self, key: tuple[str, int, int], seen: list[Sights]) -> None:
+        """Keeps the steps of a node that one guard alone sees: it need not be looked at again."""
+        seeing = [place for place, sights in enumerate(seen) if sights]
+        if not seeing:
+            self._steps[key] = UNSEEN
+        if len(seeing) != 1:
+            return
+        place = seeing[0]
+        steps = self._sights[place].guard.steps(seen[place])
+        if steps is not None:
+            self._steps[key] = steps
 
     def _look(
         self,
