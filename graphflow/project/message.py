@@ -39,7 +39,8 @@ def read_message(
     if model is not None:
         return _read_fields(graph, model, text, settings or {})
     if settings:
-        takes = _takes(graph, type_name(graph.input))
+        kind = type_name(graph.input)
+        takes = _takes(graph, kind)
         raise InputInvalid(f"{takes}, which has no fields to set")
     return _read_plain(graph, text)
 
@@ -70,7 +71,8 @@ def _looks_like_object(text: str) -> bool:
 # -- a message without fields ----------------------------------------------------------------------
 def _read_plain(graph: RunnableGraph, text: str | None) -> object:
     """Text for a graph that takes text, JSON for any other."""
-    takes = _takes(graph, type_name(graph.input))
+    kind = type_name(graph.input)
+    takes = _takes(graph, kind)
     if text is None:
         raise InputInvalid(f"{takes}; give it after the graph's name")
     takes_text = graph.input is Any or str in arms(graph.input)
@@ -138,9 +140,8 @@ def _read_object(graph: RunnableGraph, text: str) -> dict[str, object]:
     try:
         fields: dict[str, object] = json.loads(text)
     except ValueError as error:
-        raise InputInvalid(
-            f"the input of graph {graph.name!r} looks like JSON, and is not: {error}"
-        ) from None
+        whose = f"the input of graph {graph.name!r}"
+        raise InputInvalid(f"{whose} looks like JSON, and is not: {error}") from None
     return fields
 
 
@@ -155,18 +156,27 @@ def _missing_fields(model: MessageClass, given: Mapping[str, object]) -> list[st
 
 def _text_field(model: MessageClass, given: Mapping[str, object]) -> str | None:
     """The field that plain text goes to: the only required text field, else the first text field."""
+    texts = _text_fields(model, given)
+    missing = _missing_fields(model, given)
+    # Where all have defaults, the first text is what somebody would say.
+    if texts and not missing:
+        return texts[0]
+    # With two fields missing, the text alone would not make the message, and might be meant for either.
+    if len(missing) != 1:
+        return None
+    only = missing[0]
+    if only not in texts:
+        return None
+    return only
+
+
+def _text_fields(model: MessageClass, given: Mapping[str, object]) -> list[str]:
+    """The fields that take text and nothing else, and were not given."""
     texts: list[str] = []
     for name, field in model.model_fields.items():
         if field.annotation is str and name not in given:
             texts.append(name)
-    missing = _missing_fields(model, given)
-    if not missing:  # all have defaults: the first text is what somebody would say
-        return texts[0] if texts else None
-    # With two fields missing, the text alone would not make the message, and might be meant for either.
-    if len(missing) > 1:
-        return None
-    only = missing[0]
-    return only if only in texts else None
+    return texts
 
 
 def _example(model: MessageClass) -> str:

@@ -63,6 +63,7 @@ def _imported(file: Path, root: Path) -> ModuleType:
     widen(root)
     path = file.resolve()
     name = _module_name(file, root)
+    # Another project may have a file of that name.
     known = sys.modules.get(name)
     known_file = getattr(known, "__file__", None)
     if known is not None and known_file == str(path):

@@ -26,8 +26,10 @@ def render_body(wire: Wire, dialect: Dialect, request: Request, model: str, stre
     """The body of a request. Turns that were sent before are not encoded again."""
     extra = request.settings.extra
     if wire.turns in extra:  # turns that the caller adds are merged before anything is encoded
-        return encode(render_request(wire, request, model, stream=stream, dialect=dialect))
-    head = merge(wire.render_head(request, model, stream, dialect), extra)
+        whole = render_request(wire, request, model, stream=stream, dialect=dialect)
+        return encode(whole)
+    head = wire.render_head(request, model, stream, dialect)
+    head = merge(head, extra)
     messages = [encode(message) for message in wire.render_system(request, dialect)]
     before: Turn | None = None
     for turn in request.turns:
@@ -41,7 +43,8 @@ def render_body(wire: Wire, dialect: Dialect, request: Request, model: str, stre
     if head:
         opening += b","
     name = wire.turns.encode()
-    return b'%b"%b":[%b]}' % (opening, name, b",".join(messages))
+    turns = b",".join(messages)
+    return b'%b"%b":[%b]}' % (opening, name, turns)
 
 
 def _bytes_of(wire: Wire, dialect: Dialect, turn: Turn, before: Turn | None) -> bytes:
@@ -85,7 +88,8 @@ def _with_whole_characters(value: object) -> object:
 def estimated_tokens(body: bytes, request: Request) -> int:
     """About how many tokens a request may take, its answer included; a picture counts as one, not by its bytes."""
     pictures = [_base64_size(media) for media in _sent_media(request)]
-    text = estimate_tokens(len(body) - sum(pictures))
+    text_size = len(body) - sum(pictures)
+    text = estimate_tokens(text_size)
     answer = request.settings.max_tokens or 0
     return text + PICTURE_TOKENS * len(pictures) + answer
 
@@ -97,7 +101,9 @@ def _base64_size(media: Media) -> int:
 def _sent_media(request: Request) -> Iterator[Media]:
     for turn in request.turns:
         if isinstance(turn, UserTurn):
-            yield from (part for part in turn.parts if isinstance(part, Media))
+            for part in turn.parts:
+                if isinstance(part, Media):
+                    yield part
         elif isinstance(turn, ToolTurn):
             for result in turn.results:
                 yield from result.media

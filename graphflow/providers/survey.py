@@ -56,8 +56,10 @@ def providers() -> list[Provider]:
     found += [_command(command) for command in COMMANDS.values()]
     known = {provider.name for provider in found} | PROVIDERS.keys()
     for point in entry_points(group="graphflow.providers"):
-        if point.name not in known:
-            found.append(Provider(point.name, True, "installed", point.value, "its own"))
+        if point.name in known:
+            continue
+        provider = Provider(point.name, True, "installed", point.value, "its own")
+        found.append(provider)
     return found
 
 
@@ -116,8 +118,11 @@ async def offered_models(provider: str) -> list[str]:
         raise UnknownProvider(f"{provider!r} has no list of models; these have one: {known}")
     model = open_at(endpoint, "any")
     names: list[str] = []
-    for row in _rows(await _listing(model), provider):
-        name = _model_name(row) if isinstance(row, dict) else ""
+    listing = await _listing(model)
+    for row in _rows(listing, provider):
+        if not isinstance(row, dict):
+            continue
+        name = _model_name(row)
         if name:
             names.append(f"{provider}:{name}")
     return sorted(names)
@@ -159,7 +164,10 @@ def _model_name(row: Mapping[str, object]) -> str:
 
 def listens(address: str) -> bool:
     """Whether somebody listens at an address of this machine; others are not tried."""
-    url = address if "://" in address else f"http://{address}"
+    url = address
+    # Without a scheme, urlsplit would take the host for a path.
+    if "://" not in url:
+        url = f"http://{address}"
     parts = urlsplit(url)
     if parts.hostname not in ("127.0.0.1", "localhost", "::1"):
         return True
@@ -197,4 +205,6 @@ async def ping(named: str) -> Ping:
 
     reply = await gather(model.stream(request), listen)
     whole_s = time.perf_counter() - started
-    return Ping(reply, whole_s if first_s is None else first_s, whole_s)
+    if first_s is None:
+        first_s = whole_s
+    return Ping(reply, first_s, whole_s)

@@ -62,7 +62,8 @@ def _arm(id: str, name: str, kind: Type) -> Type:
         if type_name(member) == name:
             return member
     names = ", ".join(map(type_name, kinds))
-    raise AnswerInvalid(id, type_name(kind), f"it has no arm {name!r}; its arms are {names}")
+    problem = f"it has no arm {name!r}; its arms are {names}"
+    raise AnswerInvalid(id, type_name(kind), problem)
 
 
 def _only_arm(id: str, data: dict[str, Any], kind: Type) -> Type:
@@ -70,18 +71,22 @@ def _only_arm(id: str, data: dict[str, Any], kind: Type) -> Type:
     fitting = _models_for(data, kind)
     if len(fitting) < 2:
         return kind
-    counts: list[int] = []
+    best: list[type[BaseModel]] = []
+    most = 0
     for model in fitting:
-        counts.append(_fields_in(model, data))
-    most = max(counts)
-    best = [model for model, count in zip(fitting, counts, strict=True) if count == most]
+        count = _fields_in(model, data)
+        if count > most:
+            best.clear()
+            most = count
+        if count == most:
+            best.append(model)
     if len(best) == 1:
         return best[0]
     names = [type_name(model) for model in best]
     alike = " and ".join(names)
-    raise AnswerInvalid(
-        id, type_name(kind), f"it fits {alike} alike; say which is meant: arm={names[0]!r}"
-    )
+    example = f"arm={names[0]!r}"
+    problem = f"it fits {alike} alike; say which is meant: {example}"
+    raise AnswerInvalid(id, type_name(kind), problem)
 
 
 def _models_for(data: dict[str, Any], kind: Type) -> list[type[BaseModel]]:
@@ -103,7 +108,8 @@ def _fields_in(model: type[BaseModel], data: dict[str, Any]) -> int:
     """How many keys of the data are fields of a model."""
     count = 0
     for name, field in model.model_fields.items():
-        if name in data or field.alias in data:
+        is_given = name in data or field.alias in data
+        if is_given:
             count += 1
     return count
 

@@ -55,6 +55,7 @@ class Books:
             total.cache_read_tokens += used.cache_read_tokens
             total.cache_write_tokens += used.cache_write_tokens
             total.reasoning_tokens += used.reasoning_tokens
+            # What nobody knows the price of is left out, and `is_unpriced` tells of it.
             usd += used.usd or 0.0
         total.usd = usd
         return total

@@ -86,11 +86,13 @@ class ChatParser:
             self.opened = True
             events.append(self._opened_event(data))
         for choice in choices or ():
-            if not choice.get("index"):  # several choices interleave; only the first is read
-                self._delta(choice.get("delta") or choice.get("message") or {}, events)
-                self.raw = choice.get("finish_reason") or self.raw
-                if not _CHOICE.issuperset(choice):
-                    self._beside_delta(choice, data, events)
+            if choice.get("index"):  # several choices interleave; only the first is read
+                continue
+            delta = choice.get("delta") or choice.get("message") or {}
+            self._delta(delta, events)
+            self.raw = choice.get("finish_reason") or self.raw
+            if not _CHOICE.issuperset(choice):
+                self._beside_delta(choice, data, events)
         return events
 
     def _opened_event(self, data: Json) -> Opened:
@@ -136,7 +138,9 @@ class ChatParser:
         """Usage and finish, which may have come in any order."""
         if self.failure is not None:
             raise self.failure
-        if not self.done and (self.dialect.marker or self.raw is None):
+        # Without a marker, the reason to finish is what tells a whole answer from one that was cut off.
+        needs_marker = self.dialect.marker or self.raw is None
+        if needs_marker and not self.done:
             raise MalformedReply("the stream ended without [DONE]")
         raw = self.raw or ""
         reason = finish_of(FINISH, raw.lower(), self.dialect.name)
@@ -230,26 +234,39 @@ def parse_annotation(annotation: Json) -> list[Cited]:
         return []
     url = citation.get("url") or ""
     title = citation.get("title") or ""
-    return [Cited(url, title, citation.get("start_index"), citation.get("end_index"))]
+    start = citation.get("start_index")
+    end = citation.get("end_index")
+    return [Cited(url, title, start, end)]
 
 
 def _thoughts(thinking: Any) -> list[str]:
     """The texts of a part of thinking: a list of typed parts, or just a text."""
+    pieces = thinking or ()
     if isinstance(thinking, str):
-        return [thinking] if thinking else []
-    texts = [piece if isinstance(piece, str) else piece.get("text") for piece in thinking or ()]
-    return [text for text in texts if text]
+        pieces = [thinking]
+    texts: list[str] = []
+    for piece in pieces:
+        text = piece
+        if not isinstance(piece, str):
+            text = piece.get("text")
+        if text:
+            texts.append(text)
+    return texts
 
 
 def parse_usage(usage: Json) -> UsageDelta:
     """Token counts; cached ones are part of the input here."""
     read = usage.get("prompt_tokens_details") or {}
     written = usage.get("completion_tokens_details") or {}
+    input_tokens = usage.get("prompt_tokens") or 0
+    output_tokens = usage.get("completion_tokens") or 0
     cost = usage.get("cost")  # OpenRouter, in US dollars
+    if not isinstance(cost, (int, float)):
+        cost = None
     return UsageDelta(
-        usage.get("prompt_tokens") or 0,
-        usage.get("completion_tokens") or 0,
-        cost if isinstance(cost, (int, float)) else None,
+        input_tokens,
+        output_tokens,
+        cost,
         cache_read_tokens=read.get("cached_tokens"),
         cache_write_tokens=read.get("cache_write_tokens"),
         reasoning_tokens=written.get("reasoning_tokens"),
