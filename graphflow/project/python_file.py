@@ -51,7 +51,8 @@ def _main_graph(file: Path, graphs: Mapping[str, RunnableGraph]) -> RunnableGrap
         return choice[0]
     variables = list(graphs)
     listed = ", ".join(variables)
-    example = f"{file}:{variables[0]}"
+    first = variables[0]
+    example = f"{file}:{first}"
     raise UnknownGraph(f"{file} declares several graphs ({listed}); say which: {example}")
 
 

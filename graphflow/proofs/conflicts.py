@@ -95,7 +95,8 @@ class _Search:
             gates = self._gates(fork)
             apart: list[tuple[int, int]] = []
             for first, second in pairs:
-                if self._meet(first, second, targets, gates):
+                meet = self._meet(first, second, targets, gates)
+                if meet:
                     yield Conflict(first, second, fork.index)
                 else:
                     pair = (first, second)
@@ -215,8 +216,8 @@ def links_of(slot: Slot) -> list[Link]:
 def _ways_out(program: Program) -> _Ways:
     ways: _Ways = []
     for slot in program.slots:
-        links = links_of(slot)
-        ways.append([_WayOut(link.target, link) for link in links])
+        leaving = [_WayOut(link.target, link) for link in links_of(slot)]
+        ways.append(leaving)
     for slot in program.slots:
         join = slot.join
         if join is None or not join.collects:

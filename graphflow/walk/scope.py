@@ -183,7 +183,8 @@ def _element_text(region: int, at: Sequence[int], program: Program) -> str:
         laps = sum(at)
         return f"lap {laps}"
     if region >= program.size:
-        join = slots[region - program.size]
+        number = region - program.size
+        join = slots[number]
         return f"behind {join.name}"
     number, item = at
     fork = slots[region]
