@@ -80,10 +80,7 @@ class StateProofs:
                 self._within[slot.index] = _all_within(slot.node, self._reached)
         arrows = read_state_arrows(writing, self.problems)
         self._take_arrows(arrows)
-        self._prove_arrows_owned()
-        for nodes in self._within.values():
-            for node in nodes:
-                self._prove_owned(node)
+        self._prove_owners()
         # Who writes a state that is not there needs no proof of where.
         if self.problems:
             return self.problems.texts
@@ -114,6 +111,12 @@ class StateProofs:
             self.problems.add(f"{name!r} writes a state, and is on no arrow of the graph", where)
 
     # -- 1. every state has an owner ---------------------------------------------------------------
+    def _prove_owners(self) -> None:
+        self._prove_arrows_owned()
+        for nodes in self._within.values():
+            for node in nodes:
+                self._prove_owned(node)
+
     def _prove_arrows_owned(self) -> None:
         name = self._program.name
         for slot in self._program.slots:
