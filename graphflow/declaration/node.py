@@ -216,6 +216,11 @@ class Node(Entry[In, Out], Generic[In, Out]):
         """The states that its own code reads or writes."""
         return (*self.reads, *self.adds, *self.sets)
 
+    @property
+    def needed_states(self) -> tuple[AnyState, ...]:
+        """Those that must have a value before it is activated, beside what its own code reads."""
+        return ()
+
     def writes_to(self, state: AnyState) -> set[WriteKind]:
         """How its own code writes a state."""
         kinds: set[WriteKind] = set()

@@ -149,13 +149,26 @@ def read_options(whose: str, given: NodeOptions) -> dict[str, object]:
         value = options[option]
         if not is_right(value):
             raise DeclarationError(f"{whose}: {option}={value!r}{remedy}")
-    for touch in ("reads", "adds", "sets"):
-        options[touch] = tuple(given.get(touch, ()))  # type: ignore[arg-type]  # looked at above
+    options.update(_states_of(whose, given))
     if options["cache"] and (options["adds"] or options["sets"]):
         raise DeclarationError(
             f"{whose}: cache= and writing a state do not go together: an answer that is given again would write nothing"
         )
     return options
+
+
+def _states_of(whose: str, given: NodeOptions) -> dict[str, tuple[AnyState, ...]]:
+    """What a node reads, adds to and sets."""
+    adds = tuple(given.get("adds", ()))
+    # Not left to the first run that adds: by then others may have paid for it.
+    for state in adds:
+        if state.merge is None:
+            raise DeclarationError(
+                f"{whose} adds to state {state.name!r}, which has no merge; give it State(..., merge=...)"
+            )
+    reads = tuple(given.get("reads", ()))
+    sets = tuple(given.get("sets", ()))
+    return {"reads": reads, "adds": adds, "sets": sets}
 
 
 def _is_timeout(value: object) -> bool:

@@ -31,6 +31,7 @@ from graphflow.messages.types import (
     item_type,
     origin_of,
     plain,
+    type_name,
 )
 
 MISSING: Any = inspect.Parameter.empty
@@ -136,6 +137,7 @@ def read_signature(function: Function, context_type: type) -> Signature:
         state = _state_of(hint)
         if state is not None:
             states.append((parameter.name, state))
+            problems += _state_problems(name, parameter.name, hint, state)
             continue
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
             problems.append(
@@ -231,6 +233,17 @@ def _state_of(hint: Type) -> AnyState | None:
         if isinstance(extra, State):
             return extra
     return None
+
+
+def _state_problems(name: str, parameter: str, hint: Type, state: AnyState) -> list[str]:
+    """What is wrong with a parameter that gets the value of a state."""
+    wanted, *_ = get_args(hint)
+    if accepts(wanted, state.type):
+        return []
+    return [
+        f"parameter {parameter!r} of {name!r} is {type_name(wanted)}, and state {state.name!r} is {state.kind}; "
+        f"annotate it Annotated[{state.kind}, {state.name}]"
+    ]
 
 
 def _take(hint: Type) -> int | None:

@@ -77,6 +77,7 @@ class Detail:
         turns: what a sub-agent has said in the conversation of its caller.
         raw: what was read, where nobody could say of which type it is.
         lasting: of a call, whether it may have left something behind in the world.
+        effect: of the answer of an activation that may have, the place of the question; "" for any other.
         metered: what a call was charged as, beside a step; "" if nothing was.
         error: what ended a run.
         form: the form of the graph that a run walks, kept once by its digest.
@@ -89,6 +90,7 @@ class Detail:
     turns: Sequence[Turn] = ()
     raw: Any = None
     lasting: bool = False
+    effect: str = ""
     metered: str = ""
     error: BaseException | None = None
     form: KeptForm | None = None

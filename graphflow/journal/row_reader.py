@@ -244,6 +244,7 @@ def _take_detail(place: str, body: RowBody) -> Detail:
     if "turns" in body:
         detail.turns = decode_turns(body.pop("turns"))
     detail.lasting = body.pop("lasting", False)
+    detail.effect = body.pop("effect", "")
     detail.metered = body.pop("metered", "")
     if "form" in body:
         # Who wants to know what the graph was looks it up.

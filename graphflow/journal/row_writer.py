@@ -301,6 +301,8 @@ def _detail_data(detail: Detail) -> dict[str, Json]:
         data["turns"] = encode_turns(detail.turns)
     if detail.lasting:
         data["lasting"] = True
+    if detail.effect:
+        data["effect"] = detail.effect
     if detail.metered:
         data["metered"] = detail.metered
     if detail.form is not None:

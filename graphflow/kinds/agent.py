@@ -233,7 +233,7 @@ class Agent(Node[In, Out]):
             ports=(Port("input", Any if input is None else input),),
             output=output_type,
             description=description,
-            calls=_callees([*tools, *state_tools(name, options)], sub_agents, mcp),
+            calls=_callees([*tools, *state_tools(options)], sub_agents, mcp),
             problems=_schema_problems(output_type),
             where=(caller.f_code.co_filename, caller.f_lineno),
             **options,

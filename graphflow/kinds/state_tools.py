@@ -7,26 +7,29 @@ from typing import Any
 
 from graphflow.declaration.context import Context
 from graphflow.declaration.options import NodeOptions
-from graphflow.errors import DeclarationError
 from graphflow.kinds.tool import Tool
-from graphflow.messages.state import AnyState, State
+from graphflow.messages.state import AnyState, State, WriteKind
 
 AnyTool = Tool[Any, Any]
 
 
-def state_tools(agent: str, options: NodeOptions) -> list[AnyTool]:
-    """The tools for the states that an agent declares to write.
-
-    Raises:
-        DeclarationError: one of them cannot be added to.
-    """
+def state_tools(options: NodeOptions) -> list[AnyTool]:
+    """The tools for the states that an agent declares to write."""
     tools: list[AnyTool] = []
     for state in _states(options.get("adds")):
-        _check_merge(agent, state)
-        tools.append(_adding(state))
+        if state.merge is not None:  # else it is refused with the other options
+            tools.append(_tool_of(state, "add", _adding))
     for state in _states(options.get("sets")):
-        tools.append(_setting(state))
+        tools.append(_tool_of(state, "set", _setting))
     return tools
+
+
+def _tool_of(state: AnyState, kind: WriteKind, make: Callable[[AnyState], AnyTool]) -> AnyTool:
+    """The tool of a state. All agents have the same one: two of one name would be two nodes."""
+    tool = state.tools.get(kind)
+    if not isinstance(tool, Tool):
+        tool = state.tools[kind] = make(state)
+    return tool
 
 
 def _states(given: object) -> list[AnyState]:
@@ -34,14 +37,6 @@ def _states(given: object) -> list[AnyState]:
     if not isinstance(given, (list, tuple)):
         return []
     return [state for state in given if isinstance(state, State)]
-
-
-def _check_merge(agent: str, state: AnyState) -> None:
-    if state.merge is not None:
-        return
-    raise DeclarationError(
-        f"agent {agent!r} adds to state {state.name!r}, which has no merge; give it State(..., merge=...)"
-    )
 
 
 def _adding(state: AnyState) -> AnyTool:

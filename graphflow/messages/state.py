@@ -10,9 +10,18 @@ Rules:
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, TypeAlias, TypeVar
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Generic,
+    Literal,
+    NamedTuple,
+    NoReturn,
+    TypeAlias,
+    TypeVar,
+)
 
-from graphflow.errors import DeclarationError, MergeFailed
+from graphflow.errors import DeclarationError, MergeFailed, StateInvalid
 
 if TYPE_CHECKING:
     from graphflow.messages.types import Type
@@ -28,8 +37,19 @@ class _Unset:
         return "no value"
 
 
+_PLAIN_VALUES = (str, bytes, int, float, list, tuple, dict, set)
+"""What somebody gives who means a value, or the text of a type."""
 UNSET = _Unset()
 """Stands for the value of a state that has none yet."""
+
+
+class _Unknown:
+    def __repr__(self) -> str:
+        return "an unknown value"
+
+
+UNKNOWN = _Unknown()
+"""Stands for the value of a state in a walk that does not know what it was lent. What is added to it makes it no better known."""
 
 
 class State(Generic[V]):
@@ -46,7 +66,7 @@ class State(Generic[V]):
         DeclarationError: an argument cannot be what it is meant as.
     """
 
-    __slots__ = ("_expected", "_fits", "merge", "name", "start", "type")
+    __slots__ = ("_expected", "_fits", "merge", "name", "start", "tools", "type")
 
     def __init__(
         self,
@@ -64,6 +84,10 @@ class State(Generic[V]):
             raise DeclarationError(
                 f"State({name!r}): the name must be an identifier, as in 'notes'"
             )
+        if isinstance(type, _PLAIN_VALUES):
+            raise DeclarationError(
+                f"state {name!r}: type={type!r} must be a type, as in State({name!r}, list[str])"
+            )
         if merge is not None and not callable(merge):
             raise DeclarationError(
                 f"state {name!r}: merge={merge!r} must be a function of the value and what is added"
@@ -77,9 +101,17 @@ class State(Generic[V]):
                 f"state {name!r}: start={start!r} is not of its type {type_name(type)}"
             )
         self.start: V | _Unset = copy_of(start)
+        self.tools: dict[WriteKind, object] = {}
+        """The tools by which agents write it, once they are made."""
 
     def __repr__(self) -> str:
         return f"State({self.name!r}, {self.kind})"
+
+    def __rrshift__(self, nodes: object) -> NoReturn:
+        raise DeclarationError(
+            f"an arrow that writes state {self.name!r} leaves one node: write an arrow for each, as in "
+            f"first >> {self.name}, second >> {self.name}"
+        )
 
     @property
     def kind(self) -> str:
@@ -118,6 +150,20 @@ StateWrites: TypeAlias = tuple[StateWrite, ...]
 """What was written, in order."""
 
 
+def check_fits(state: AnyState, value: object) -> None:
+    """Refuses what is not of a state's type.
+
+    Raises:
+        StateInvalid: it is not.
+    """
+    if state.accepts(value):
+        return
+    from graphflow.messages.types import type_name
+
+    found = type_name(type(value))
+    raise StateInvalid(f"{found} was written into state {state.name!r}, which is {state.kind}")
+
+
 def after(state: AnyState, value: Any, writes: Sequence[StateWrite]) -> Any:
     """The value of a state after some writes to it, one after the other.
 
@@ -140,8 +186,10 @@ def after(state: AnyState, value: Any, writes: Sequence[StateWrite]) -> Any:
         end = place
         while end < len(writes) and writes[end].kind == "add":
             end += 1
-        added = [each.value for each in writes[place:end]]
-        value = _merged(state, value, added)
+        # A walk that only replays facts merges nothing: it is not asked for values.
+        if value is not UNKNOWN:
+            added = [each.value for each in writes[place:end]]
+            value = _merged(state, value, added)
         place = end
     return value
 
@@ -158,8 +206,7 @@ def _merged(state: AnyState, value: Any, added: Sequence[Any]) -> Any:
         if bulk is not None:
             value = bulk(value, added)
         else:
-            for each in added:
-                value = merge(value, each)
+            value = _merged_one_by_one(merge, value, added)
     except Exception as error:
         raise MergeFailed(
             state.name, f"its merge raised {type(error).__name__}: {error}"
@@ -167,4 +214,15 @@ def _merged(state: AnyState, value: Any, added: Sequence[Any]) -> Any:
     if not state.accepts(value):
         found = type(value).__name__
         raise MergeFailed(state.name, f"its merge made {found} of it, not {state.kind}")
+    return value
+
+
+def _merged_one_by_one(merge: MergeFunction, value: object, added: Sequence[object]) -> object:
+    """What a user's function makes of them."""
+    from graphflow.messages.copies import copy_of
+
+    # It is given copies: one that changes its arguments must not change the past, nor what others see.
+    value = copy_of(value)
+    for each in added:
+        value = merge(value, copy_of(each))
     return value

@@ -266,6 +266,7 @@ class Program:
         "columns",
         "copy_input",
         "copy_output",
+        "done_once",
         "end",
         "ends",
         "handoffs",
@@ -274,6 +275,7 @@ class Program:
         "links",
         "loops_of",
         "name",
+        "needed",
         "output",
         "owned",
         "reordered",
@@ -327,12 +329,16 @@ class Program:
             join.take is not None for join in joins
         )
         """Whether parts of a walk may be cancelled, so that it has to be known who is in them."""
+        self.done_once = any(map(_is_done_once, slots))
+        """Whether a node does something that must not be repeated when a frame of it is walked again."""
         self._for_record: Program | None = None
         self._nodes_by_name: dict[str, AnyNode] = {}
         self.states: Mapping[str, AnyState] | None = None
         """What its nodes can read and write, by name; None: whatever those around can, as for an agent that was called."""
         self.owned: tuple[AnyState, ...] = ()
         """Those of them that begin anew in each frame."""
+        self.needed: tuple[AnyState, ...] = ()
+        """Those that it is lent, and that must have a value when it is entered."""
         self.columns: Any = None
         """What the journal has found out about it: how it writes what these nodes answer."""
 
@@ -369,6 +375,15 @@ class Program:
             twin._for_record = twin
             self._for_record = twin
         return self._for_record
+
+
+def is_done_once(node: AnyNode) -> bool:
+    """Whether an activation on an arrow is not repeated when its frame is walked again: a tool that does something."""
+    return node.meter is not None and node.asked_once
+
+
+def _is_done_once(slot: Slot) -> bool:
+    return slot.node is not None and is_done_once(slot.node)
 
 
 def _acts(slot: Slot) -> bool:

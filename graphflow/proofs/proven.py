@@ -146,6 +146,11 @@ class ProvenGraph(Node[In, Out], Generic[In, Out]):
         """What the graphs around have to lend it."""
         return self.uses
 
+    @property
+    def needed_states(self) -> tuple[AnyState, ...]:
+        """Those that must have a value when it is entered."""
+        return self.program.needed
+
     def writes_to(self, state: AnyState) -> set[WriteKind]:
         """How its nodes write a state that it was lent."""
         kinds: set[WriteKind] = set()

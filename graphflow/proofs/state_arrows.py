@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from graphflow.declaration.arrows import Edge, StateEnd
+from graphflow.declaration.handoffs import Handover
 from graphflow.declaration.node import AnyNode, Node
 from graphflow.declaration.state_arrow import StateArrow
+from graphflow.messages.copies import copy_of
 from graphflow.messages.state import AnyState, StateWrite, StateWrites, WriteKind
 from graphflow.messages.types import accepts, arms, matcher, type_name
 from graphflow.proofs.problems import Problems
@@ -108,6 +110,23 @@ def written_by_arrows(arrows: Sequence[StateArrow], output: object) -> StateWrit
     writes: list[StateWrite] = []
     for arrow in arrows:
         if arrow.matches is None or arrow.matches(output):
-            write = StateWrite(arrow.state, arrow.kind, output)
+            # The state's own: whoever gets the answer may change it.
+            write = StateWrite(arrow.state, arrow.kind, copy_of(output))
             writes.append(write)
     return tuple(writes)
+
+
+def written_by_code(
+    writes: StateWrites, arrows: Sequence[StateArrow], output: object
+) -> StateWrites:
+    """Those of an activation's writes that are not written by its arrows.
+
+    Args:
+        writes: all, those of its arrows last.
+        arrows: its arrows that write.
+        output: its answer.
+    """
+    if not arrows or type(output) is Handover:
+        return writes
+    matching = [arrow for arrow in arrows if arrow.matches is None or arrow.matches(output)]
+    return writes[: len(writes) - len(matching)]

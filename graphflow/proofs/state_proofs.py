@@ -14,9 +14,10 @@ from graphflow.declaration.node import AnyNode
 from graphflow.declaration.state_arrow import StateArrow
 from graphflow.errors import DeclarationError
 from graphflow.messages.state import UNSET, AnyState, State, WriteKind
-from graphflow.proofs.conflicts import Conflict, UnprovenConflicts, conflicts, links_of
+from graphflow.proofs.assignment import Assignment
+from graphflow.proofs.conflicts import Conflict, UnprovenConflicts, conflicts
 from graphflow.proofs.problems import Problems
-from graphflow.proofs.program import Link, Program, Slot
+from graphflow.proofs.program import Program, Slot
 from graphflow.proofs.state_arrows import read_state_arrows
 
 Reached = Callable[[AnyNode], Iterable[AnyNode]]
@@ -86,8 +87,7 @@ class StateProofs:
             return self.problems.texts
         for state in self._visible.values():
             self._prove_apart(state)
-            if state.start is UNSET and state in self._program.owned:
-                self._prove_set(state)
+            self._prove_set(state)
         return self.problems.texts
 
     def _touches_any(self) -> bool:
@@ -116,6 +116,7 @@ class StateProofs:
         for nodes in self._within.values():
             for node in nodes:
                 self._prove_owned(node)
+                self._prove_answered_anew(node)
 
     def _prove_arrows_owned(self) -> None:
         name = self._program.name
@@ -143,8 +144,9 @@ class StateProofs:
                     node.where,
                 )
             elif known != state:
+                why = _difference(state, known)
                 self.problems.add(
-                    f"{node.name!r} touches a state {state!r}, and that of graph {name!r} is {known!r}",
+                    f"{node.name!r} touches another state {state.name!r} than that of graph {name!r}: {why}",
                     node.where,
                 )
 
@@ -158,6 +160,20 @@ class StateProofs:
                         "call it without background=True, or have whoever takes its answer write",
                         node.where,
                     )
+
+    def _prove_answered_anew(self, node: AnyNode) -> None:
+        """A kept answer would neither write again, nor know what the states are now."""
+        if not node.cache:
+            return
+        for within in _all_within(node, self._reached):
+            if not within.touched:
+                continue
+            state = within.touched[0]
+            self.problems.add(
+                f"{node.name!r} has cache=..., and {within.name!r} touches state {state.name!r}: a kept answer would leave "
+                "that out; take away cache=..., or keep the answers of what touches no state",
+                node.where,
+            )
 
     # -- 2. nobody is in another's way -------------------------------------------------------------
     def _prove_apart(self, state: AnyState) -> None:
@@ -197,7 +213,7 @@ class StateProofs:
             beside = f"and {second.name!r} {verb} it, on ways"
         self.problems.add(
             f"{who} {beside} that part at {fork.name!r} and meet again: only one of them would count; "
-            f"let both add to it (State(..., merge=...)), with merge=last if the last one shall win",
+            f"let both add to it (State(..., merge=..., start=...)), with merge=last if the last one shall win",
             where,
         )
 
@@ -214,25 +230,62 @@ class StateProofs:
 
     # -- 3. what has no start is set before it is read ---------------------------------------------
     def _prove_set(self, state: AnyState) -> None:
+        program = self._program
+        is_owned = state in program.owned
+        if is_owned and state.start is not UNSET:
+            return
+        readers = self._readers_of_unset(state)
+        if is_owned:
+            self._report_unset(state, readers)
+        elif readers:
+            # Whoever lends it has to see to that.
+            program.needed = (*program.needed, state)
+
+    def _readers_of_unset(self, state: AnyState) -> list[Slot]:
+        """The nodes that need a value of a state, and may come before there is one."""
         setters: set[int] = set()
-        readers: list[tuple[Slot, AnyNode]] = []
+        readers: list[Slot] = []
         for slot in self._program.slots:
             kinds = self._kinds_at(state, slot.index)
             if "set" in kinds:
                 setters.add(slot.index)
-            node = slot.node
-            # Adding reads too: what is added is merged into a value.
-            if node is not None and (state in node.reads or state in node.adds):
-                reader = (slot, node)
-                readers.append(reader)
-        is_set = _Assignment(self._program, setters).proven()
-        for slot, node in readers:
-            if not is_set[slot.index]:
-                self.problems.add(
-                    f"{slot.name!r} needs a value of state {state.name!r}, which has no start and is not set on every way there; "
-                    "give it start=..., or set it before",
-                    node.where,
-                )
+            if self._needs_value(slot, state):
+                readers.append(slot)
+        if not readers:
+            return []
+        is_set = Assignment(self._program, setters).proven()
+        return [slot for slot in readers if not is_set[slot.index]]
+
+    def _needs_value(self, slot: Slot, state: AnyState) -> bool:
+        """Whether a node needs a value of a state: to read it, or because what is added is merged into one."""
+        node = slot.node
+        if node is None:
+            return False
+        if state in (*node.reads, *node.adds, *node.needed_states):
+            return True
+        adding = [arrow for arrow in slot.state_arrows if arrow.kind == "add"]
+        if "set" in node.writes_to(state):
+            return False
+        return any(arrow.state == state for arrow in adding)
+
+    def _report_unset(self, state: AnyState, readers: Sequence[Slot]) -> None:
+        for slot in readers:
+            assert slot.node is not None
+            self.problems.add(
+                f"{slot.name!r} needs a value of state {state.name!r}, which has no start and is not set on every way there; "
+                "give it start=..., or set it before",
+                slot.node.where,
+            )
+
+
+def _difference(state: AnyState, known: AnyState) -> str:
+    """What two states of one name differ in, and what to do about it."""
+    if state.type != known.type:
+        return f"it is {state.kind}, not {known.kind}"
+    return (
+        "their merges are two functions; use one State object for both, and if a notebook cell makes it, run the cells "
+        "that use it again"
+    )
 
 
 def _all_within(node: AnyNode, reached: Reached) -> list[AnyNode]:
@@ -251,73 +304,3 @@ def _verb(kinds: set[WriteKind]) -> str:
     if "set" in kinds:
         return "sets"
     return "adds to"
-
-
-_Leading = list[tuple[Slot, Link]]
-"""The links that lead to a node, each with the slot that it leaves."""
-
-
-class _Assignment:
-    """At which nodes a state is set on every way there: definite assignment, as compilers prove it of variables.
-
-    A join has what was set in any of the branches that it must wait for; everything else what was set on each way.
-    """
-
-    def __init__(self, program: Program, setters: set[int]) -> None:
-        self._program = program
-        self._setters = setters
-        self._leading = _leading(program)
-        # Every node counts as set until a way without the state leads to it. Begun the other way round, no loop would ever
-        # be set: its first node would wait for its own lap.
-        self._is_set = [True] * program.size
-        self._is_set[program.start] = False
-
-    def proven(self) -> list[bool]:
-        """Of each node whether the state is set there."""
-        has_changed = True
-        while has_changed:
-            has_changed = False
-            for slot in self._program.slots:
-                if slot.index == self._program.start or not self._is_set[slot.index]:
-                    continue
-                if not self._is_set_at(slot):
-                    self._is_set[slot.index] = False
-                    has_changed = True
-        return self._is_set
-
-    def _is_set_at(self, slot: Slot) -> bool:
-        leading = self._leading[slot.index]
-        join = slot.join
-        if join is None:
-            return self._is_set_on(leading)
-        # At the fork itself, for everything behind it.
-        if join.fork in self._setters or self._is_set[join.fork]:
-            return True
-        for port in join.ports:
-            # A port that collects may have got nothing.
-            if port in join.collects:
-                continue
-            ways = [(source, link) for source, link in leading if link.port == port]
-            if ways and self._is_set_on(ways):
-                return True
-        return False
-
-    def _is_set_on(self, ways: _Leading) -> bool:
-        """Whether the state is set on each of these ways."""
-        for source, link in ways:
-            if self._is_set[source.index]:
-                continue
-            # Who fails has written nothing.
-            has_failed = link in source.failure_links
-            if has_failed or source.index not in self._setters:
-                return False
-        return True
-
-
-def _leading(program: Program) -> list[_Leading]:
-    leading: list[_Leading] = [[] for _ in program.slots]
-    for slot in program.slots:
-        for link in links_of(slot):
-            way = (slot, link)
-            leading[link.target].append(way)
-    return leading

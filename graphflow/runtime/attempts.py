@@ -28,13 +28,13 @@ from graphflow.events import AnswerCached, CacheHit, NodeRetried
 from graphflow.messages.copies import copy_of
 from graphflow.messages.message import error_text
 from graphflow.messages.types import Type
-from graphflow.proofs.program import Slot, acts
+from graphflow.proofs.program import Slot, acts, is_done_once
 from graphflow.redaction import scrub
 from graphflow.runtime.cache import Cache, CacheKey, copied
 from graphflow.runtime.cancellation import may_be_told_to_stop, stray
 from graphflow.runtime.consent import approve
 from graphflow.runtime.effects import answered_once
-from graphflow.runtime.frame import Answer, Frame, Invocation, is_done_once
+from graphflow.runtime.frame import Answer, Frame, Invocation
 from graphflow.runtime.recall import next_attempt
 from graphflow.runtime.sitting import Sitting
 from graphflow.runtime.state_view import StateView
@@ -63,13 +63,22 @@ async def activate(frame: Frame, slot: Slot, inputs: dict[str, Any], activation:
             await recorder.before_effect()
     try:
         if frame.origin is not None and not slot.enters and is_done_once(node):
-            output = await answered_once(invocation, perform)
+            output = await _once_for_all(invocation)
         else:
             output = await perform(invocation)
         return copy_of(output)  # the node may keep what it has returned, and go on changing it
     finally:
         if frame.places:
             frame.places.pop(activation, None)
+
+
+async def _once_for_all(invocation: Invocation) -> Any:
+    """The output of an activation that later attempts of its frame take over."""
+    output = await answered_once(invocation, perform)
+    frame = invocation.frame
+    if frame.is_recorded:
+        frame.effects[invocation.activation] = invocation.place.name
+    return output
 
 
 def perform(invocation: Invocation) -> Answer:

@@ -139,8 +139,6 @@ def beginning_walk(fact: Event, frame: FrameInfo, begun: Stretch | Snapshot | No
         return begun.resumed()
     program, path, limits = frame
     walk = Walk(program, limits, frame=fact.frame, path=path, observed=True)
-    # What states it was lent is not known here. Nobody reads them, and so nothing is merged.
-    walk.keeps_writes = True
     if begun is None:
         walk.apply(fact)
     else:

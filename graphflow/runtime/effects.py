@@ -43,7 +43,7 @@ def answered_once(invocation: Invocation, ask: Callable[[Invocation], Answer]) -
         return ask(invocation)
     if effect.answered or effect.under_way:
         return _known_or_asked(invocation, effect, ask)
-    if invocation.call is not None and invocation.call.base is not None:
+    if invocation.frame.states is not None:
         return _with_writes(invocation, effect, ask)
     return effect.first(ask, invocation)
 
@@ -53,8 +53,7 @@ async def _with_writes(
 ) -> Any:
     """The first answer of a call that can write states: who takes it over takes over what was written."""
     output = await effect.first(ask, invocation)
-    assert invocation.call is not None
-    effect.writes = invocation.call.writes
+    effect.writes = invocation.writes
     return output
 
 
@@ -63,11 +62,10 @@ async def _known_or_asked(
 ) -> Any:
     _forget_what_failed(effect)
     was_known = await effect.once(ask, invocation)
-    if invocation.call is not None:
-        if was_known:
-            invocation.call.writes = effect.writes
-        else:
-            effect.writes = invocation.call.writes
+    if was_known:
+        invocation.keep_writes(effect.writes)
+    else:
+        effect.writes = invocation.writes
     if not was_known:
         return effect.answer
     node = invocation.node

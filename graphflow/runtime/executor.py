@@ -289,6 +289,8 @@ async def drive(run: R, frame: Frame, message: object) -> R:
                 raise asyncio.CancelledError
             copy = frame.program.copy_output
             run._output = output if copy is None else copy(output)
+            if frame.states is not None and frame.walk is not None:
+                run._final = frame.walk.final
         finally:
             if not shared.idle:
                 await _close(shared)

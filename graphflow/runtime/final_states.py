@@ -43,12 +43,37 @@ class FinalStates(Mapping[str, Any]):
             raise self._unset(known, "nobody has set it")
         return copy_of(value)
 
+    def get(self, state: State[V] | str, default: Any = None) -> V | Any:
+        """The value of a state; `default` if it has none.
+
+        Raises:
+            StateUndeclared: the graph has no such state.
+        """
+        try:
+            return self[state]
+        except StateUnset:
+            return default
+
+    def __contains__(self, state: object) -> bool:
+        """Whether a state has a value."""
+        if isinstance(state, str):
+            return state in list(self)
+        if isinstance(state, State):
+            return self._states.get(state.name) == state and state.name in list(self)
+        return False
+
     def _known(self, state: AnyState | str) -> AnyState:
+        if not isinstance(state, (str, State)):
+            raise StateUndeclared(f"run.state[{state!r}]: give a state, or its name")
         name = state if isinstance(state, str) else state.name
         known = self._states.get(name)
         is_meant = isinstance(state, str) or known == state
         if known is not None and is_meant:
             return known
+        if known is not None:
+            raise StateUndeclared(
+                f"the state {name!r} of graph {self._graph!r} is another one; ask for it by its name"
+            )
         near = get_close_matches(name, self._states, n=3)
         candidates = near or list(self._states)
         listed = ", ".join(map(repr, candidates))

@@ -43,10 +43,13 @@ from graphflow.journal.store import Store
 from graphflow.journal.stored import Json, RunHeader, StoredRow
 from graphflow.limits import Ledger
 from graphflow.messages.message import to_json_value, to_text
+from graphflow.messages.state import StateWrites
 from graphflow.messages.types import Type, adapter_of, output_check, type_name
 from graphflow.model.reply import Reply
 from graphflow.proofs.form import form_digest
+from graphflow.proofs.program import Program
 from graphflow.proofs.proven import AnyGraph
+from graphflow.proofs.state_arrows import written_by_arrows, written_by_code
 from graphflow.proofs.variant import changed_nodes
 from graphflow.runtime.cone import Cone, ConeFinder, RecordChange
 from graphflow.runtime.durability import form_to_keep
@@ -383,7 +386,8 @@ class _Editor:
             failed = NodeFailed(at, frame, activation, node.name, value, started)
             return RecordEntry(0, failed, NO_DETAIL)
         output = fitting(name, node.output, value)
-        finished = NodeFinished(at, frame, activation, node.name, output, started)
+        writes = _writes_of(form.program, ended, node.name, output)
+        finished = NodeFinished(at, frame, activation, node.name, output, started, writes)
         return RecordEntry(0, finished, NO_DETAIL)
 
     def _edited_call(self, name: str, span: RecordSpan, value: Any) -> RecordEntry:
@@ -408,7 +412,11 @@ class _Editor:
         output = value
         if node is not None:
             output = fitting(name, node.output, value)
-        finished = CallFinished(*head, output, event.at)
+        ended_event = self._ended(span)
+        writes: StateWrites = ()
+        if isinstance(ended_event, CallFinished):
+            writes = ended_event.writes
+        finished = CallFinished(*head, output, event.at, writes)
         return RecordEntry(0, finished, detail)
 
     def _edited_model(self, name: str, span: RecordSpan, value: Any) -> RecordEntry:
@@ -444,6 +452,16 @@ class _Editor:
         plain = to_json_value(value)
         event = replace(entry.event, value=plain)
         return RecordEntry(0, event, entry.detail)
+
+
+def _writes_of(program: Program, ended: Event | None, node: str, output: object) -> StateWrites:
+    """What a node writes that answers something else: its code the same, its arrows the new answer."""
+    slots = {slot.name: slot for slot in program.slots}
+    arrows = slots[node].state_arrows
+    written: StateWrites = ()
+    if isinstance(ended, NodeFinished):
+        written = written_by_code(ended.writes, arrows, ended.output)
+    return (*written, *written_by_arrows(arrows, output))
 
 
 def fitting(name: str, kind: Type, value: Any) -> Any:

@@ -34,8 +34,9 @@ from graphflow.model.seam import Model
 from graphflow.model.turns import Turn
 from graphflow.places import Asking, Place, outermost, place_at, place_in
 from graphflow.policy import Policy, Use, also
-from graphflow.proofs.program import Program
+from graphflow.proofs.program import Program, is_done_once
 from graphflow.runtime.cache import copied
+from graphflow.runtime.denials import denied_on_arrows, is_refused
 from graphflow.runtime.frame_states import FrameStates
 from graphflow.runtime.records import FrameRecord, LeftFrame
 from graphflow.runtime.run_scope import RunScope
@@ -166,6 +167,13 @@ class Invocation:
         walk = self.frame.walk
         return None if walk is None else walk.running[self.activation].revision
 
+    @property
+    def writes(self) -> StateWrites:
+        """What it has written, once it has answered."""
+        if self.call is not None:
+            return self.call.writes
+        return self.frame.wrote.get(self.activation, ())
+
     def keep_writes(self, writes: StateWrites) -> None:
         """Keeps what it has written, for whoever tells of its end."""
         if self.call is not None:
@@ -193,6 +201,7 @@ class Frame:
         "default",
         "denied",
         "deps",
+        "effects",
         "ledger",
         "number",
         "origin",
@@ -258,6 +267,8 @@ class Frame:
         """What its nodes can read and write; None where there is nothing."""
         self.wrote: dict[int, StateWrites] = {}
         """What activations have written that have answered, until it is told with their answer."""
+        self.effects: dict[int, str] = {}
+        """The places of activations that may have changed the world and have answered, until that is told."""
         self.record: FrameRecord | None = None
         """What earlier sittings have recorded of it."""
         if left is not None:
@@ -365,6 +376,13 @@ class Frame:
         self.ledger.charge("model_calls")
         self.shared.questions += 1
         return self.shared.questions
+
+    @property
+    def keeps_effects(self) -> bool:
+        """Whether answers are recorded with their places: if this frame is walked again after a crash, they are taken over."""
+        if self.origin is None or self.shared.recorder is None:
+            return False
+        return self.program.done_once
 
     @property
     def is_recorded(self) -> bool:
@@ -506,7 +524,7 @@ class Frame:
         if self.ledger.at_depth_limit:
             callees = tuple(callee for callee in callees if callee.enters == "never")
         if policies:
-            callees = tuple(callee for callee in callees if not _is_refused(callee, policies))
+            callees = tuple(callee for callee in callees if not is_refused(callee, policies))
         return callees
 
     def handoffs(self, node: AnyNode) -> Sequence[tuple[Handoff, AnyNode]]:
@@ -514,7 +532,7 @@ class Frame:
         policies = self.policies_of(node)
         allowed: list[tuple[Handoff, AnyNode]] = []
         for handoff, target in self.program.handoffs.get(node.name, ()):
-            if not _is_refused(target, policies):
+            if not is_refused(target, policies):
                 allowed.append((handoff, target))
         return allowed
 
@@ -643,44 +661,6 @@ class Frame:
         # activation comes after another, or its scope is its own.
         way = activation if self.program.straight else self.scope_of(activation)
         return place_in(self.within, f"{node.name} {way}")
-
-
-def denied_on_arrows(
-    program: Program, policies: Sequence[Policy], entered: AnyNode | None
-) -> dict[str, str] | None:
-    """The nodes on a graph's arrows that a policy denies, with the reason; None if there are none.
-
-    What was entered itself (an agent that was called stands alone on the arrows of its frame) was judged by its caller's
-    policies when it was called; its own policy is about what it calls.
-    """
-    # Of a policy only `deny` is about arrows: what it allows, and which effects, is about calls.
-    denying = [policy for policy in policies if policy.deny]
-    if not denying:
-        return None
-    denied: dict[str, str] = {}
-    for slot in program.slots:
-        if slot.node is None or slot.node is entered:
-            continue
-        names = slot.node.names
-        for policy in denying:
-            why = policy.denies(names)
-            if why is not None:
-                denied[slot.name] = why
-                break
-    return denied or None
-
-
-def _is_refused(callee: AnyNode, policies: Sequence[Policy]) -> bool:
-    """Whether a policy refuses a node whatever it is given."""
-    for policy in policies:
-        if policy.refuses(callee.name, callee.effects, callee.names) is not None:
-            return True
-    return False
-
-
-def is_done_once(node: AnyNode) -> bool:
-    """Whether an activation on an arrow is not repeated when its frame is walked again: a tool that does something."""
-    return node.meter is not None and node.asked_once
 
 
 def sole_message(inputs: Mapping[str, object]) -> object:

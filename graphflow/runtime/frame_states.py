@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from graphflow.messages.state import UNSET, AnyState
@@ -23,18 +23,18 @@ class FrameStates:
 
     def __init__(
         self,
+        program: Program,
         visible: Mapping[str, AnyState],
-        owned: Sequence[AnyState],
         around: Revision | None,
     ) -> None:
         self.visible = visible
-        self.lent = tuple(state for state in visible.values() if state not in owned)
+        self.lent = tuple(state for state in visible.values() if state not in program.owned)
         lent: dict[AnyState, Any] = {}
         for state in self.lent:
             value = UNSET if around is None else around.value(state)
             if value is not UNSET:
                 lent[state] = value
-        self.origin = starting(owned, lent)
+        self.origin = starting(program, lent)
 
     @staticmethod
     def of(
@@ -52,4 +52,4 @@ class FrameStates:
             visible = {} if around is None else around.visible
         if not visible:
             return None
-        return FrameStates(visible, program.owned, revision)
+        return FrameStates(program, visible, revision)

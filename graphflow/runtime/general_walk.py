@@ -33,6 +33,7 @@ from graphflow.events import (
     RunStarted,
     Stopped,
 )
+from graphflow.journal.detail import NO_DETAIL, Detail
 from graphflow.journal.stretch import STRETCH_LENGTH
 from graphflow.messages.state import StateWrites
 from graphflow.proofs.state_arrows import written_by_arrows
@@ -67,6 +68,7 @@ class GeneralWalk:
         "frame",
         "graces",
         "has_states",
+        "keeps_effects",
         "ledger",
         "loop",
         "metered",
@@ -99,6 +101,7 @@ class GeneralWalk:
             path=frame.path,
             observed=frame.observed,
         )
+        self.keeps_effects = frame.keeps_effects
         self.has_states = frame.states is not None
         if frame.states is not None:
             self.walk.origin = frame.states.origin
@@ -212,7 +215,10 @@ class GeneralWalk:
     # -- facts and commands ------------------------------------------------------------------------
     def _take(self, fact: Event, context: Context | None = None) -> Activation | None:
         """Journals a fact, applies it, performs what follows; returns the first activation for the caller to go on with."""
-        self.tell(fact)
+        if self.keeps_effects:
+            self._tell_with_effect(fact)
+        else:
+            self.tell(fact)
         if self.watch is not None:
             self.watch.end_activation(fact)
         walk = self.walk
@@ -222,6 +228,15 @@ class GeneralWalk:
         elif walk.count >= self.clearing:
             self._drop_old()
         return follow
+
+    def _tell_with_effect(self, fact: Event) -> None:
+        """Journals a fact; the answer of what must not be done twice with its place."""
+        detail = NO_DETAIL
+        if isinstance(fact, NodeFinished):
+            place = self.frame.effects.pop(fact.activation, "")
+            if place:
+                detail = Detail(effect=place)
+        self.tell(fact, detail)
 
     def _drop_old(self) -> None:
         """Keeps how the walk stands, and drops what is old: in a loop that goes on, with nobody listening."""

@@ -53,9 +53,11 @@ from graphflow.events import (
 from graphflow.journal.detail import Detail, FrameForm
 from graphflow.journal.entries import is_message
 from graphflow.limits import Ledger
+from graphflow.messages.state import StateWrites
 from graphflow.model.reply import Reply
 from graphflow.model.turns import Turn
 from graphflow.places import UNKNOWN, EffectState
+from graphflow.proofs.state_arrows import written_by_code
 from graphflow.runtime.books import Books
 from graphflow.runtime.records import BackgroundRecord, CallRecord, Fact, FrameRecord, LeftFrame
 from graphflow.runtime.sitting import QuestionRecord
@@ -328,12 +330,32 @@ class Past:
         number = event.frame
         frame = self._frames_by_number[number]
         frame.facts.append(event)
+        if detail.effect and isinstance(event, NodeFinished):
+            self._answered_for_good(detail.effect, event, self._code_writes(event))
         has_failed = isinstance(event, NodeFailed) and not is_stopped(event.error)
         if has_failed or isinstance(event, NodeFinished):
             own = self._books.own(number)
             own.steps += 1
             # What it has asked, it will not ask again.
             self._drop_activation((number, event.activation))
+
+    def _code_writes(self, event: NodeFinished) -> StateWrites:
+        """What the code of an activation has written. Its arrows write again wherever the answer is taken over."""
+        form = self._forms.get(event.frame)
+        if not event.writes or form is None:
+            return event.writes
+        slots = {slot.name: slot for slot in form.program.slots}
+        arrows = slots[event.node].state_arrows
+        return written_by_code(event.writes, arrows, event.output)
+
+    def _answered_for_good(
+        self, place: str, event: NodeFinished | CallFinished, writes: StateWrites
+    ) -> None:
+        """Remembers an answer that later attempts take over."""
+        state = self._effects.setdefault(place, EffectState(UNKNOWN))
+        state.answered = True
+        state.answer = event.output
+        state.writes = writes
 
     def _frame_entered(self, event: FrameEntered, detail: Detail) -> None:
         number = event.frame
@@ -386,10 +408,7 @@ class Past:
             begun.has_answered = True
         self._drop_below(record.place, (number, event.activation))
         if record.lasting and isinstance(event, CallFinished):
-            state = self._effects[record.place]
-            state.answered = True
-            state.answer = event.output
-            state.writes = event.writes
+            self._answered_for_good(record.place, event, event.writes)
 
     def _was_stopped(self, error: BaseException, frame: int) -> bool:
         depth = self._books.depth(frame)

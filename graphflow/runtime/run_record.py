@@ -61,6 +61,7 @@ if TYPE_CHECKING:
     from graphflow.proofs.proven import AnyGraph
     from graphflow.runtime.explain import Explanation
     from graphflow.runtime.final_states import FinalStates
+    from graphflow.walk.revision import Revision
 
 Out = TypeVar("Out", covariant=True)
 
@@ -92,6 +93,7 @@ class RunRecord(Generic[Out]):
         "_cancelled",
         "_derived",
         "_dropped",
+        "_final",
         "_finishing",
         "_fork_report",
         "_id",
@@ -129,6 +131,8 @@ class RunRecord(Generic[Out]):
         self.status: Status = "running"
         self.error: BaseException | None = None
         self._output: Any = None
+        self._final: Revision | None = None
+        """What its states were at the end, where it has ended in this process."""
         self.ledger = ledger
         self.journal: list[Row] = []
         self.keep_steps = KEEP_STEPS
@@ -200,10 +204,13 @@ class RunRecord(Generic[Out]):
 
         if self.declared is None or not self.frames:
             return FinalStates(self.graph, {}, None)
-        beginnings = beginnings_of(self.journal, self._shortened)
-        walk = walk_of(self.facts, self.frames[0], beginnings.get(0))
         states = self.frames[0][0].states or {}
-        return FinalStates(self.graph, states, None if walk is None else walk.final)
+        final = self._final
+        if final is None:
+            beginnings = beginnings_of(self.journal, self._shortened)
+            walk = walk_of(self.facts, self.frames[0], beginnings.get(0))
+            final = None if walk is None else walk.final
+        return FinalStates(self.graph, states, final)
 
     @property
     def fork_report(self) -> ForkReport | None:

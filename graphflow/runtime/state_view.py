@@ -20,6 +20,7 @@ from graphflow.messages.copies import copy_of
 from graphflow.messages.state import (
     UNSET,
     AnyState,
+    State,
     StateWrite,
     StateWrites,
     WriteKind,
@@ -119,6 +120,8 @@ class StateView:
     def _check(self, state: AnyState, declared: tuple[AnyState, ...], verb: str) -> None:
         node = self._node
         does = _VERBS[verb]
+        if not isinstance(state, State):
+            raise StateUndeclared(f"{node.name!r} {does} {state!r}, which must be a State(...)")
         if state not in declared:
             raise StateUndeclared(
                 f"{node.name!r} {does} state {state.name!r}, and does not declare it; write {verb}=[{state.name}]"

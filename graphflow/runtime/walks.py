@@ -74,6 +74,7 @@ def _walk_of(frame: Frame, message: object) -> Awaitable[Any]:
         and frame.denied is None
         and frame.record is None
         and frame.states is None
+        and not frame.keeps_effects
     ):
         work = walk_straight(frame, message)
         sitting = frame.shared.sitting

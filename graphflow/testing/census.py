@@ -21,6 +21,7 @@ _ENDS: Mapping[str, tuple[str, ...]] = {
     "model.end": ("node", "text", "calls"),
     "model.error": ("node", "error"),
     "node.retry": ("node", "attempt"),
+    "answer.kept": ("node", "key"),
     "value.kept": ("node", "name"),
     "question.asked": ("node", "question"),
     "question.answered": ("node", "question", "value"),
@@ -36,8 +37,10 @@ _ENDS: Mapping[str, tuple[str, ...]] = {
 }
 """What is compared of each kind of row. Numbers of activations and calls are not: they follow the order of arrival."""
 _STOPS = frozenset({"node.cancel", "node.refuse", "run.stop"})
-_WITHOUT_PLACE = frozenset({"node.end", "node.error", "node.retry"})
+_WITHOUT_PLACE = frozenset({"node.end", "node.error", "node.retry", "answer.kept"})
 """Of these several may be equal, and one of them stopped in one run and not in the other."""
+_REPEATED = frozenset({"answer.kept"})
+"""Cut off before it could do anything with an answer, an attempt takes it over once more."""
 _OF_FRAMES = frozenset({"node.end", "node.error", "frame.exit"})
 """Of these it is compared in which frame they are, and not behind what."""
 _BEGUN = frozenset({"node.end", "node.error", "node.cancel", "call.start", "node.retry"})
@@ -84,7 +87,7 @@ class Census:
         surplus = self.lines - whole.lines
         for line, count in surplus.items():
             kind, _, _ = line
-            if is_stopped and kind in _WITHOUT_PLACE:
+            if kind in (_WITHOUT_PLACE if is_stopped else _REPEATED):
                 continue
             shown = _shown(line)
             times = _times(count)

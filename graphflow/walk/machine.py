@@ -64,7 +64,7 @@ from graphflow.walk.joins import (
 from graphflow.walk.laps import is_used_up, laps_used_up, with_limit_reached
 from graphflow.walk.outbox import Outbox
 from graphflow.walk.outputs import Output, Outputs
-from graphflow.walk.revision import Revision, grown, starting
+from graphflow.walk.revision import BrokenRevision, Revision, grown, starting
 from graphflow.walk.scope import Order, cross, order_of, scope_after
 from graphflow.walk.tokens import Sends, tokens_of, with_items
 
@@ -115,9 +115,9 @@ class Walk:
         self.now = 0.0
         self._context: Variables = None
         """The context variables of what sends at the moment."""
-        self.origin = starting(program.owned) if program.states else None
-        """What the states of the graph are at the start; None if it has none. Those around may have lent it others."""
-        self.keeps_writes = False
+        self.origin = starting(program) if program.states else None
+        """What the states of the graph are at the start; None if it has none. Who knows what it was lent says so."""
+        self.keeps_writes = True
         """Whether somebody outside will ask what was written: a frame around, which has lent its states."""
         self._revision: Revision | None = None
         """What the states are for what sends at the moment."""
@@ -666,6 +666,9 @@ class Walk:
 
     def _outcome(self) -> Finish:
         program = self.program
+        final = self.final
+        if isinstance(final, BrokenRevision):
+            return Finish("failed", None, final.error)
         if self.outputs or program.ends == "all":
             return Finish("completed", self.outputs.answer(program))
         error = no_output(program, self.dead_ends, self.half)
@@ -674,6 +677,8 @@ class Walk:
     @property
     def final(self) -> Revision | None:
         """What the states are at the end; None if nothing has reached END, or the graph has none."""
+        if self.origin is None:
+            return None
         return self.outputs.final(self.program, self.origin)
 
 

@@ -33,14 +33,14 @@ class Outputs(list[Output]):
             return self[0].message
         return [output.message for output in self._in_order(program)]
 
-    def final(self, program: Program, origin: Revision | None) -> Revision | None:
-        """What the states are at the end; None if nothing has reached END, or the graph has none.
+    def final(self, program: Program, origin: Revision) -> Revision | None:
+        """What the states are at the end, a `BrokenRevision` if they cannot be merged; None if nothing has reached END.
 
         Args:
             program: the graph.
             origin: what they were at the start.
         """
-        if origin is None or not self:
+        if not self:
             return None
         if program.ends != "all":
             return self[0].revision

@@ -17,7 +17,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from graphflow.messages.state import UNSET, AnyState, StateWrite, StateWrites, after
+from graphflow.messages.state import (
+    UNKNOWN,
+    UNSET,
+    AnyState,
+    StateWrite,
+    StateWrites,
+    after,
+    check_fits,
+)
+from graphflow.proofs.program import Program
 
 
 class WriteSet:
@@ -56,14 +65,14 @@ class Revision:
         Raises:
             MergeFailed: its merge cannot make one of what was added.
         """
-        found = self._values.get(state, _UNKNOWN)
-        if found is not _UNKNOWN:
+        found = self._values.get(state, _MISSING)
+        if found is not _MISSING:
             return found
         pending: list[WriteSet] = []
         revision = self
         while True:
-            value = revision._values.get(state, _UNKNOWN)
-            if value is not _UNKNOWN:
+            value = revision._values.get(state, _MISSING)
+            if value is not _MISSING:
                 break
             if revision.chunk is not None:
                 pending.append(revision.chunk)
@@ -105,13 +114,22 @@ class Revision:
         return chunks
 
 
-_UNKNOWN = object()
+_MISSING = object()
 
 
-def starting(owned: Iterable[AnyState], lent: Mapping[AnyState, Any] | None = None) -> Revision:
-    """What the states of a frame are when it is entered: its own begin anew, those it was lent are what they are."""
+def starting(program: Program, lent: Mapping[AnyState, Any] | None = None) -> Revision:
+    """What the states of a frame are when it is entered: its own begin anew, those it was lent are what they are.
+
+    Args:
+        program: of the frame.
+        lent: the values of the states that it was lent; None: nobody knows, as in a walk that only replays facts.
+    """
     values = dict(lent or {})
-    for state in owned:
+    if lent is None:
+        visible = program.states or {}
+        values = dict.fromkeys(visible.values(), UNKNOWN)
+    for state in program.owned:
+        values.pop(state, None)
         if state.start is not UNSET:
             values[state] = state.start
     return Revision(values=values)
@@ -166,16 +184,22 @@ def grown(before: Revision | None, writes: StateWrites, *, keeps: bool) -> Revis
 
 
 def merge_problem(before: Revision | None, writes: StateWrites) -> Exception | None:
-    """Why a merge cannot make a value of what an activation writes; None if all can.
+    """Why what an activation writes cannot be: no value of its state, or nothing that a merge can take; None if all can.
 
     Asked before the writes become a fact: who wrote what cannot be merged has failed.
     """
     if not writes:
         return None
-    revision = Revision(before or Revision(), WriteSet(writes))
+    revision = before or Revision()
+    touched = dict.fromkeys(write.state for write in writes)
     try:
-        for write in writes:
-            revision.value(write.state)
+        for state in touched:
+            # Asked of the revision before, which remembers it: a chain of many is not gone through again at each.
+            value = revision.value(state)
+            own = [write for write in writes if write.state == state]
+            for write in own:
+                check_fits(state, write.value)
+            after(state, value, own)
     except Exception as error:
         return error
     return None

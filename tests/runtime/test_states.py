@@ -317,7 +317,9 @@ def test_a_state_that_nobody_owns_is_refused_when_the_graph_is_built() -> None:
     with pytest.raises(StateUndeclared, match="no graph around it owns"):
         inner.run_sync("x")
     another = State("count", str, start="")
-    with pytest.raises(GraphError, match="that of graph 'g' is"):
+    with pytest.raises(
+        GraphError, match="another state 'count' than that of graph 'g': it is int, not str"
+    ):
         Graph("g", START >> fan >> END, state=[another])
 
 
