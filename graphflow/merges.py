@@ -7,7 +7,7 @@ Each is a function of the value and what is added, and changes neither. `bulk` d
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import chain
 from typing import Any, Protocol, TypeVar
 
@@ -87,6 +87,16 @@ smallest: ReadyMerge = _NamedMerge("smallest", _smallest)
 """Whatever is less; of equals the first."""
 last: ReadyMerge = _NamedMerge("last", _last)
 """What was added last, in logical order."""
+
+READY_MERGES: Mapping[str, ReadyMerge] = {
+    "extend": extend,
+    "union": union,
+    "plus": plus,
+    "largest": largest,
+    "smallest": smallest,
+    "last": last,
+}
+"""By the names that files know them by."""
 
 
 def by_key(name: str) -> ReadyMerge:

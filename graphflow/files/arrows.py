@@ -18,6 +18,7 @@ from graphflow.errors import DeclarationError
 from graphflow.files.expressions import read_expression
 from graphflow.files.nodes import NodeReader
 from graphflow.files.problems import AlreadyReported
+from graphflow.files.states import StateReader
 from graphflow.files.types import Types
 from graphflow.files.values import shown
 from graphflow.messages.message import Failure, LimitReached
@@ -35,8 +36,9 @@ _FORMS = (
 class ArrowReader:
     """Reads the arrows of one file."""
 
-    def __init__(self, types: Types, nodes: NodeReader) -> None:
+    def __init__(self, types: Types, nodes: NodeReader, states: StateReader) -> None:
         self.types = types
+        self.states = states
         self.nodes = nodes
         self.problems = nodes.problems
 
@@ -111,10 +113,18 @@ class ArrowReader:
         if name == "END":
             return END
         node = self.nodes.find(name)
+        state = self.states.find(name)
+        if node is not None and state is not None:
+            raise self.problems.error(
+                f"the arrow {shown(text)} names {shown(name)}, which is a node and a state; rename one of them"
+            )
         if node is not None:
             return node
+        if state is not None:
+            return state
         problem = f"the arrow {shown(text)} names {shown(name)}, and there is no such node"
-        near = difflib.get_close_matches(name, self.nodes.nodes, n=1)
+        known = [*self.nodes.nodes, *self.states.states]
+        near = difflib.get_close_matches(name, known, n=1)
         if near:
             problem += f"; did you mean {near[0]!r}?"
         raise self.problems.error(problem)

@@ -10,12 +10,12 @@ from keyword import iskeyword
 import yaml
 
 from graphflow.declaration.arrows import Edge, Origin
-from graphflow.errors import FileUnreadable
 from graphflow.files.addresses import address, model_of, type_text
 from graphflow.files.secrets import refuse_secrets
 from graphflow.files.specs import limits_of, options_of, specs_of
+from graphflow.files.states import states_of
 from graphflow.messages.types import type_name
-from graphflow.proofs.proven import AnyGraph, ProvenGraph
+from graphflow.proofs.proven import AnyGraph
 
 
 def dump_graph(graph: AnyGraph) -> str:
@@ -24,12 +24,6 @@ def dump_graph(graph: AnyGraph) -> str:
     Raises:
         FileUnreadable: something in it has no name that could be imported (a lambda, a function inside a function).
     """
-    for node in (graph, *graph.reach()):
-        if node.touched or (isinstance(node, ProvenGraph) and node.state):
-            raise FileUnreadable(
-                f"graph {graph.name!r} has states ({node.name!r} touches or owns some), and files have no words for them; "
-                "keep it in Python"
-            )
     declared: dict[str, object] = {"graph": graph.name}
     if graph.model is not None:
         declared["model"] = model_of(graph.name, graph.model)
@@ -43,6 +37,7 @@ def dump_graph(graph: AnyGraph) -> str:
         declared["input"] = type_text(graph.input)
     if graph.deps is not None:
         declared["deps"] = type_text(graph.deps)
+    declared |= states_of(graph)
     declared |= _claims_of(graph)
     declared |= options_of(graph)
     declared["nodes"] = specs_of(graph)
@@ -52,6 +47,7 @@ def dump_graph(graph: AnyGraph) -> str:
         if not graph.is_implied(typed):
             arrow = _arrow(typed.edge)
             arrows.append(arrow)
+    arrows += map(_arrow, graph.state_edges)
     declared["edges"] = arrows
     # Last, and over everything: a secret may stand in a prompt or a description.
     refuse_secrets(graph.name, declared)

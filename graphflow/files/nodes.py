@@ -18,6 +18,7 @@ from graphflow.files.loader import read_text
 from graphflow.files.models import ModelReader, is_spelled_out
 from graphflow.files.names import Names
 from graphflow.files.problems import AlreadyReported
+from graphflow.files.states import StateReader
 from graphflow.files.types import Types
 from graphflow.kinds.agent import Agent
 from graphflow.kinds.code import Code
@@ -36,7 +37,7 @@ Options = dict[str, Any]
 class OptionReader:
     """Makes objects of the options that stand in a file as mappings and texts."""
 
-    def __init__(self, types: Types, models: ModelReader) -> None:
+    def __init__(self, types: Types, models: ModelReader, states: StateReader) -> None:
         self.problems = types.problems
         self._readers: dict[str, Callable[[Any], object]] = {
             "retry": lambda given: Retry(**given) if isinstance(given, Mapping) else given,
@@ -48,6 +49,7 @@ class OptionReader:
             "type": types.read,
             "deps": types.read,
             "claims": read_claims_of,
+            **dict.fromkeys(("state", "uses", "reads", "adds", "sets"), states.named),
         }
 
     def read(self, options: Options) -> None:

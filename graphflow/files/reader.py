@@ -36,6 +36,8 @@ from graphflow.files.names import Names
 from graphflow.files.nodes import NodeReader, OptionReader, Options
 from graphflow.files.problems import FileProblems
 from graphflow.files.project_modules import ProjectModules
+from graphflow.files.states import PARTS as STATE_PARTS
+from graphflow.files.states import StateReader
 from graphflow.files.types import Types
 from graphflow.files.values import Checker
 from graphflow.files.words import check_graph, graph_shape
@@ -98,9 +100,10 @@ class GraphReader:
         names = Names(self.problems, modules)
         types = Types(names)
         models = ModelReader(self.problems)
-        self.options = OptionReader(types, models)
+        self.states = StateReader(types, declared)
+        self.options = OptionReader(types, models, self.states)
         self.nodes = NodeReader(names, self.options, declared)
-        self.arrows = ArrowReader(types, self.nodes)
+        self.arrows = ArrowReader(types, self.nodes, self.states)
 
     def graph(self, make: Callable[..., G]) -> G:
         """The graph, if nothing is wrong.
@@ -110,6 +113,7 @@ class GraphReader:
         """
         # Everything is tried, whatever went wrong before it, so that all problems are found in one go.
         self._check()
+        self.states.make_all()
         self.nodes.make_all()
         arrows = self.declared.get("edges")
         paths = self.arrows.read_all(arrows)
@@ -154,10 +158,13 @@ class GraphReader:
         check_graph(self.declared, checker)
         for path, problem in checker.problems:
             self.problems.report_at(path, problem)
-            is_inside = len(path) > 1
-            if is_inside and path[0] == "nodes":
-                name = str(path[1])
+            if len(path) < 2:
+                continue
+            part, name, *_ = map(str, path)
+            if part == "nodes":
                 self.nodes.give_up(name)
+            elif part in STATE_PARTS:
+                self.states.give_up(name)
 
 
 def is_graph_file(path: str | os.PathLike[str]) -> bool:

@@ -146,7 +146,13 @@ def options_of(node: AnyNode) -> Spec:
         spec["approval_timeout_s"] = node.approval_timeout_s
     if node.policy is not None:
         spec["policy"] = _policy(node.name, node.policy)
-    return spec
+    return spec | _touches(node)
+
+
+def _touches(node: AnyNode) -> Spec:
+    """The states that it reads, adds to and sets, by name."""
+    touches = {"reads": node.reads, "adds": node.adds, "sets": node.sets}
+    return {key: [state.name for state in states] for key, states in touches.items() if states}
 
 
 def _retry(name: str, retry: Retry) -> Spec:
@@ -259,10 +265,12 @@ def _prompts(agent: Agent[Any, Any]) -> Spec:
 def _tools(agent: Agent[Any, Any]) -> Spec:
     tools: list[AnyNode | str] = []
     servers: list[AnyNode | str] = []
+    # Those by which it writes states come with them.
+    of_states = [tool for state in (*agent.adds, *agent.sets) for tool in state.tools.values()]
     for callee in agent.calls:
         if isinstance(callee, Node) and callee.source:
             servers.append(callee)
-        else:
+        elif callee not in of_states:
             tools.append(callee)
     spec: Spec = {}
     lists = {"tools": _names_of(tools), "mcp": _names_of(servers)}

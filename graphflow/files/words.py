@@ -52,6 +52,8 @@ TRUTH_OR_SECONDS = Plain(
 )
 TYPE = Plain("a type: str, list[module:Name]...", WORD.fits)
 ADDRESS = Plain("a function of the project, 'module:name'", _is_address)
+STATES = ListOf(Plain("the name of a state", WORD.fits))
+STATE = Keys("a state", {"type": TYPE, "start": ANY, "merge": WORD})
 MOMENT = Plain(
     "a time with its zone, '2030-01-31T12:00:00Z', or a function of the project, 'module:name'",
     _is_address,
@@ -253,6 +255,8 @@ def graph_shape(name: str) -> Keys:
             "description": TEXT,
             "deps": TYPE,
             "claims": ListOf(Plain("a claim in one text, 'Before(approve, refund)'", TEXT.fits)),
+            "state": Either(NOTHING, mapping=MappingOf(STATE)),
+            "uses": Either(NOTHING, mapping=MappingOf(STATE)),
             **options(name),
             "nodes": Either(NOTHING, mapping=MappingOf(ANY)),
             "edges": ListOf(Plain("an arrow in one text, 'START >> a >> END'", TEXT.fits)),
@@ -299,7 +303,7 @@ def check_node(name: str, entry: object, path: KeyPath, checker: Checker) -> Non
     values = dict(entry)
     del values["kind"]
     own = KINDS[kind](name)
-    keys = {**own, **options(name)}
+    keys = {**own, **options(name), "reads": STATES, "adds": STATES, "sets": STATES}
     shape = Keys(f"{kind} {name!r}", keys, RENAMED.get(kind, {}))
     subject = Subject(path, name)
     checker.check(values, shape, subject)

@@ -28,7 +28,6 @@ from graphflow import (
 )
 from graphflow.errors import (
     DeclarationError,
-    FileUnreadable,
     MergeFailed,
     StateInvalid,
     StateUndeclared,
@@ -723,12 +722,6 @@ def test_a_call_in_the_background_may_not_write() -> None:
         GraphError, match=r"'note' writes state 'notes', and is called in the background"
     ):
         Graph("g", START >> boss >> END, state=[NOTES])
-
-
-def test_a_graph_with_states_is_not_written_as_a_file_that_lacks_them() -> None:
-    graph = Graph("arrows", *arrows(), state=[AIM, NOTES])
-    with pytest.raises(FileUnreadable, match="'arrows' has states"):
-        graph.to_yaml()
 
 
 def test_an_explanation_says_what_was_written() -> None:
