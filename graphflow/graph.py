@@ -324,6 +324,7 @@ class Graph(ProvenGraph[In, Out], Generic[In, Out]):
             at: what is done again, with all that depends on it: a node (`"draft"`, `"draft#4"` where it has run several times,
                 `"writers > draft#4"` inside a graph), a call (`"boss > look"`), or a place as rows name it.
             edit: other answers, by the same names: of nodes, calls, models, people. An exception stands for a failure.
+                "planner.notes" is the value of state `notes` behind `planner`.
             new_id: the new run's name; default: the old one with a few letters behind it.
             graph: what the new run walks instead, such as `graph.variant(...)`.
             prompt: other prompts, by the agent or its name: `{"draft": "Shorter: {{ text }}"}`; of a graph with one agent the

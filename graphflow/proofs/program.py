@@ -188,6 +188,7 @@ class Slot:
         "policy",
         "port",
         "state_arrows",
+        "touched",
         "wired",
     )
 
@@ -249,6 +250,8 @@ class Slot:
         self.port = ""
         self.wired = ()
         self.passes_input = False
+        self.touched: tuple[AnyState, ...] = ()
+        """The states that its node, or anything that this may call, reads or writes."""
         self.state_arrows: Sequence[StateArrow] = ()
         """The states that its answers are written into."""
 

@@ -78,7 +78,9 @@ class StateProofs:
             return ()
         for slot in self._program.slots:
             if slot.node is not None:
-                self._within[slot.index] = _all_within(slot.node, self._reached)
+                within = self._within[slot.index] = _all_within(slot.node, self._reached)
+                states = [state for node in within for state in node.touched]
+                slot.touched = tuple(dict.fromkeys(states))
         arrows = read_state_arrows(writing, self.problems)
         self._take_arrows(arrows)
         self._prove_owners()

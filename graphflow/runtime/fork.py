@@ -43,9 +43,10 @@ from graphflow.journal.store import Store
 from graphflow.journal.stored import Json, RunHeader, StoredRow
 from graphflow.limits import Ledger
 from graphflow.messages.message import to_json_value, to_text
-from graphflow.messages.state import StateWrites
+from graphflow.messages.state import AnyState, StateWrite, StateWrites
 from graphflow.messages.types import Type, adapter_of, output_check, type_name
 from graphflow.model.reply import Reply
+from graphflow.proofs.arms import nearest
 from graphflow.proofs.form import form_digest
 from graphflow.proofs.program import Program
 from graphflow.proofs.proven import AnyGraph
@@ -91,8 +92,7 @@ async def fork(
     editor = _Editor(index, PlaceNames(index, parent.events))
     if at is not None:
         editor.redo(at)
-    for name, value in (edit or {}).items():
-        editor.edit(name, value)
+    editor.edit_all(edit or {})
     is_told = at is not None or bool(edit)
     if not is_told:
         nodes = _nodes_to_redo(graph, options)
@@ -333,6 +333,49 @@ class _Editor:
         for name, span in self._places.all_of(nodes):
             self._add(name, span, None)
 
+    def edit_all(self, edits: Mapping[str, Any]) -> None:
+        """Gives all of these another answer, and states another value: "planner.notes" is what `notes` is behind `planner`."""
+        states: list[tuple[str, RecordSpan, AnyState, Any]] = []
+        for name, value in edits.items():
+            found = self._state_behind(name)
+            if found is None:
+                self.edit(name, value)
+            else:
+                states.append((name, *found, value))
+        # Behind the answers: an arrow writes the new answer, and this is said of what was written in the end.
+        for name, span, state, value in states:
+            self._edit_state(name, span, state, value)
+
+    def _state_behind(self, name: str) -> tuple[RecordSpan, AnyState] | None:
+        """What a name means that ends with that of a state; None if it is the name of a place itself."""
+        place, _, last = name.rpartition(".")
+        if not place or self._places.knows(name):
+            return None
+        if not self._places.knows(place):
+            return None
+        span = self._places.span(place)
+        form = self._index.record.forms[span.activation[0]]
+        assert form is not None
+        state = form.states.get(last)
+        if state is None:
+            near = nearest(last, form.states)
+            raise PlaceUnknown(f"fork: {place!r} can see no state {last!r}{near}")
+        return span, state
+
+    def _edit_state(self, name: str, span: RecordSpan, state: AnyState, value: Any) -> None:
+        ended = self._ended(span)
+        if not isinstance(ended, (NodeFinished, CallFinished)):
+            raise PlaceUnknown(
+                f"fork: {name!r} cannot be set: what stands there has not answered, and so has written nothing"
+            )
+        fitted = fitting(name, state.type, value)
+        kept = [write for write in ended.writes if write.state != state]
+        event = replace(ended, writes=(*kept, StateWrite(state, "set", fitted)))
+        detail = NO_DETAIL
+        if isinstance(ended, CallFinished) and span.end is not None:
+            detail = replace(self._entries[span.end].detail, raw=None)
+        self._add(name, span, RecordEntry(0, event, detail))
+
     def edit(self, name: str, value: Any) -> None:
         """Gives something another answer.
 
@@ -359,10 +402,15 @@ class _Editor:
 
     def _add(self, name: str, span: RecordSpan, entry: RecordEntry | None) -> None:
         self.names[id(span)] = name
+        # Of an answer and a state behind it, the second has taken over the first.
+        self.changes = [change for change in self.changes if not _is_same(change.span, span)]
         change = RecordChange(span, entry)
         self.changes.append(change)
 
     def _ended(self, span: RecordSpan) -> Event | None:
+        for change in self.changes:
+            if change.entry is not None and _is_same(change.span, span):
+                return change.entry.event
         if span.end is None:
             return None
         return self._entries[span.end].event
@@ -452,6 +500,11 @@ class _Editor:
         plain = to_json_value(value)
         event = replace(entry.event, value=plain)
         return RecordEntry(0, event, entry.detail)
+
+
+def _is_same(one: RecordSpan, other: RecordSpan) -> bool:
+    """Whether two spans are one and the same thing: they are made anew each time somebody asks for one."""
+    return (one.kind, one.activation, one.place) == (other.kind, other.activation, other.place)
 
 
 def _writes_of(program: Program, ended: Event | None, node: str, output: object) -> StateWrites:

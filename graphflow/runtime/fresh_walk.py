@@ -96,14 +96,27 @@ class FreshWalk:
         return True
 
     def _matching(self, old: Activation) -> Activation | None:
-        """The activation of that node, behind the same forks and laps, with the same messages."""
+        """The activation of that node, behind the same forks and laps, with the same messages and states."""
         stand = (old.slot.name, old.scope)
         free = self._free.get(stand, [])
         for act in free:
-            if given_text(act) == given_text(old):
+            if given_text(act) == given_text(old) and written_text(act) == written_text(old):
                 free.remove(act)
                 return act
         return None
+
+
+def written_text(act: Activation) -> str:
+    """What was written on its way, in its frame, to the states that it touches; in the same form."""
+    states = act.slot.touched
+    if act.revision is None or not states:
+        return ""
+    writes: list[tuple[str, str, object]] = []
+    for chunk in act.revision.since(None):
+        for write in chunk.writes:
+            if write.state in states:
+                writes.append((write.state.name, write.kind, write.value))
+    return canonical(writes)
 
 
 def given_text(act: Activation) -> str:

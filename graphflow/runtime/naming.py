@@ -65,6 +65,12 @@ class PlaceNames:
         [span] = candidates.values()
         return span
 
+    def knows(self, name: str) -> bool:
+        """Whether something stands there, or several things do."""
+        if self._at_place(name) is not None or self._numbered(name) is not None:
+            return True
+        return bool(self._named(name))
+
     # -- by place ----------------------------------------------------------------------------------
     def _at_place(self, name: str) -> RecordSpan | None:
         """What stands at a place as rows name it, of several attempts the last; or the question of that id."""

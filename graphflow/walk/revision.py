@@ -102,8 +102,8 @@ class Revision:
             revision = revision.parent
         return {state: self.value(state) for state in states}
 
-    def since(self, base: Revision) -> list[WriteSet]:
-        """What was written since an earlier revision, in order."""
+    def since(self, base: Revision | None) -> list[WriteSet]:
+        """What was written since an earlier revision, in order; since the start if none is given."""
         chunks: list[WriteSet] = []
         revision: Revision | None = self
         while revision is not None and revision is not base:

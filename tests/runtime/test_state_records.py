@@ -20,7 +20,13 @@ from graphflow import (
     node,
     tool,
 )
-from graphflow.errors import MergeFailed, StateInvalid, StateUndeclared
+from graphflow.errors import (
+    MergeFailed,
+    OutputInvalid,
+    PlaceUnknown,
+    StateInvalid,
+    StateUndeclared,
+)
 from graphflow.merges import extend
 from graphflow.model.turns import ToolTurn
 from graphflow.testing import ComputedModel, both, calls, check_crash_safety, says
@@ -123,6 +129,39 @@ async def test_an_edited_call_keeps_what_it_has_written() -> None:
     await graph.run("x", store=store, id="r", model=model)
     fork = await graph.fork("r", store=store, edit={"boss > note": "other"}, model=model)
     assert fork.output == ["n1"]
+
+
+@looped
+async def test_a_fork_sets_a_state_to_another_value_behind_a_node() -> None:
+    store = Store.open("memory:")
+    graph = lent()
+    await graph.run("x", store=store, id="r")
+    fork = await graph.fork("r", store=store, edit={"before.notes": ["other"]})
+    assert fork.output == ["other", "first", "left", "right", "last"]
+    fork = await graph.fork("r", store=store, edit={"inner > first.notes": ["other"]})
+    assert fork.output == ["other", "left", "right", "last"]
+    lines_graph = Graph(
+        "g", START >> lines >> constant >> seen >> END, lines >> NOTES, state=[NOTES]
+    )
+    await lines_graph.run("x", store=store, id="l")
+    both_edited = {"lines.notes": ["state"], "lines": ["answer"]}
+    fork = await lines_graph.fork("l", store=store, edit=both_edited)
+    assert fork.output == ["state"]
+    replayed = await lines_graph.replay(fork.id, store=store)
+    assert replayed.output == ["state"]
+
+
+@looped
+async def test_a_state_of_a_fork_must_be_one_and_fit() -> None:
+    store = Store.open("memory:")
+    graph = lent()
+    await graph.run("x", store=store, id="r")
+    with pytest.raises(PlaceUnknown, match="can see no state 'note'; did you mean 'notes'"):
+        await graph.fork("r", store=store, edit={"before.note": []})
+    with pytest.raises(OutputInvalid, match=r"must be list\[str\]"):
+        await graph.fork("r", store=store, edit={"before.notes": 3})
+    with pytest.raises(PlaceUnknown, match=r"tells of no 'befor\.notes'"):
+        await graph.fork("r", store=store, edit={"befor.notes": []})
 
 
 # -- what must not be done twice -------------------------------------------------------------------
