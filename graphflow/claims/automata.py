@@ -55,10 +55,6 @@ class Automaton:
         """What follows when a node in this role is not under way any more, however it has ended."""
         return state
 
-    def gives_back(self, state: ClaimState, role: Role) -> ClaimState:
-        """The state before it has begun: it has not, after all."""
-        return self.ends(state, role)
-
     def answers(self, state: ClaimState, role: Role) -> ClaimState:
         """What follows from its answer, after `ends`."""
         return state
@@ -70,10 +66,6 @@ class Automaton:
     def is_settled(self, state: ClaimState) -> bool:
         """Whether nothing that may still come can break it."""
         return False
-
-    def refusal(self, state: ClaimState) -> str:
-        """Why a node may not begin, in words that a model can act on."""
-        raise NotImplementedError
 
 
 class BeforeAutomaton(Automaton):
@@ -95,10 +87,6 @@ class BeforeAutomaton(Automaton):
     def is_settled(self, state: ClaimState) -> bool:
         """Once it has answered it has."""
         return state == 1
-
-    def refusal(self, state: ClaimState) -> str:
-        """What must come first."""
-        return f"{self.claim.first!r} must have answered before; call it first, then {self.claim.then!r}"
 
 
 class NeverAutomaton(Automaton):
@@ -131,11 +119,6 @@ class NeverAutomaton(Automaton):
         _, running = state
         return BROKEN if running else (1, 0)
 
-    def refusal(self, state: ClaimState) -> str:
-        """What has forbidden it; or what it waits for, if that is what may not answer."""
-        claim = self.claim
-        return f"{claim.node!r} must not begin any more: {claim.after!r} has answered"
-
 
 class AtMostAutomaton(Automaton):
     """How many have begun."""
@@ -149,17 +132,6 @@ class AtMostAutomaton(Automaton):
         assert isinstance(state, int)
         return BROKEN if state >= self.claim.times else state + 1
 
-    def gives_back(self, state: ClaimState, role: Role) -> ClaimState:
-        """One less."""
-        assert isinstance(state, int)
-        return max(0, state - 1)
-
-    def refusal(self, state: ClaimState) -> str:
-        """That they are used up."""
-        claim = self.claim
-        often = {0: "not at all", 1: "once"}.get(claim.times, f"{claim.times} times")
-        return f"{claim.node!r} may begin {often}, and that is used up; go on without it"
-
 
 class ExactlyAutomaton(AtMostAutomaton):
     """The same, and at the end it is just so many."""
@@ -171,13 +143,6 @@ class ExactlyAutomaton(AtMostAutomaton):
     def is_complete(self, state: ClaimState) -> bool:
         """All of them have begun."""
         return state == self.claim.times
-
-    def refusal(self, state: ClaimState) -> str:
-        """That they are used up, or what is missing at the end."""
-        claim = self.claim
-        if isinstance(state, int) and state < claim.times:
-            return f"{claim.node!r} has begun {state} of {claim.times} times"
-        return super().refusal(state)
 
 
 class AtLeastAutomaton(Automaton):
@@ -200,10 +165,6 @@ class AtLeastAutomaton(Automaton):
     def is_settled(self, state: ClaimState) -> bool:
         """What has answered stays answered."""
         return state == self.claim.times
-
-    def refusal(self, state: ClaimState) -> str:
-        """What is missing at the end."""
-        return f"{self.claim.node!r} has answered {state} of {self.claim.times} times"
 
 
 class ApartAutomaton(Automaton):
@@ -231,13 +192,6 @@ class ApartAutomaton(Automaton):
         counts[role] = max(0, counts[role] - 1)
         return tuple(counts)
 
-    def refusal(self, state: ClaimState) -> str:
-        """Who is under way."""
-        assert isinstance(state, tuple)
-        claim = self.claim
-        running, refused = (claim.one, claim.other) if state[0] else (claim.other, claim.one)
-        return f"{running!r} is under way, and {refused!r} must not be at the same time; wait for its answer"
-
 
 class OnlyAutomaton(Automaton):
     """No state: each call is judged by who makes it. Those of `caller` have no role in it at all."""
@@ -248,11 +202,6 @@ class OnlyAutomaton(Automaton):
     def begins(self, state: ClaimState, role: Role) -> ClaimState:
         """Somebody else calls."""
         return BROKEN
-
-    def refusal(self, state: ClaimState) -> str:
-        """Who may."""
-        listed = " and ".join(map(repr, self.claim.calls))
-        return f"only {self.claim.caller!r} may call {listed}"
 
 
 _KINDS: dict[type[Claim], type[Automaton]] = {

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from graphflow.claims.exploration import widest_text
 from graphflow.claims.explorer import Explorer
+from graphflow.claims.guard import ClaimRules
 from graphflow.claims.monitor import Monitor
 from graphflow.claims.must import MustSets
 from graphflow.claims.targets import (
@@ -57,6 +58,8 @@ class ClaimProofs:
         self._counts: dict[tuple[str, ...], list[Count]] = {}
         self._linear: dict[Claim, ClaimVerdict | None] = {}
         self._explored: dict[Claim, ClaimVerdict] = {}
+        self._rules: tuple[Claims, ClaimRules] | None = None
+        """What is enforced, as of the claims that were not proven when it was asked for last."""
 
     # -- asking ------------------------------------------------------------------------------------
     def verdict(
@@ -104,6 +107,16 @@ class ClaimProofs:
             if explored is None or explored.status != "proven" or explored.lists is not None:
                 left.append(claim)
         return tuple(left)
+
+    @property
+    def rules(self) -> ClaimRules | None:
+        """What each walk of the graph has to see to; None if nothing."""
+        enforced = self.enforced
+        if not enforced:
+            return None
+        if self._rules is None or self._rules[0] != enforced:
+            self._rules = enforced, ClaimRules(self.graph, enforced)
+        return self._rules[1]
 
     def all_verdicts(self) -> Iterator[ClaimVerdict]:
         """How each claim of the graph holds, as `check()` tells it."""
@@ -187,6 +200,7 @@ class ClaimProofs:
         return False
 
     def _begins_within(self, targets: Sequence[Target], times: int) -> bool:
+        # Counts of different places may overlap in time, and they add up whatever the order.
         total = add(NONE, *[self._count(target) for target in targets])
         return total.finite and total.times <= times
 
@@ -290,6 +304,7 @@ class ClaimProofs:
 
     def _shortest(self, cast: Cast, longest: int, found: Explorer) -> Explorer:
         """The exploration that has found the shortest walk; that which has found any, if all others are too large."""
+        # The reduced exploration leaves out orders, and the shortest walk may be one of them.
         for reduced in (False, True):
             other, _ = self._explorer(
                 cast, SHORTEST_BUDGET, longest, reduced=reduced, shortest=True

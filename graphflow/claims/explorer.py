@@ -42,6 +42,9 @@ from graphflow.walk.machine import Walk
 from graphflow.walk.outbox import Outbox
 
 StateId: TypeAlias = int
+StateKey: TypeAlias = tuple[WalkKey, MonitorState]
+StateOrigin: TypeAlias = tuple[StateId, WalkStep]
+"""From which state a state was met first, and by which step; -1 for the beginning."""
 LinkPlace: TypeAlias = tuple[FramePath, int]
 """An edge: the frame, and its number there."""
 ANSWERS, ENTERED, TAKES = "answers ", "is entered with ", "takes "
@@ -55,7 +58,9 @@ class WalkEnding(NamedTuple):
     error: str = ""
 
     def __str__(self) -> str:
-        return f"{self.status} ({self.error})" if self.error else self.status
+        if not self.error:
+            return self.status
+        return f"{self.status} ({self.error})"
 
 
 class _WalkState(NamedTuple):
@@ -121,7 +126,9 @@ class Explorer:
         """What was under way in the widest state."""
         self.maps = False
         """Whether a list is mapped anywhere, so that what holds does so for some lengths only."""
-        self._frames = None if frames is None else frozenset(frames)
+        self._frames: frozenset[FramePath] | None = None
+        if frames is not None:
+            self._frames = frozenset(frames)
         self._sizes = sizes
         self._all_failures = all_failures
         self._reduced = reduced
@@ -129,8 +136,8 @@ class Explorer:
         self._watch_edges = watch_edges
         self._outcomes: dict[FramePath, Outcomes] = {}
         self._limits: dict[FramePath, Limits] = {}
-        self._known: dict[tuple[WalkKey, MonitorState], StateId] = {}
-        self._origins: list[tuple[StateId, WalkStep]] = []
+        self._known: dict[StateKey, StateId] = {}
+        self._origins: list[StateOrigin] = []
         self._todo: deque[_WalkState] = deque()
 
     @property
@@ -143,11 +150,12 @@ class Explorer:
         for successor in self._beginnings():
             self._meet(successor, -1)
         todo = self._todo
+        take = todo.popleft if self._shortest else todo.pop
         while todo and self.broken is None:
             if self.states > self.budget:
                 self.is_complete = False
                 break
-            state = todo.popleft() if self._shortest else todo.pop()
+            state = take()
             for successor in self._successors(state):
                 self._meet(successor, state.id)
         todo.clear()
@@ -167,9 +175,11 @@ class Explorer:
         """Takes note of a state, unless it is known."""
         root, claim, step, _ = successor
         ending = root.walk.finish or root.walk.stopping
-        is_completed = ending is not None and ending.status == "completed"
         if self.monitor is not None and claim != BROKEN:
-            claim = self._settled(self.monitor, root, claim, is_completed=is_completed)
+            claim = self._settled(self.monitor, root, claim)
+            if ending is not None and ending.status == "completed":
+                claim = self.monitor.completes(claim)
+                self.broken_at_end = claim == BROKEN
         key = (root.key(), claim)
         if key in self._known:
             return
@@ -184,19 +194,16 @@ class Explorer:
         else:
             self.endings.setdefault(_ending_of(ending), id)
 
-    def _settled(
-        self, monitor: Monitor, root: FrameWalk, claim: MonitorState, *, is_completed: bool
-    ) -> MonitorState:
-        """The state of the claim without what has no say any more; at the end, whether the walk may complete."""
+    def _settled(self, monitor: Monitor, root: FrameWalk, claim: MonitorState) -> MonitorState:
+        """The state of the claim without the branches that have no say any more."""
+        if monitor.fork < 0:
+            return claim
         alive: set[Scope | None] = set()
-        if monitor.fork >= 0:
-            acts = (*root.walk.running.values(), *root.walk.waiting.values())
-            alive = {monitor.branch_of(act.scope) for act in acts}
-        claim = monitor.forgotten(claim, alive)
-        if is_completed:
-            claim = monitor.completes(claim)
-            self.broken_at_end = claim == BROKEN
-        return claim
+        for acts in (root.walk.running, root.walk.waiting):
+            for act in acts.values():
+                branch = monitor.branch_of(act.scope)
+                alive.add(branch)
+        return monitor.forgotten(claim, alive)
 
     def _successors(self, state: _WalkState) -> list[_Successor]:
         """What may come next; where that makes no difference to the claim, of one leaf only."""
@@ -204,7 +211,8 @@ class Explorer:
         running = [leaf for leaf in leaves if not leaf.is_stopping]
         if len(running) > self.most_running:
             self.most_running = len(running)
-            self.widest = tuple([self._name_of(leaf) for leaf in running])
+            names = [leaf.name for leaf in running]
+            self.widest = tuple(names)
         if self._reduced and len(leaves) > 1:
             for leaf in self._candidates(state, leaves):
                 successors = self._steps_of(state, leaf)
@@ -219,14 +227,16 @@ class Explorer:
     def _candidates(self, state: _WalkState, leaves: list[Leaf]) -> Iterable[Leaf]:
         """Leaves that may be followed alone."""
         monitor = self.monitor
-        is_settled = monitor is None or monitor.is_settled(state.claim)
+        undisturbed = filter(self._is_undisturbed, leaves)
+        if monitor is None or monitor.is_settled(state.claim):
+            yield from undisturbed
+            return
         branches: Counter[Scope | None] = Counter()
-        if monitor is not None and monitor.fork >= 0:
-            branches.update([monitor.branch_of(leaf.scope) for leaf in leaves])
-        for leaf in leaves:
-            if not self._is_undisturbed(leaf):
-                continue
-            if is_settled or self._is_quiet(leaf) or self._stays_in_branch(leaf, branches):
+        if monitor.fork >= 0:
+            of_leaves = [monitor.branch_of(leaf.scope) for leaf in leaves]
+            branches.update(of_leaves)
+        for leaf in undisturbed:
+            if self._is_quiet(leaf) or self._stays_in_branch(leaf, branches):
                 yield leaf
 
     def _is_undisturbed(self, leaf: Leaf) -> bool:
@@ -238,7 +248,9 @@ class Explorer:
                 return False
             is_stopping = act.id in walk.cancelling
             for waypoint in act.joins:
-                if not waypoint.closed and not _is_calm(waypoint, is_stopping):
+                if waypoint.closed:
+                    continue
+                if not _is_calm(waypoint, is_stopping):
                     return False
         return True
 
@@ -248,27 +260,33 @@ class Explorer:
         seats = self.monitor.seats
         for frame, act in zip(leaf.frames, leaf.acts, strict=True):
             path = frame.path
-            roles = seats.get((path, act.slot.index))
+            seat = (path, act.slot.index)
+            roles = seats.get(seat)
             if roles is not None and roles.sees_end:
                 return False
-            for number in self._may_begin(leaf, frame, act):
+            for number in self._may_begin(act):
                 if self._begins_something(path, number):
                     return False
         entered = self._entered_graph(leaf)
         if entered is None:
             return True
-        path = (*leaf.frame.path, leaf.act.slot.name)
         program = entered.program
-        targets = [link.target for link in program.slots[program.start].links]
-        return not any(self._begins_something(path, number) for number in targets)
+        start = program.slots[program.start]
+        for link in start.links:
+            if self._begins_something(leaf.inner_path, link.target):
+                return False
+        return True
 
     def _begins_something(self, path: FramePath, number: int) -> bool:
         """Whether the claim sees the beginning of a node."""
         assert self.monitor is not None
-        roles = self.monitor.seats.get((path, number))
-        return roles is not None and bool(roles.beginning or roles.opens)
+        seat = (path, number)
+        roles = self.monitor.seats.get(seat)
+        if roles is None:
+            return False
+        return roles.opens or bool(roles.beginning)
 
-    def _may_begin(self, leaf: Leaf, frame: FrameWalk, act: Activation) -> Iterable[int]:
+    def _may_begin(self, act: Activation) -> Iterable[int]:
         """The nodes that may begin with its end: those behind it, and the joins that wait for it."""
         # A join begins with the last of those that could reach it, whoever that is. So the joins that wait for an activation
         # count, also where others must end before: what the others begin may come before the join, or after it.
@@ -288,23 +306,31 @@ class Explorer:
             return False
         for waypoint in leaf.acts[0].joins:
             # A gate begins nothing; what a join in the branch begins is in the branch.
-            if waypoint.scope[: len(branch)] == branch or isinstance(waypoint, Gate):
+            if waypoint.closed or isinstance(waypoint, Gate):
                 continue
-            if not waypoint.closed and self._begins_something((), waypoint.spec.node):
+            within = waypoint.scope[: len(branch)]
+            if within != branch and self._begins_something((), waypoint.spec.node):
                 return False
         return True
 
     # -- steps -------------------------------------------------------------------------------------
     def _beginnings(self) -> Iterable[_Successor]:
-        start: MonitorState = 0 if self.monitor is None else self.monitor.start
+        start: MonitorState = 0
+        if self.monitor is not None:
+            start = self.monitor.start
         outcomes = self._outcomes_at((), self.graph)
-        for outcome in outcomes.of[outcomes.program.start]:
-            root = FrameWalk((), Walk(outcomes.program, self._limits[()]))
-            commands = self._apply(root, RunStarted(0.0, 0, self.graph.name, outcome.output))
+        for outcome in outcomes.beginnings:
+            root = self._new_frame((), outcomes)
+            fact = RunStarted(0.0, 0, self.graph.name, outcome.output)
+            commands = self._apply(root, fact)
             claim, begun = self._begun(root, commands, start, None)
             does = TAKES + outcome.name.removeprefix(ANSWERS)
-            step = WalkStep("START", does, (), begun, (outcome.name,))
+            step = WalkStep("START", does, begins=begun, outcomes=(outcome.name,))
             yield _Successor(root, claim, step, False)
+
+    def _new_frame(self, path: FramePath, outcomes: Outcomes) -> FrameWalk:
+        walk = Walk(outcomes.program, self._limits[path])
+        return FrameWalk(path, walk)
 
     def _steps_of(self, state: _WalkState, leaf: Leaf) -> list[_Successor]:
         """What comes of one leaf, in each of its outcomes."""
@@ -314,37 +340,41 @@ class Explorer:
         if graph is not None:
             return self._entered(state, leaf, graph)
         outcomes = self._outcomes[leaf.frame.path]
+        slot = leaf.act.slot
         found: list[_Successor] = []
-        for outcome in outcomes.of[leaf.act.slot.index]:
+        for outcome in outcomes.of[slot.index]:
             found += self._ended(state.root, state.claim, leaf, outcome)
         return found
 
     def _entered_graph(self, leaf: Leaf) -> AnyGraph | None:
         """The graph that a leaf enters next; None if it is no graph, or is to be looked at as one node."""
         frame, act = leaf.frame, leaf.act
-        if act.id not in frame.entered or act.id in frame.walk.cancelling:
+        if act.id not in frame.entered or leaf.is_stopping:
             return None
-        return self._outcomes[frame.path].within.get(act.slot.name)
+        outcomes = self._outcomes[frame.path]
+        return outcomes.within.get(act.slot.name)
 
     def _entered(self, state: _WalkState, leaf: Leaf, graph: AnyGraph) -> list[_Successor]:
-        path = (*leaf.frame.path, leaf.act.slot.name)
+        path = leaf.inner_path
         outcomes = self._outcomes_at(path, graph)
         found: list[_Successor] = []
-        for outcome in outcomes.of[outcomes.program.start]:
+        for outcome in outcomes.beginnings:
             root = state.root.copy()
-            frame = root.at(leaf.numbers[:-1])
-            inner = FrameWalk(path, Walk(outcomes.program, self._limits[path]))
+            frame = root.at(leaf.around)
+            inner = self._new_frame(path, outcomes)
             frame.entered[leaf.act.id] = inner
-            commands = self._apply(inner, RunStarted(0.0, 0, graph.name, outcome.output))
+            fact = RunStarted(0.0, 0, graph.name, outcome.output)
+            commands = self._apply(inner, fact)
             claim, begun = self._begun(inner, commands, state.claim, leaf.scope)
             does = ENTERED + outcome.name.removeprefix(ANSWERS)
-            step = WalkStep(self._name_of(leaf), does, leaf.numbers, begun, (does,))
-            found.append(_Successor(root, claim, step, False))
+            step = WalkStep(leaf.name, does, leaf.numbers, begun, (does,))
+            successor = _Successor(root, claim, step, False)
+            found.append(successor)
         return found
 
     def _cancelled(self, state: _WalkState, leaf: Leaf) -> list[_Successor]:
         root = state.root.copy()
-        frame = root.at(leaf.numbers[:-1])
+        frame = root.at(leaf.around)
         act = leaf.act
         claim = state.claim
         inner = frame.entered.pop(act.id, None)
@@ -363,7 +393,8 @@ class Explorer:
             inner = frame.entered.get(number)
             if inner is not None:
                 claim = self._all_ended(inner, claim, leaf)
-            roles = monitor.seats.get((frame.path, act.slot.index))
+            seat = (frame.path, act.slot.index)
+            roles = monitor.seats.get(seat)
             if roles is not None and claim != BROKEN:
                 claim = monitor.ends(claim, roles, leaf.scope)
         return claim
@@ -377,15 +408,17 @@ class Explorer:
     ) -> list[_Successor]:
         """What follows when a leaf ends with this outcome."""
         root = before.copy()
-        frame = root.at(leaf.numbers[:-1])
+        frame = root.at(leaf.around)
         act = leaf.act
         frame.entered.pop(act.id, None)
+        name = act.slot.name
         fact: Event
         if outcome is FAILS:
-            fact = NodeFailed(0.0, 0, act.id, act.slot.name, ABSTRACT_FAILURE, 0.0)
+            fact = NodeFailed(0.0, 0, act.id, name, ABSTRACT_FAILURE, 0.0)
         else:
-            fact = NodeFinished(0.0, 0, act.id, act.slot.name, outcome.output, 0.0)
-        claim = self._noted_end(leaf, claim, outcome.unit, is_answer=outcome is not FAILS)
+            fact = NodeFinished(0.0, 0, act.id, name, outcome.output, 0.0)
+        is_answer = outcome is not FAILS
+        claim = self._noted_end(leaf, claim, outcome.unit, is_answer=is_answer)
         return self._moved(root, claim, leaf, frame, fact, outcome)
 
     def _noted_end(
@@ -394,7 +427,8 @@ class Explorer:
         monitor = self.monitor
         if monitor is None or claim == BROKEN:
             return claim
-        roles = monitor.seats.get((leaf.frame.path, leaf.act.slot.index))
+        seat = (leaf.frame.path, leaf.act.slot.index)
+        roles = monitor.seats.get(seat)
         if roles is None:
             return claim
         if is_answer:
@@ -414,38 +448,40 @@ class Explorer:
 
         `outcome`: what the leaf has done; None if it was cancelled.
         """
-        does = "is cancelled" if outcome is None else outcome.name
-        outcomes = () if outcome is None else (outcome.name,)
+        does = "is cancelled"
+        outcomes: tuple[str, ...] = ()
+        if outcome is not None:
+            does = outcome.name
+            outcomes = (does,)
         commands = self._apply(frame, fact)
         scope = leaf.scope if frame.path else None
         claim, begun = self._begun(frame, commands, claim, scope)
         finish = frame.walk.finish
         if finish is None or not frame.path:
             cancels = _cancels(commands) and root.walk.stopping is None
-            step = WalkStep(self._name_of(leaf), does, leaf.numbers, begun, outcomes)
+            step = WalkStep(leaf.name, does, leaf.numbers, begun, outcomes)
             return [_Successor(root, claim, step, cancels)]
-        outer = Leaf(leaf.frames[:-1], leaf.acts[:-1])
+        outer = leaf.outer
+        unit = unit_of(finish.output)
         found: list[_Successor] = []
-        for behind in self._outcomes_of_frame(outer, finish.status, unit_of(finish.output)):
+        for behind in self._outcomes_of_frame(outer, finish.status, unit):
             for successor in self._ended(root, claim, outer, behind):
                 # One step, as it is told: the inner node's, and what comes of it outside.
                 after = successor.step
-                step = WalkStep(
-                    self._name_of(leaf),
-                    f"{does}; {after.node} {after.does}",
-                    leaf.numbers,
-                    after.begins,
-                    (*outcomes, *after.outcomes),
-                )
+                both = f"{does}; {after.node} {after.does}"
+                all_outcomes = (*outcomes, *after.outcomes)
+                step = WalkStep(leaf.name, both, leaf.numbers, after.begins, all_outcomes)
                 cancels = successor.cancels or _cancels(commands)
-                found.append(_Successor(successor.root, successor.claim, step, cancels))
+                moved = _Successor(successor.root, successor.claim, step, cancels)
+                found.append(moved)
         return found
 
     def _outcomes_of_frame(
         self, outer: Leaf, status: str, unit: str | None
     ) -> Sequence[NodeOutcome]:
         """What an activation may do whose frame has ended so."""
-        outcomes = self._outcomes[outer.frame.path].of[outer.act.slot.index]
+        of_frame = self._outcomes[outer.frame.path]
+        outcomes = of_frame.of[outer.act.slot.index]
         if status != "completed":
             return [FAILS]
         answers = [outcome for outcome in outcomes if outcome is not FAILS]
@@ -460,7 +496,8 @@ class Explorer:
         if walk.outbox:
             for event in walk.outbox:
                 if isinstance(event, EdgeSent):
-                    self.taken.add((frame.path, event.edge))
+                    place = (frame.path, event.edge)
+                    self.taken.add(place)
             walk.outbox = None
         return commands
 
@@ -478,12 +515,14 @@ class Explorer:
             if not isinstance(command, Activation):
                 continue
             slot = command.slot
-            names.append(ARROW.join((*frame.path, slot.name)))
+            path = (*frame.path, slot.name)
+            names.append(ARROW.join(path))
             if slot.name in within:
                 frame.entered[command.id] = None
             if monitor is None or claim == BROKEN:
                 continue
-            roles = monitor.seats.get((frame.path, slot.index))
+            seat = (frame.path, slot.index)
+            roles = monitor.seats.get(seat)
             if roles is not None:
                 at = command.scope if scope is None else scope
                 claim = monitor.begins(claim, roles, at)
@@ -497,20 +536,19 @@ class Explorer:
         within: dict[str, AnyGraph] = {}
         for slot in graph.program.slots:
             inner = _graph_on(slot)
-            if inner is not None and self._enters((*path, slot.name)):
+            inner_path = (*path, slot.name)
+            if inner is not None and self._enters(inner_path):
                 within[slot.name] = inner
         outcomes = Outcomes(graph, self._sizes, all_failures=self._all_failures, within=within)
         self.maps = self.maps or outcomes.maps
         self._outcomes[path] = outcomes
-        laps = None if graph.limits is None else graph.limits.laps
+        limits = graph.limits
+        laps = None if limits is None else limits.laps
         self._limits[path] = Limits(laps=laps)
         return outcomes
 
     def _enters(self, path: FramePath) -> bool:
         return self._frames is None or path in self._frames
-
-    def _name_of(self, leaf: Leaf) -> str:
-        return ARROW.join((*leaf.frame.path, leaf.act.slot.name))
 
 
 def _ending_of(finish: Finish) -> WalkEnding:
@@ -518,14 +556,16 @@ def _ending_of(finish: Finish) -> WalkEnding:
     error = finish.error
     if error is None or error is ABSTRACT_FAILURE:
         return WalkEnding(finish.status)
-    return WalkEnding(finish.status, type(error).__name__)
+    name = type(error).__name__
+    return WalkEnding(finish.status, name)
 
 
 def _graph_on(slot: Slot) -> AnyGraph | None:
     """The graph that a node on an arrow enters, if it does."""
-    if slot.node is None or slot.node.enters != "always":
+    node = slot.node
+    if node is None or node.enters != "always":
         return None
-    inner, _ = slot.node.entry()
+    inner, _ = node.entry()
     return inner if isinstance(inner, ProvenGraph) else None
 
 

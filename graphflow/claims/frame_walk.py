@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, TypeAlias
 
-from graphflow.claims.targets import FramePath
+from graphflow.claims.targets import ARROW, FramePath
 from graphflow.events import Scope
 from graphflow.messages.message import Failure, LimitReached
 from graphflow.walk.commands import Activation
@@ -42,7 +42,9 @@ class FrameWalk:
         """The same, to be moved by itself."""
         twin = FrameWalk(self.path, copied_walk(self.walk))
         for number, inner in self.entered.items():
-            twin.entered[number] = None if inner is None else inner.copy()
+            if inner is not None:
+                inner = inner.copy()
+            twin.entered[number] = inner
         return twin
 
     def at(self, numbers: tuple[int, ...]) -> FrameWalk:
@@ -62,11 +64,22 @@ class FrameWalk:
         inner: list[WalkKey] = []
         for number, frame in self.entered.items():
             act = self.walk.running.get(number)
-            if act is not None:
-                below: WalkKey = () if frame is None else frame.key()
-                inner.append((act.slot.index, act.scope, below))
+            if act is None:
+                continue
+            below: WalkKey = ()
+            if frame is not None:
+                below = frame.key()
+            inner.append((act.slot.index, act.scope, below))
         inner.sort()
         return own, tuple(inner)
+
+
+Frames: TypeAlias = tuple[FrameWalk, ...]
+"""From the outermost on."""
+Activations: TypeAlias = tuple[Activation, ...]
+"""One in each frame."""
+LeafPlace: TypeAlias = tuple[tuple[Scope, int], ...]
+"""For each frame the scope and the number of the node."""
 
 
 class Leaf:
@@ -79,7 +92,7 @@ class Leaf:
 
     __slots__ = ("acts", "frames")
 
-    def __init__(self, frames: tuple[FrameWalk, ...], acts: tuple[Activation, ...]) -> None:
+    def __init__(self, frames: Frames, acts: Activations) -> None:
         self.frames = frames
         self.acts = acts
 
@@ -96,7 +109,8 @@ class Leaf:
     @property
     def numbers(self) -> tuple[int, ...]:
         """The numbers of the activations, by which it is found again in a copy."""
-        return tuple([act.id for act in self.acts])
+        ids = [act.id for act in self.acts]
+        return tuple(ids)
 
     @property
     def scope(self) -> Scope:
@@ -104,14 +118,35 @@ class Leaf:
         return self.acts[0].scope
 
     @property
+    def around(self) -> tuple[int, ...]:
+        """The numbers of those that lead to its frame."""
+        return self.numbers[:-1]
+
+    @property
+    def outer(self) -> Leaf:
+        """The activation that its frame was entered by."""
+        return Leaf(self.frames[:-1], self.acts[:-1])
+
+    @property
+    def inner_path(self) -> FramePath:
+        """The path of a frame that it enters."""
+        return (*self.frame.path, self.act.slot.name)
+
+    @property
+    def name(self) -> str:
+        """The path of its node, as it is told."""
+        return ARROW.join(self.inner_path)
+
+    @property
     def is_stopping(self) -> bool:
         """Whether it was told to stop."""
         return self.act.id in self.frame.walk.cancelling
 
     @property
-    def place(self) -> tuple[tuple[Scope, int], ...]:
+    def place(self) -> LeafPlace:
         """What leaves are sorted by: branch by branch."""
-        return tuple([(act.scope, act.slot.index) for act in self.acts])
+        places = [(act.scope, act.slot.index) for act in self.acts]
+        return tuple(places)
 
 
 def leaves_of(root: FrameWalk) -> list[Leaf]:
@@ -121,9 +156,7 @@ def leaves_of(root: FrameWalk) -> list[Leaf]:
     return found
 
 
-def _leaves(
-    frame: FrameWalk, frames: tuple[FrameWalk, ...], acts: tuple[Activation, ...]
-) -> Iterator[Leaf]:
+def _leaves(frame: FrameWalk, frames: Frames, acts: Activations) -> Iterator[Leaf]:
     for number, act in frame.walk.running.items():
         inner = frame.entered.get(number)
         chain = (*acts, act)
@@ -148,10 +181,13 @@ def walk_key(walk: Walk) -> WalkKey:
     running: list[WalkKey] = []
     waypoints: dict[Waypoint, None] = dict.fromkeys(walk.joins)
     for number, act in walk.running.items():
+        ahead: list[WalkKey] = []
         for waypoint in act.joins:
             waypoints[waypoint] = None
-        ahead = [_name_of(waypoint) for waypoint in act.joins if not waypoint.closed]
-        running.append((act.slot.index, act.scope, number in walk.cancelling, tuple(ahead)))
+            if not waypoint.closed:
+                ahead.append(_name_of(waypoint))
+        is_stopping = number in walk.cancelling
+        running.append((act.slot.index, act.scope, is_stopping, tuple(ahead)))
     if len(running) > 1:
         running.sort()
     waiting = [(act.slot.index, act.scope) for act in walk.waiting.values()]
@@ -198,8 +234,13 @@ def _waypoint_key(waypoint: Waypoint, walk: Walk) -> WalkKey:
         # Which of them have come tells whose rest is cancelled later.
         come = sorted([arrival.scope for arrival in waypoint.buffer])
         return counts, waypoint.taken, tuple(come)
-    ports = {arrival.port for arrival in waypoint.buffer if arrival.port not in spec.collects}
-    return counts, waypoint.taken, bool(waypoint.buffer), tuple(sorted(ports))
+    # Of what is collected it counts that there is some; the other ports are filled once.
+    ports: set[int] = set()
+    for arrival in waypoint.buffer:
+        if arrival.port not in spec.collects:
+            ports.add(arrival.port)
+    has_any = bool(waypoint.buffer)
+    return counts, waypoint.taken, has_any, tuple(sorted(ports))
 
 
 def _output_key(walk: Walk) -> WalkKey:
@@ -216,4 +257,6 @@ def _ending_key(walk: Walk) -> WalkKey:
     ending = walk.finish or walk.stopping
     if ending is None:
         return ()
-    return ending.status, type(ending.error).__name__, walk.finish is not None
+    error = type(ending.error).__name__
+    is_over = walk.finish is not None
+    return ending.status, error, is_over

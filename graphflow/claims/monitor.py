@@ -13,9 +13,13 @@ from typing import NamedTuple, TypeAlias
 
 from graphflow.claims.automata import BROKEN, Automaton, ClaimState, Role, automaton_of
 from graphflow.claims.targets import Cast, Seat
-from graphflow.declaration.claims import Claim
 from graphflow.events import Scope
-from graphflow.proofs.program import Slot
+
+ScopedState: TypeAlias = tuple[Scope, ClaimState]
+ByScope: TypeAlias = tuple[ScopedState, ...]
+"""States by their scopes, in order."""
+StateInBranch: TypeAlias = tuple[ClaimState, Scope | None]
+"""A state, and the branch that it is of; None if of none."""
 
 
 class Branches(NamedTuple):
@@ -29,12 +33,16 @@ class Branches(NamedTuple):
     """
 
     outer: ClaimState
-    forked: tuple[tuple[Scope, ClaimState], ...] = ()
-    inside: tuple[tuple[Scope, ClaimState], ...] = ()
+    forked: ByScope = ()
+    inside: ByScope = ()
     lacking: bool = False
 
 
 MonitorState: TypeAlias = ClaimState | Branches
+
+
+ArmRole: TypeAlias = tuple[Role, str]
+"""As what answers count, with the arm that is meant ("" = any)."""
 
 
 class Roles(NamedTuple):
@@ -42,21 +50,23 @@ class Roles(NamedTuple):
 
     Attributes:
         beginning: as what its beginnings count.
-        answering: as what its answers count, with the arm that is meant ("" = any).
+        answering: as what its answers count, with their arms.
         sees_end: whether its end is of any interest.
         forks: whether it is the fork whose branches are judged.
         opens: whether a branch begins with it.
     """
 
     beginning: tuple[Role, ...] = ()
-    answering: tuple[tuple[Role, str], ...] = ()
+    answering: tuple[ArmRole, ...] = ()
     sees_end: bool = False
     forks: bool = False
     opens: bool = False
 
     def and_role(self, role: Role, automaton: Automaton, arm: str) -> Roles:
         """These, and one more."""
-        beginning, answering, sees_end = self.beginning, self.answering, self.sees_end
+        beginning = self.beginning
+        answering = self.answering
+        sees_end = self.sees_end
         if role in automaton.beginning:
             beginning = (*beginning, role)
             sees_end = sees_end or automaton.waits_for_answers
@@ -66,11 +76,17 @@ class Roles(NamedTuple):
         return Roles(beginning, answering, sees_end, self.forks, self.opens)
 
 
+NO_ROLES = Roles()
+"""Of a node that the claim does not see."""
+SeatRoles: TypeAlias = dict[Seat, Roles]
+"""What each node that is of interest means to a claim."""
+
+
 class Monitor:
     """One claim, watched along walks. It has no state of its own: the states are the explorer's."""
 
     def __init__(self, cast: Cast) -> None:
-        self.automaton = self._automaton_of(cast.claim)
+        self.automaton = automaton_of(cast.claim)
         self.fork = -1
         self._forks_at_start = False
         self._opening: frozenset[int] = frozenset()
@@ -83,36 +99,33 @@ class Monitor:
         self.seen: set[Role] = set()
         """The roles in which anything has begun so far, in any walk: a claim about what never happens is vacuous."""
 
-    def _automaton_of(self, claim: Claim) -> Automaton:
-        return automaton_of(claim)
-
-    def _seats_of(self, cast: Cast) -> dict[Seat, Roles]:
+    def _seats_of(self, cast: Cast) -> SeatRoles:
         automaton = self.automaton
-        seats: dict[Seat, Roles] = {}
+        seats: SeatRoles = {}
         for role, targets in enumerate(cast.roles):
             for target in targets:
                 if target.is_call:
                     continue
                 seat = (target.frame, target.slot)
-                roles = seats.get(seat, Roles())
-                seats[seat] = roles.and_role(role, automaton, cast.arms[role])
+                roles = seats.get(seat, NO_ROLES)
+                arm = cast.arms[role]
+                seats[seat] = roles.and_role(role, automaton, arm)
         if cast.fork is not None:
             self._watch_fork(cast, seats)
         return seats
 
-    def _watch_fork(self, cast: Cast, seats: dict[Seat, Roles]) -> None:
+    def _watch_fork(self, cast: Cast, seats: SeatRoles) -> None:
         fork = cast.fork
         assert fork is not None
+        # Only what is said of walks that complete is said of branches in which nothing else happens.
         if self.automaton.about_ends:
             links = (*fork.links, *fork.failure_links, *fork.limit_links)
-            self._opening = frozenset(link.target for link in links)
+            targets = [link.target for link in links]
+            self._opening = frozenset(targets)
         for number in (fork.index, *self._opening):
             seat: Seat = ((), number)
-            seats[seat] = self._with_fork(seats.get(seat, Roles()), number)
-
-    def with_fork(self, roles: Roles, slot: Slot) -> Roles:
-        """The same, if this is the fork whose branches are judged, or a branch begins with it."""
-        return roles if self.fork < 0 else self._with_fork(roles, slot.index)
+            roles = seats.get(seat, NO_ROLES)
+            seats[seat] = self._with_fork(roles, number)
 
     def _with_fork(self, roles: Roles, number: int) -> Roles:
         forks = number == self.fork
@@ -128,10 +141,10 @@ class Monitor:
         state = self.automaton.start
         if self.fork < 0:
             return state
-        forked: tuple[tuple[Scope, ClaimState], ...] = ()
         if self._forks_at_start:  # START does not answer
-            forked = (((), state),)
-        return Branches(state, forked)
+            forked = _with_state((), (), state)
+            return Branches(state, forked)
+        return Branches(state)
 
     def branch_of(self, scope: Scope) -> Scope | None:
         """The branch that something in this scope belongs to; None if it is in none."""
@@ -159,16 +172,18 @@ class Monitor:
         for role in roles.beginning:
             now = automaton.ends(now, role)
         for role, arm in roles.answering:
-            if now != BROKEN and arm in ("", unit):
-                self.seen.add(role)
-                now = automaton.answers(now, role)
+            is_meant = not arm or arm == unit
+            if now == BROKEN or not is_meant:
+                continue
+            self.seen.add(role)
+            now = automaton.answers(now, role)
         state = self._with(state, branch, now)
-        if roles.forks and isinstance(state, Branches):
-            known = dict(state.forked)
-            known[scope] = state.outer
-            forked = tuple(sorted(known.items()))
-            state = Branches(state.outer, forked, state.inside, state.lacking)
-        return state
+        if not roles.forks or not isinstance(state, Branches):
+            return state
+        outer = state.outer
+        # A fork in a loop runs again: its branches begin with what is so now.
+        forked = _with_state(state.forked, scope, outer)
+        return Branches(outer, forked, state.inside, state.lacking)
 
     def ends(self, state: MonitorState, roles: Roles, scope: Scope) -> MonitorState:
         """What follows when it has failed or was cancelled."""
@@ -177,18 +192,6 @@ class Monitor:
             now = self.automaton.ends(now, role)
         return self._with(state, branch, now)
 
-    def gives_back(self, state: MonitorState, roles: Roles, scope: Scope) -> MonitorState:
-        """The state as if a node that was to begin had not."""
-        now, branch = self._state_in(state, scope)
-        for role in roles.beginning:
-            now = self.automaton.gives_back(now, role)
-        return self._with(state, branch, now)
-
-    def state_in(self, state: MonitorState, scope: Scope) -> ClaimState:
-        """The state of the automaton itself, in the branch of this scope."""
-        now, _ = self._state_in(state, scope)
-        return now
-
     def completes(self, state: MonitorState) -> MonitorState:
         """What follows when the walk completes."""
         if state == BROKEN:
@@ -196,22 +199,31 @@ class Monitor:
         is_complete = self.automaton.is_complete
         if not isinstance(state, Branches):
             return state if is_complete(state) else BROKEN
-        if state.lacking or not all(is_complete(now) for _, now in state.inside):
+        if state.lacking:
             return BROKEN
+        for _, now in state.inside:
+            if not is_complete(now):
+                return BROKEN
         return state
 
     def forgotten(self, state: MonitorState, alive: Collection[Scope | None]) -> MonitorState:
         """The state without branches that have ended; what they lacked for a walk that completes is kept."""
-        if not isinstance(state, Branches) or not state.inside:
+        if not isinstance(state, Branches):
             return state
-        kept: list[tuple[Scope, ClaimState]] = []
+        # Two walks that differ in branches which are over go on alike.
+        kept: list[ScopedState] = []
+        for each in state.inside:
+            if each[0] in alive:
+                kept.append(each)
+        if len(kept) == len(state.inside):
+            return state
         lacking = state.lacking
         for branch, now in state.inside:
-            if branch in alive:
-                kept.append((branch, now))
-            elif not self.automaton.is_complete(now):
+            is_over = branch not in alive
+            if is_over and not self.automaton.is_complete(now):
                 lacking = True
-        return Branches(state.outer, state.forked, tuple(kept), lacking)
+        inside = tuple(kept)
+        return Branches(state.outer, state.forked, inside, lacking)
 
     def is_settled(self, state: MonitorState) -> bool:
         """Whether nothing that may still come can break the claim."""
@@ -220,20 +232,20 @@ class Monitor:
         return self.automaton.is_settled(state)
 
     # -- whose state -------------------------------------------------------------------------------
-    def _state_in(self, state: MonitorState, scope: Scope) -> tuple[ClaimState, Scope | None]:
+    def _state_in(self, state: MonitorState, scope: Scope) -> StateInBranch:
         """The state that an event in this scope moves, and the branch that it is of."""
         if not isinstance(state, Branches):
             return state, None
         branch = self.branch_of(scope)
         if branch is None:
             return state.outer, None
-        for known, now in state.inside:
-            if known == branch:
-                return now, branch
-        for fork, now in state.forked:
-            if fork == branch[:-1]:
-                return now, branch
-        return state.outer, branch
+        inside = dict(state.inside)
+        if branch in inside:
+            return inside[branch], branch
+        # It has not begun yet: it goes on from what the fork has left.
+        around = branch[:-1]
+        forked = dict(state.forked)
+        return forked.get(around, state.outer), branch
 
     def _with(self, state: MonitorState, branch: Scope | None, now: ClaimState) -> MonitorState:
         if now == BROKEN:
@@ -242,7 +254,12 @@ class Monitor:
             return now
         if branch is None:
             return Branches(now, state.forked, state.inside, state.lacking)
-        inside = dict(state.inside)
-        inside[branch] = now
-        in_order = tuple(sorted(inside.items()))
-        return Branches(state.outer, state.forked, in_order, state.lacking)
+        inside = _with_state(state.inside, branch, now)
+        return Branches(state.outer, state.forked, inside, state.lacking)
+
+
+def _with_state(states: ByScope, scope: Scope, now: ClaimState) -> ByScope:
+    """These states, with another one for this scope."""
+    known = dict(states)
+    known[scope] = now
+    return tuple(sorted(known.items()))

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import reduce
-from operator import and_, or_
+from operator import and_
 from typing import Final, TypeAlias
 
 from graphflow.claims.outcomes import links_of
@@ -24,6 +24,10 @@ from graphflow.proofs.program import JoinSpec, Link, Program, Slot
 from graphflow.proofs.proven import AnyGraph
 
 Bits: TypeAlias = int
+ArmBits: TypeAlias = tuple[str, Bits]
+"""The bit of a role, and the arm that it means ("" = any)."""
+SentBits: TypeAlias = dict[int, Bits]
+"""What holds along each link, beside what holds at its source."""
 EVERYTHING: Final = -1
 """What is known of a node that was not reached yet: all bits, so that it takes nothing away from what others bring."""
 
@@ -35,21 +39,24 @@ class MustSets:
         self._targets = targets
         self._bits: dict[tuple[int, int], Bits] = {}
         """The bit of a claim's role, by the claim's place and the role."""
-        self._answering: dict[Seat, list[tuple[str, Bits]]] = {}
+        self._answering: dict[Seat, list[ArmBits]] = {}
         self._relative: dict[FramePath, list[Bits]] = {}
         for place, cast in enumerate(casts):
             for role, found in enumerate(cast.roles):
                 bit = 1 << len(self._bits)
                 self._bits[place, role] = bit
                 for target in found:
-                    if not target.is_call:
-                        seat = (target.frame, target.slot)
-                        self._answering.setdefault(seat, []).append((cast.arms[role], bit))
+                    if target.is_call:
+                        continue
+                    seat = (target.frame, target.slot)
+                    answering = self._answering.setdefault(seat, [])
+                    answering.append((cast.arms[role], bit))
         self._look_at((), targets.graph)
 
     def holds_before(self, claim: int, role: int, frame: FramePath, slot: int) -> bool:
         """Whether that role of the claim at that place has answered before the node begins."""
-        return bool(self._before(frame, slot) & self._bits[claim, role])
+        wanted = self._bits[claim, role]
+        return bool(self._before(frame, slot) & wanted)
 
     def holds_at_end(self, claim: int, role: int) -> bool:
         """Whether it has answered in every walk that completes."""
@@ -76,30 +83,36 @@ class MustSets:
         if known is not None:
             return known
         program = graph.program
-        sent: dict[int, Bits] = {}
+        sent: SentBits = {}
         for slot in program.slots[:-1]:
             self._send(path, graph, slot, sent)
-        sets = _fixed_point(program, graph.proof.topology.order, sent)
+        order = graph.proof.topology.order
+        sets = _fixed_point(program, order, sent)
         self._relative[path] = sets
         return sets
 
-    def _send(self, path: FramePath, graph: AnyGraph, slot: Slot, sent: dict[int, Bits]) -> None:
+    def _send(self, path: FramePath, graph: AnyGraph, slot: Slot, sent: SentBits) -> None:
         """What a node adds to what is known along its links."""
-        roles = self._answering.get((path, slot.index), [])
-        whole = [bit for arm, bit in roles if not arm]
-        added = reduce(or_, whole, self._known_within(path, slot))
+        seat = (path, slot.index)
+        roles = self._answering.get(seat, ())
+        added = self._known_within(path, slot)
+        names_arms = False
+        for arm, bit in roles:
+            if arm:
+                names_arms = True
+            else:
+                added |= bit
         for link in links_of(slot):
             sent[link.index] = added
         # Who has failed has not answered.
         for link in slot.failure_links:
             sent[link.index] = 0
-        with_arm = [(arm, bit) for arm, bit in roles if arm]
-        if not with_arm:
+        if not names_arms:
             return
         for link in slot.links:
             only = _only_arm(graph, slot, link)
-            for arm, bit in with_arm:
-                if arm == only:
+            for arm, bit in roles:
+                if arm and arm == only:
                     sent[link.index] |= bit
 
     def _known_within(self, path: FramePath, slot: Slot) -> Bits:
@@ -108,7 +121,8 @@ class MustSets:
         inner = self._targets.frames.get(inner_path)
         if slot.node is None or inner is None:
             return 0
-        at_end = self._look_at(inner_path, inner)[inner.program.end]
+        sets = self._look_at(inner_path, inner)
+        at_end = sets[inner.program.end]
         if inner.ends == "all" or at_end == EVERYTHING:
             return 0
         return at_end
@@ -123,14 +137,17 @@ def _only_arm(graph: AnyGraph, slot: Slot, link: Link) -> str:
     for unit in units_of(slot.node.output, labels=True):
         if covers(edge, unit, slot.passes_input):
             arms.add(unit_name(unit))
-    return arms.pop() if len(arms) == 1 else ""
+    if len(arms) == 1:
+        return arms.pop()
+    return ""
 
 
-def _fixed_point(program: Program, order: Sequence[int], sent: dict[int, Bits]) -> list[Bits]:
+def _fixed_point(program: Program, order: Sequence[int], sent: SentBits) -> list[Bits]:
     """The largest sets that agree with each other."""
     into: list[list[Link]] = [[] for _ in program.slots]
     for link in program.links:
         into[link.target].append(link)
+    # From above: sets only lose bits, so the loop ends, and what is left is the most that agrees with itself.
     sets: list[Bits] = [EVERYTHING] * program.size
     sets[program.start] = 0
     in_order = sorted(range(program.size), key=order.__getitem__)
@@ -141,17 +158,18 @@ def _fixed_point(program: Program, order: Sequence[int], sent: dict[int, Bits]) 
             if number == program.start:
                 continue
             join = program.slots[number].join
+            links = into[number]
             if join is None:
-                bits = _brought(into[number], sets, sent)
+                bits = _brought(links, sets, sent)
             else:
-                bits = _joined(program, join, into[number], sets, sent)
+                bits = _joined(program, join, links, sets, sent)
             if bits != sets[number]:
                 sets[number] = bits
                 changed = True
     return sets
 
 
-def _brought(links: Sequence[Link], sets: Sequence[Bits], sent: dict[int, Bits]) -> Bits:
+def _brought(links: Sequence[Link], sets: Sequence[Bits], sent: SentBits) -> Bits:
     """What all of these links bring."""
     bits = EVERYTHING
     for link in links:
@@ -166,21 +184,21 @@ def _joined(
     join: JoinSpec,
     links: Sequence[Link],
     sets: Sequence[Bits],
-    sent: dict[int, Bits],
+    sent: SentBits,
 ) -> Bits:
     """What a join knows: what its fork knew, and what each port that it needs was brought."""
     bits = sets[join.fork]
     if bits == EVERYTHING:
         return EVERYTHING
-    opened = [
-        sent[link.index]
-        for link in links_of(program.slots[join.fork])
-        if link.index in join.branches
-    ]
+    opened: list[Bits] = []
+    for link in links_of(program.slots[join.fork]):
+        if link.index in join.branches:
+            opened.append(sent[link.index])
     if opened:
         bits |= reduce(and_, opened)
     for port in _needed_ports(program, join):
-        brought = _brought([link for link in links if link.port == port], sets, sent)
+        to_port = [link for link in links if link.port == port]
+        brought = _brought(to_port, sets, sent)
         if brought == EVERYTHING:
             return EVERYTHING
         bits |= brought
@@ -193,6 +211,7 @@ def _needed_ports(program: Program, join: JoinSpec) -> list[int]:
     assert node is not None
     needed: list[int] = []
     for port in join.ports:
-        if port not in join.collects and not node.ports[port].optional:
+        can_stay_empty = port in join.collects or node.ports[port].optional
+        if not can_stay_empty:
             needed.append(port)
     return needed

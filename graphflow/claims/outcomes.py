@@ -21,6 +21,8 @@ from graphflow.proofs.program import Link, Program, Slot
 from graphflow.proofs.proven import AnyGraph
 
 Links: TypeAlias = tuple[Link, ...]
+LinkNumbers: TypeAlias = set[int]
+LinksByGuard: TypeAlias = dict[object, LinkNumbers]
 
 
 class AbstractMessage(tuple[Any, ...]):
@@ -58,6 +60,7 @@ class NodeOutcome(NamedTuple):
 
 
 FAILS = NodeOutcome("fails", None)
+OutcomesOfNode: TypeAlias = tuple[NodeOutcome, ...]
 
 
 class Outcomes:
@@ -80,36 +83,49 @@ class Outcomes:
     ) -> None:
         self.graph = graph
         self.program = abstract_program(graph.program)
-        self.of: dict[int, tuple[NodeOutcome, ...]] = {}
-        self.maps = any(link.each for link in graph.program.links)
-        survivable = _survivable(graph.program)
-        for slot in graph.program.slots[:-1]:
-            fails = slot.node is not None
-            if not all_failures:
-                # Where a failure ends the walk, nothing begins any more: such a walk is the beginning of one without it.
-                fails = fails and (bool(slot.failure_links) or slot.index in survivable)
-            outcomes = list(_outcomes_of(graph, slot, sizes))
-            if fails:
-                outcomes.append(FAILS)
-            self.of[slot.index] = tuple(outcomes)
+        self.of: dict[int, OutcomesOfNode] = {}
+        self.maps = _is_any_mapped(graph.program.links)
         self.within = within
         """The graphs that nodes on its arrows enter, by the names of these."""
+        survivable = _survivable(graph.program)
+        for slot in graph.program.slots[:-1]:
+            outcomes = list(_outcomes_of(graph, slot, sizes))
+            # Where a failure ends the walk, nothing begins any more: such a walk is the beginning of one without it.
+            goes_on = bool(slot.failure_links) or slot.index in survivable
+            if slot.node is not None and (goes_on or all_failures):
+                outcomes.append(FAILS)
+            self.of[slot.index] = tuple(outcomes)
+
+    @property
+    def beginnings(self) -> OutcomesOfNode:
+        """What START may take."""
+        return self.of[self.program.start]
+
+
+def _is_any_mapped(links: Iterable[Link]) -> bool:
+    """Whether a list is mapped along one of these links."""
+    return any(link.each for link in links)
 
 
 def _survivable(program: Program) -> set[int]:
     """The slots behind a fork that does not simply cancel: the walk may go on when one of them has failed."""
-    reached: set[int] = set()
     todo: list[int] = []
     for slot in program.slots:
         if slot.forks and slot.policy != "cancel":
-            todo += [link.target for link in slot.links]
+            todo += _targets(slot.links)
+    reached: set[int] = set()
     while todo:
         number = todo.pop()
         if number in reached or number == program.end:
             continue
         reached.add(number)
-        todo += [link.target for link in links_of(program.slots[number])]
+        slot = program.slots[number]
+        todo += _targets(links_of(slot))
     return reached
+
+
+def _targets(links: Iterable[Link]) -> list[int]:
+    return [link.target for link in links]
 
 
 def links_of(slot: Slot) -> Iterator[Link]:
@@ -123,17 +139,21 @@ def links_of(slot: Slot) -> Iterator[Link]:
 
 # -- the outcomes of one node ----------------------------------------------------------------------
 def _outcomes_of(graph: AnyGraph, slot: Slot, sizes: Sequence[int]) -> Iterator[NodeOutcome]:
-    node = slot.node
-    sent: Type = graph.input if node is None else node.output
-    has_labels = any(is_label(graph.edges[link.index].arm) for link in slot.links)
-    for unit in units_of(sent, has_labels) or [sent]:
+    sent: Type = graph.input
+    if slot.node is not None:
+        sent = slot.node.output
+    arms = [graph.edges[link.index].arm for link in slot.links]
+    has_labels = any(map(is_label, arms))
+    units = units_of(sent, has_labels) or [sent]
+    for unit in units:
         for outcome in _outcomes_of_unit(graph, slot, unit, sizes):
             if slot.passes_input and isinstance(outcome.output, AbstractMessage):
                 outcome.output.unit = None  # what travels on is its input
             yield outcome
+    # To whom it hands over decides the link; of what it sends nothing is known.
     for target in slot.handoff_links or ():
-        message = AbstractMessage.of(None)
-        yield NodeOutcome(f"hands over to {target}", Handover(target, message), None)
+        handover = Handover(target, AbstractMessage.of(None))
+        yield NodeOutcome(f"hands over to {target}", handover)
 
 
 def _takes_part(link: Link, arm: Any, unit: Type) -> bool:
@@ -155,31 +175,49 @@ def _outcomes_of_unit(
     for takers in _takers(graph, slot, unit):
         for taken in _guarded(takers):
             does = f"answers {name}"
-            numbers = tuple([link.index for link in taken])
-            if len(numbers) < len(slot.links) and not slot.plain and _is_chosen(slot, unit, taken):
-                listed = ", ".join(graph.edges[number].edge.target.name for number in numbers)
-                does += f" for {listed or 'nobody'}"
+            if _is_chosen(slot, unit, taken):
+                does += f" for {_takers_text(graph, taken)}"
             yield from _of_each_length(does, name, taken, sizes)
+
+
+def _takers_text(graph: AnyGraph, taken: Links) -> str:
+    """The names of who takes an answer."""
+    names: list[str] = []
+    for link in taken:
+        edge = graph.edges[link.index].edge
+        names.append(edge.target.name)
+    return ", ".join(names) or "nobody"
 
 
 def _of_each_length(
     does: str, unit: str, taken: Links, sizes: Sequence[int]
 ) -> Iterator[NodeOutcome]:
     """The same answer as lists of these lengths, if one of its links maps it."""
-    numbers = tuple([link.index for link in taken])
-    if not any(link.each for link in taken):
-        yield NodeOutcome(does, AbstractMessage.of(unit, numbers), unit, numbers)
+    indices = [link.index for link in taken]
+    numbers = tuple(indices)
+    if not _is_any_mapped(taken):
+        message = AbstractMessage.of(unit, numbers)
+        yield NodeOutcome(does, message, unit, numbers)
         return
     for length in sizes:
         message = AbstractMessage.of(unit, numbers, length)
-        yield NodeOutcome(f"{does} of {length}", message, unit, numbers)
+        does_so = f"{does} of {length}"
+        yield NodeOutcome(does_so, message, unit, numbers)
 
 
 def _is_chosen(slot: Slot, unit: Type, taken: Links) -> bool:
     """Whether more than the arm has decided which links are taken."""
-    if any(link.guard is not None for link in slot.links):
+    if slot.plain or len(taken) == len(slot.links):
+        return False
+    if unit is Any:
         return True
-    return any(_takes_part(link, None, unit) for link in taken) or unit is Any
+    for link in slot.links:
+        if link.guard is not None:
+            return True
+    for link in taken:
+        if _takes_part(link, None, unit):
+            return True
+    return False
 
 
 def _takers(graph: AnyGraph, slot: Slot, unit: Type) -> Iterator[list[Link]]:
@@ -192,27 +230,37 @@ def _takers(graph: AnyGraph, slot: Slot, unit: Type) -> Iterator[list[Link]]:
             possible.append(link)
         elif covers(edge, unit, slot.passes_input):
             sure.append(link)
-    for count in range(len(possible) + 1):
+    counts = range(len(possible) + 1)
+    for count in counts:
         for extra in combinations(possible, count):
-            yield [link for link in slot.links if link in sure or link in extra]
+            takers = [*sure, *extra]
+            yield [link for link in slot.links if link in takers]
 
 
 def _guarded(takers: list[Link]) -> Iterator[Links]:
     """The links that are taken, for each way in which the guards may come out."""
-    unguarded = {link.index for link in takers if link.guard is None}
-    for chosen in product(*_choices(takers)):
-        taken = unguarded.union(*chosen)
-        yield tuple([link for link in takers if link.index in taken])
+    # Guards of different arms look at different things, so that each combination may come out.
+    choices = _choices(takers)
+    for chosen in product(*choices):
+        through = set().union(*chosen)
+        taken: list[Link] = []
+        for link in takers:
+            if link.guard is None or link.index in through:
+                taken.append(link)
+        yield tuple(taken)
 
 
-def _choices(takers: list[Link]) -> list[list[set[int]]]:
+def _choices(takers: list[Link]) -> list[list[LinkNumbers]]:
     """For each guarded arm the links that its guards let through: those of the first that holds, or none."""
-    groups: dict[Any, dict[Any, set[int]]] = {}
+    groups: dict[object, LinksByGuard] = {}
     for link in takers:
-        if link.guard is not None:
-            by_guard = groups.setdefault(link.group, {})
-            by_guard.setdefault(link.guard, set()).add(link.index)
-    choices: list[list[set[int]]] = []
+        guard = link.guard
+        if guard is None:
+            continue
+        by_guard = groups.setdefault(link.group, {})
+        through = by_guard.setdefault(guard, set())
+        through.add(link.index)
+    choices: list[list[LinkNumbers]] = []
     for by_guard in groups.values():
         ways = list(by_guard.values())
         if "otherwise" not in by_guard:
@@ -253,9 +301,17 @@ def _abstract_slot(slot: Slot, links: Sequence[Link]) -> Slot:
     twin.alone = None
     if slot.alone is not None:
         twin.alone = links[slot.alone.index]
-    twin.links = tuple([links[link.index] for link in slot.links])
-    twin.failure_links = tuple([links[link.index] for link in slot.failure_links])
-    twin.limit_links = tuple([links[link.index] for link in slot.limit_links])
+    twin.links = _twins(slot.links, links)
+    twin.failure_links = _twins(slot.failure_links, links)
+    twin.limit_links = _twins(slot.limit_links, links)
     if slot.handoff_links is not None:
-        twin.handoff_links = {name: links[link.index] for name, link in slot.handoff_links.items()}
+        twin.handoff_links = {}
+        for name, link in slot.handoff_links.items():
+            twin.handoff_links[name] = links[link.index]
     return twin
+
+
+def _twins(links: Links, twins: Sequence[Link]) -> Links:
+    """The abstract links in the places of these."""
+    found = [twins[link.index] for link in links]
+    return tuple(found)

@@ -71,10 +71,13 @@ def way_text(way: Way) -> str:
 def is_named(way: Way, path: str) -> bool:
     """Whether a path such as "orders > draft" stands at the end of a way."""
     parts = path.split(ARROW)
-    if len(parts) > len(way):
+    first = len(way) - len(parts)
+    if first < 0:
         return False
-    end = way[-len(parts) :]
-    return all(part in names for part, names in zip(parts, end, strict=True))
+    for part, names in zip(parts, way[first:], strict=True):
+        if part not in names:
+            return False
+    return True
 
 
 class Targets:
@@ -98,7 +101,11 @@ class Targets:
 
     def named(self, path: str) -> list[Target]:
         """Those that a path without an arm stands for."""
-        return [each for each in self.all if not each.is_handover and is_named(each.way, path)]
+        found: list[Target] = []
+        for target in self.all:
+            if not target.is_handover and is_named(target.way, path):
+                found.append(target)
+        return found
 
     def fork(self, claim: Claim) -> Slot | None:
         """The fork whose branches a claim judges alone; None if it judges the whole walk.
@@ -108,7 +115,8 @@ class Targets:
         """
         if claim.per is None:
             return None
-        forks = {slot.name: slot for slot in self.graph.program.slots[:-1] if slot.forks}
+        slots = self.graph.program.slots[:-1]
+        forks = {slot.name: slot for slot in slots if slot.forks}
         if claim.per in forks:
             return forks[claim.per]
         listed = ", ".join(map(repr, forks)) or "none"
@@ -133,7 +141,8 @@ class Targets:
             self._on_arrows.append(Target(way, node, path, slot.index))
             root = _Root(path, slot.index)
             for _, target in graph.program.handoffs.get(node.name, ()):
-                self._add_call(root, (*around, target.names), target, way, is_handover=True)
+                there = (*around, target.names)
+                self._add_call(root, there, target, way, is_handover=True)
             inner, _ = node.entry()
             if node.enters == "always" and isinstance(inner, ProvenGraph):
                 self._enter(inner, (*path, node.name), way)
@@ -233,7 +242,7 @@ class Cast:
         self.fork = targets.fork(claim)
         self.roles: tuple[tuple[Target, ...], ...]
         split = [split_arm(name) for name in claim.names]
-        self.arms = tuple(arm for _, arm in split)
+        self.arms = tuple([arm for _, arm in split])
         if isinstance(claim, Only):
             forbidden: list[Target] = []
             for each in targets.all:
@@ -241,7 +250,8 @@ class Cast:
                     forbidden.append(each)
             self.roles = (tuple(forbidden),)
             return
-        self.roles = tuple(tuple(targets.named(path)) for path, _ in split)
+        named = [tuple(targets.named(path)) for path, _ in split]
+        self.roles = tuple(named)
 
     @property
     def has_calls(self) -> bool:
@@ -261,9 +271,8 @@ class Cast:
 
 def _is_forbidden(claim: Only, target: Target) -> bool:
     """Whether this call is one that only another may make."""
-    if not any(is_named(target.way, name) for name in claim.calls):
-        return False
-    return not is_named(target.caller, claim.caller)
+    is_meant = any(is_named(target.way, name) for name in claim.calls)
+    return is_meant and not is_named(target.caller, claim.caller)
 
 
 # -- arms ------------------------------------------------------------------------------------------
@@ -339,7 +348,8 @@ class _KnownNames:
         if arm in have:
             return ""
         listed = ", ".join(have)
-        return f"{path!r} has no arm {arm!r}; its arms are {listed}{nearest(arm, have)}"
+        near = nearest(arm, have)
+        return f"{path!r} has no arm {arm!r}; its arms are {listed}{near}"
 
     def _hint(self, path: str) -> str:
         if not self._near:

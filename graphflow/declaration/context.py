@@ -8,7 +8,7 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from inspect import isawaitable, iscoroutinefunction
@@ -91,7 +91,7 @@ class ContextFrame(Protocol):
     def handoffs(self, node: AnyNode) -> Sequence[tuple[Any, AnyNode]]: ...
     def permit(self, ctx: Context, node: AnyNode, given: object) -> None: ...
     def closed(
-        self, ctx: Context, nodes: Sequence[AnyNode], handoffs: Sequence[tuple[Any, AnyNode]]
+        self, ctx: Context, nodes: Iterable[AnyNode], handoffs: Iterable[tuple[Any, AnyNode]]
     ) -> frozenset[str]: ...
     def background(self, caller: AnyNode | None, handle: str) -> Background | None: ...
     def place_of(self, node: AnyNode, inputs: Mapping[str, object], activation: int) -> Place: ...

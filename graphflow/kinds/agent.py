@@ -443,9 +443,9 @@ class _Dialogue:
         # Words are told as they come; of JSON, what can be read so far.
         partial = self.schema is not None
         try:
-            hidden = self.offer.closed(self.ctx)
+            offered = self.offer.open(self.ctx)
             reply = await ask(
-                self.model, request, self.ctx, partial=partial, names=self.names, hidden=hidden
+                self.model, request, self.ctx, partial=partial, names=self.names, offered=offered
             )
             if reply.finish == "error":
                 raise ToolUseFailed(

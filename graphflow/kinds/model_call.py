@@ -24,7 +24,7 @@ from graphflow.events import (
     ModelSwitched,
 )
 from graphflow.journal.detail import NO_DETAIL, Detail
-from graphflow.kinds.wire_names import WireNames
+from graphflow.kinds.wire_names import NO_NAMES, WireNames
 from graphflow.model.digest import digest_of
 from graphflow.model.reply import Reply, ReplyBuilder, gather, join_surrogates
 from graphflow.model.seam import (
@@ -38,7 +38,9 @@ from graphflow.model.seam import (
     Retried,
     TextDelta,
     ThinkingDelta,
+    ToolSpec,
 )
+from graphflow.model.turns import ToolTurn
 from graphflow.redaction import scrub
 
 
@@ -49,7 +51,7 @@ async def ask(
     *,
     partial: bool = False,
     names: WireNames | None = None,
-    hidden: frozenset[str] = frozenset(),
+    offered: tuple[ToolSpec, ...] | None = None,
 ) -> Reply:
     """One question to a model.
 
@@ -59,8 +61,8 @@ async def ask(
         ctx: the node that asks.
         partial: whether the answer is an object that is shown to listeners while it grows.
         names: of what it may call; the request has them as the user wrote them, and so has the reply.
-        hidden: tools that are not offered now. The question is known by all of them: what others have done meanwhile does
-            not make it another one.
+        offered: those of its tools that are offered now; None = all. The question is known by all of them: what others
+            have done meanwhile does not make it another one.
 
     Raises:
         ModelError: the model did not answer, or declined to.
@@ -81,7 +83,7 @@ async def ask(
     listen = Teller(ctx, number, partial=partial) if frame.observed else None
     builder = ReplyBuilder()
     try:
-        request = _without(hidden, request)
+        request = _offering(offered, request)
         sent = request if names is None else names.sent(request)
         reply = await gather(model.stream(sent), listen, _noter(ctx), builder)
     except BaseException as error:
@@ -105,12 +107,25 @@ async def ask(
     return reply
 
 
-def _without(hidden: frozenset[str], request: Request) -> Request:
-    """A request that does not offer these tools."""
-    if not hidden:
+def _offering(offered: tuple[ToolSpec, ...] | None, request: Request) -> Request:
+    """A request that offers these of its tools, and forces none that is not among them."""
+    if offered is None or offered is request.tools:
         return request
-    offered = [tool for tool in request.tools if tool.name not in hidden]
-    return replace(request, tools=tuple(offered))
+    settings = request.settings
+    choice = settings.tool_choice
+    if choice is not None and not _can_be_chosen(choice, offered):
+        settings = replace(settings, tool_choice=None)
+    # Anthropic and Bedrock refuse a conversation with calls in it that defines no tools at all. So if none were left, all are
+    # offered: who calls one reads what must come first.
+    if not offered and any(isinstance(turn, ToolTurn) for turn in request.turns):
+        offered = request.tools
+    return replace(request, tools=offered, settings=settings)
+
+
+def _can_be_chosen(choice: str, offered: tuple[ToolSpec, ...]) -> bool:
+    if choice == "required":
+        return bool(offered)
+    return choice in NO_NAMES or any(spec.name == choice for spec in offered)
 
 
 def _detail_of(request: Request, ctx: Context) -> Detail:

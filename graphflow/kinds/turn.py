@@ -49,7 +49,7 @@ class Offer:
         specs: all of these as the model sees them.
     """
 
-    __slots__ = ("handoffs", "hidden", "nodes", "specs")
+    __slots__ = ("_open", "handoffs", "hidden", "nodes", "specs")
 
     def __init__(
         self, agent: AnyNode, nodes: Sequence[AnyNode], pairs: Sequence[Any], ctx: Context
@@ -63,6 +63,8 @@ class Offer:
             self.handoffs[handoff.tool] = (handoff, target)
             specs.append(_spec_of_handoff(handoff, target))
         self.specs = tuple(specs)
+        self._open: dict[frozenset[str], tuple[ToolSpec, ...]] = {}
+        """What is left of them without those of these names."""
         for callee in agent.calls:
             name = callee if isinstance(callee, str) else callee.name
             self.hidden.add(name)
@@ -76,9 +78,16 @@ class Offer:
         spec: ToolSpec = within(reachable)
         return spec
 
-    def closed(self, ctx: Context) -> frozenset[str]:
-        """The tools that a claim forbids now: they are known, and not offered."""
-        return ctx.frame.closed(ctx, self.nodes, tuple(self.handoffs.values()))
+    def open(self, ctx: Context) -> tuple[ToolSpec, ...]:
+        """What is offered now: all but the tools that a claim forbids, which are known all the same."""
+        closed = ctx.frame.closed(ctx, self.nodes, self.handoffs.values())
+        if not closed:
+            return self.specs
+        known = self._open.get(closed)
+        if known is None:
+            known = tuple([spec for spec in self.specs if spec.name not in closed])
+            self._open[closed] = known
+        return known
 
     def find(self, name: str) -> AnyNode | None:
         """The node of that name."""

@@ -10,13 +10,18 @@ Rules:
 
 from __future__ import annotations
 
+import asyncio
 from contextvars import copy_context
+from functools import partial
 from typing import Any
 
+from graphflow.claims.guard import Reservation, Stake
 from graphflow.concurrency import let_timers_stop
 from graphflow.contexts import within
+from graphflow.declaration.background import Background
 from graphflow.declaration.context import Context
 from graphflow.declaration.node import AnyNode, find_callee
+from graphflow.errors import ClaimRefused
 from graphflow.events import CallFailed, CallFinished, CallStarted, FrameEntered, FrameExited
 from graphflow.journal.detail import NO_DETAIL, Detail, FrameForm
 from graphflow.limits import Limits, tightest
@@ -79,12 +84,10 @@ async def call(
     written = _lend_states(ctx, under_way)
     number_of_frame = frame.number
     started = clock()
-    tell(
-        CallStarted(
-            started, number_of_frame, activation, number, caller.name, node.name, copy_of(given)
-        ),
-        detail,
+    begun = CallStarted(
+        started, number_of_frame, activation, number, caller.name, node.name, copy_of(given)
     )
+    tell(begun, detail)
     try:
         if unfit is not None:
             raise unfit
@@ -98,20 +101,44 @@ async def call(
         # What the callee sets in its context variables stays with it.
         output = await within(copy_context(), answer)
     except BaseException as error:
-        if under_way.reservation is not None:
-            under_way.reservation.stop()
+        under_way.stop()
         tell(
             CallFailed(clock(), number_of_frame, activation, number, node.name, error, started),
             detail_of_end(under_way, detail),
         )
         raise
-    if under_way.reservation is not None:
-        under_way.reservation.answer(output)
+    stake = under_way.stake
+    if stake is not None and stake.sees_end:
+        _note_answer(under_way, stake, output)
     written.writes = under_way.writes
     end = (node.name, copy_of(output), started, under_way.writes)
     finished = CallFinished(clock(), number_of_frame, activation, number, *end)
     tell(finished, detail_of_end(under_way, detail))
     return output
+
+
+def _note_answer(call: Call, stake: Stake, output: Any) -> None:
+    """Tells claims that a call has answered."""
+    if stake.node.in_background:
+        _follow(call, output)
+    else:
+        stake.answer(output)
+
+
+def _follow(reservation: Reservation, background: Background) -> None:
+    """Has claims count a call in the background until that ends: its handle is not yet an answer."""
+    if background.task is None:
+        reservation.stop()
+    else:
+        background.task.add_done_callback(partial(_note_end, reservation))
+
+
+def _note_end(reservation: Reservation, task: asyncio.Future[Any]) -> None:
+    """Tells claims how a call in the background has ended."""
+    if task.cancelled() or task.exception() is not None:
+        reservation.stop()
+    else:
+        reservation.answer(task.result())
 
 
 def _lend_states(ctx: Context, call: Call) -> CallWrites:
@@ -174,7 +201,8 @@ def _go_on_with(frame: Frame, record: BackgroundRecord) -> None:
             background = take_up(invocation, _entered, record)
             if frame.watch is not None and record.finished is None:
                 scope = frame.scope_of(event.activation)
-                frame.watch.begin_again(under_way.caller, node, scope).answer(background)
+                reservation = frame.watch.begin_again(under_way.caller, node, scope)
+                _follow(reservation, background)
             return
 
 
@@ -230,15 +258,20 @@ async def _beside_others(sitting: Sitting, ctx: Context, answer: Answer) -> Any:
 
 def _carried_out(invocation: Invocation) -> Answer:
     """The answer to a call that policies allow, and that no earlier attempt has an answer to."""
-    frame, call = invocation.frame, invocation.call
-    if frame.watch is None:
+    watch, node, call = invocation.frame.watch, invocation.node, invocation.call
+    if watch is None:
         return _allowed(invocation)
     assert call is not None
-    # Checked and counted in one step: of two calls of one turn only one gets the last place.
-    reservation = frame.watch.begin_call(
-        call.caller, invocation.node, frame.scope_of, invocation.activation
-    )
-    invocation.reservation = call.reservation = reservation
+    try:
+        stake = watch.calls[id(call.caller), id(node)]
+    except KeyError:
+        stake = watch.stake_of_call(call.caller, node, invocation.activation)
+    if stake is not None:
+        # Checked and counted in one step: of two calls of one turn only one gets the last place.
+        refusal = call.begin(stake)
+        if refusal is not None:
+            raise ClaimRefused(node.name, str(refusal.claim), refusal.why)
+        invocation.reservation = call
     return _allowed(invocation)
 
 
@@ -374,7 +407,8 @@ def _frame_of(
     )
     if outer.watch is not None or graph.claims:
         activation = 0 if invocation is None else invocation.activation
-        frame.watch = watch_within(outer.watch, node, graph, target, outer.scope_of(activation))
+        scope = outer.scope_of(activation)
+        frame.be_watched(watch_within(outer.watch, node, graph, target, scope))
     return frame
 
 

@@ -107,7 +107,7 @@ def begin(
         durability.prepare(shared, answers or {})
     policies = also((), policy, graph.policy)
     frame = Frame(SHELL, shared, program, ledger, default, deps, policies)
-    frame.watch = watch_of(graph)
+    frame.be_watched(watch_of(graph))
     ledger.on_warning = frame.warn
     if not graph.needs_nothing:
         _prepare(graph, frame, default)

@@ -13,10 +13,11 @@ Rules:
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Container, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Container, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from graphflow.claims.guard import Reservation
 from graphflow.declaration.background import Background
 from graphflow.declaration.context import Context
 from graphflow.declaration.handoffs import Handoff
@@ -40,7 +41,7 @@ from graphflow.runtime.denials import denied_on_arrows, is_refused
 from graphflow.runtime.frame_states import FrameStates
 from graphflow.runtime.records import FrameRecord, LeftFrame
 from graphflow.runtime.run_scope import RunScope
-from graphflow.runtime.watch import ClaimWatch, Reservation
+from graphflow.runtime.watch import ClaimWatch
 from graphflow.walk.commands import Activation
 from graphflow.walk.machine import Walk
 from graphflow.walk.revision import Revision
@@ -72,12 +73,16 @@ class Shell:
     take_up: Callable[[Frame], None]
 
 
-class Call:
-    """One call under way, for those it goes through."""
+NONE_CLOSED: frozenset[str] = frozenset()
+"""No tool is forbidden by a claim."""
+
+
+class Call(Reservation):
+    """One call under way, for those it goes through, and for the claims that see it."""
 
     __slots__ = (
         *("base", "caller", "conversation", "metered", "number", "place"),
-        *("policies", "reservation", "turns", "writes"),
+        *("policies", "turns", "writes"),
     )
 
     def __init__(
@@ -88,6 +93,7 @@ class Call:
         policies: tuple[Policy, ...],
         conversation: Conversation | None,
     ) -> None:
+        self.stake = None
         self.number = number
         """Its number in the run, by which its events are told from those of other calls."""
         self.caller = caller
@@ -97,8 +103,6 @@ class Call:
         self.conversation = conversation
         self.metered = ""
         """What it was charged as, beside a step."""
-        self.reservation: Reservation | None = None
-        """How claims have counted it; None if none sees it, or an earlier attempt's answer is given."""
         self.turns: tuple[Turn, ...] = ()
         """What the callee has said in the conversation of its caller."""
         self.base: Revision | None = None
@@ -536,22 +540,25 @@ class Frame:
                 allowed.append((handoff, target))
         return allowed
 
+    def be_watched(self, watch: ClaimWatch | None) -> None:
+        """Has claims see what begins in the frame; None: none does."""
+        self.watch = watch
+        if watch is not None:
+            watch.scope_of = self.scope_of
+
     def closed(
-        self, ctx: Context, nodes: Sequence[AnyNode], handoffs: Sequence[tuple[Handoff, AnyNode]]
+        self, ctx: Context, nodes: Iterable[AnyNode], handoffs: Iterable[tuple[Handoff, AnyNode]]
     ) -> frozenset[str]:
         """The names of the tools that a claim forbids now: a model that sees one calls it."""
         watch = self.watch
         if watch is None:
-            return frozenset()
+            return NONE_CLOSED
         scope = self.scope_of(ctx.activation)
-        names: set[str] = set()
-        for node in nodes:
-            if watch.is_closed("call", ctx.node, node, scope):
-                names.add(node.name)
+        names = watch.closed_calls(ctx.node, nodes, scope)
         for handoff, target in handoffs:
-            if watch.is_closed("hand-over", ctx.node, target, scope):
-                names.add(handoff.tool)
-        return frozenset(names)
+            if watch.is_handover_closed(ctx.node, target, scope):
+                names.append(handoff.tool)
+        return frozenset(names) if names else NONE_CLOSED
 
     def policies_of(
         self, caller: AnyNode, around: tuple[Policy, ...] | None = None

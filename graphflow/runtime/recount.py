@@ -6,6 +6,7 @@ one and the same activation or call. What was refused before it began has not be
 
 from __future__ import annotations
 
+from graphflow.claims.guard import Reservation
 from graphflow.declaration.node import AnyNode
 from graphflow.errors import (
     ApprovalRefused,
@@ -33,7 +34,7 @@ from graphflow.proofs.program import Program
 from graphflow.proofs.proven import ProvenGraph, solo
 from graphflow.runtime.frame import Frame
 from graphflow.runtime.past import Past, PastEvent
-from graphflow.runtime.watch import ClaimWatch, Reservation
+from graphflow.runtime.watch import ClaimWatch
 from graphflow.walk.commands import Activation
 from graphflow.walk.machine import Walk
 

@@ -6,20 +6,20 @@ the guard's frame to this one. A frame that no claim looks into has none.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from graphflow.claims.claim_proofs import claim_proofs_of
 from graphflow.claims.guard import (
     BeginningKind,
     ClaimGuard,
-    ClaimRefusal,
-    ClaimSteps,
-    Sights,
-    sees_arrows,
+    GroupStates,
+    NodeMoves,
+    Reservation,
+    Stake,
 )
 from graphflow.claims.targets import Way
-from graphflow.declaration.background import Background
 from graphflow.declaration.handoffs import Handover
 from graphflow.declaration.node import AnyNode
 from graphflow.errors import ClaimBroken, ClaimRefused
@@ -35,6 +35,13 @@ from graphflow.proofs.program import Slot
 from graphflow.proofs.proven import AnyGraph
 from graphflow.walk.commands import Activation
 
+ScopeOf: TypeAlias = Callable[[int], Scope]
+"""The scope of an activation, by its number."""
+
+
+def _no_scope(activation: int) -> Scope:
+    return ()
+
 
 @dataclass(frozen=True, slots=True)
 class FrameSight:
@@ -44,86 +51,48 @@ class FrameSight:
         guard: the guard.
         around: the names from the guard's frame to this one.
         scope: where the activation stands in the guard's frame that has led here; None: the frame is that one.
-        sees_arrows: whether any of its claims looks at what begins by arrows.
     """
 
     guard: ClaimGuard
     around: Way
     scope: Scope | None
-    sees_arrows: bool
 
 
-class Reservation:
-    """Something that has begun, or is about to, as the guards have counted it."""
-
-    __slots__ = ("_is_open", "_node", "_parts", "_steps", "has_begun")
-
-    def __init__(
-        self,
-        node: AnyNode | None,
-        parts: list[tuple[ClaimGuard, Sights, Scope]],
-        steps: ClaimSteps | None = None,
-    ) -> None:
-        self._node = node
-        self._parts = parts
-        self._steps = steps
-        """What it moves, if no claim about branches sees it; there are no parts then."""
-        self._is_open = True
-        self.has_begun = False
-        """Whether the node itself is at work: what was refused before may be tried again."""
-
-    def answer(self, output: object) -> None:
-        """It has answered; a call in the background with its handle, and how it ends is told later."""
-        if isinstance(output, Background):
-            self._follow(output)
-            return
-        if not self._is_open:
-            return
-        self._is_open = False
-        assert self._node is not None
-        if self._steps is not None:
-            self._steps.answer(self._node, output)
-        else:
-            for guard, sights, scope in self._parts:
-                guard.answer(sights, scope, self._node, output)
-
-    def stop(self) -> None:
-        """It has failed or was cancelled; or it has not even begun, and its place is free again."""
-        if not self._is_open:
-            return
-        self._is_open = False
-        if self._steps is not None:
-            if self.has_begun:
-                self._steps.end()
-            else:
-                self._steps.give_back()
-        for guard, sights, scope in self._parts:
-            if self.has_begun:
-                guard.end(sights, scope)
-            else:
-                guard.give_back(sights, scope)
-
-    def _follow(self, background: Background) -> None:
-        task = background.task
-        if task is None:
-            self.stop()
-            return
-
-        def end(_: object) -> None:
-            if task.cancelled() or task.exception() is not None:
-                self.stop()
-            else:
-                self.answer(task.result())
-
-        task.add_done_callback(end)
+SightPart: TypeAlias = tuple[FrameSight, GroupStates, NodeMoves]
+"""How a guard sees the frame, the numbers of one of its groups, and what the node does to them."""
 
 
-NO_PARTS: list[tuple[ClaimGuard, Sights, Scope]] = []
-UNSEEN = ClaimSteps((), (), ())
-"""Those of a node that no claim sees, and"""
-NOTHING = Reservation(None, NO_PARTS)
-"""what is reserved for it."""
-NOTHING.stop()
+class NodeSight:
+    """What the guards see of a node that begins in one way.
+
+    Attributes:
+        parts: what it means to each group of claims, with how its guard sees the frame.
+        stake: the same wherever it begins; None if no claim sees it, or one about branches.
+        caller: who begins it; it is kept, as the node is, so that nothing else gets their ids.
+        node: what begins.
+    """
+
+    __slots__ = ("caller", "node", "parts", "stake")
+
+    def __init__(self, parts: Sequence[SightPart], caller: AnyNode | None, node: AnyNode) -> None:
+        self.parts = parts
+        self.caller = caller
+        self.node = node
+        self.stake: Stake | None = None
+        if not any(counts.group.fork >= 0 for _, counts, _ in parts):
+            self.stake = self.stake_at(())
+
+    def stake_at(self, scope: Scope) -> Stake | None:
+        """What it means if it begins in this scope of its frame."""
+        if self.stake is not None:
+            return self.stake
+        stakes: list[Stake] = []
+        for frame, counts, moves in self.parts:
+            at = scope if frame.scope is None else frame.scope
+            stakes.append(Stake(counts.at(at), moves, counts, self.node, at))
+        if not stakes:
+            return None
+        return stakes[0].beside(stakes[1:])
 
 
 class ClaimWatch:
@@ -135,24 +104,21 @@ class ClaimWatch:
     """
 
     __slots__ = (
-        "_due",
-        "_entered",
-        "_handing",
-        "_known",
-        "_sights",
-        "_steps",
-        "open",
-        "sees_arrows",
+        *("_due", "_entered", "_handing", "_known", "_sights"),
+        *("calls", "open", "scope_of", "sees_arrows"),
     )
 
     def __init__(self, sights: list[FrameSight], entered: AnyNode | None) -> None:
         self._sights = sights
         self._entered = entered
-        self.sees_arrows = entered is None and any(sight.sees_arrows for sight in sights)
-        self._known: dict[tuple[str, int, int], tuple[object, object, list[Sights]]] = {}
-        """What each guard sees of a node, by how it begins, the caller and the node; both are kept, so that their ids are."""
-        self._steps: dict[tuple[str, int, int], ClaimSteps] = {}
-        """What is moved by nodes that no claim about branches sees."""
+        looks_at_arrows = any(sight.guard.rules.sees_arrows for sight in sights)
+        self.sees_arrows = entered is None and looks_at_arrows
+        self._known: dict[tuple[BeginningKind, int, int], NodeSight] = {}
+        """What is seen of a node, by how it begins, the caller and the node."""
+        self.calls: dict[tuple[int, int], Stake | None] = {}
+        """What calls mean to claims wherever they are made, by the ids of the caller and the node."""
+        self.scope_of: ScopeOf = _no_scope
+        """The scopes of the activations of the frame; its frame sets it."""
         self.open: dict[int, Reservation] = {}
         """The activations under way that a claim sees, by number."""
         self._handing: dict[int, tuple[str, Reservation]] = {}
@@ -166,7 +132,7 @@ class ClaimWatch:
         for sight in self._sights:
             at = scope if sight.scope is None else sight.scope
             way = (*sight.around, node.names)
-            found.append(FrameSight(sight.guard, way, at, sight.sees_arrows))
+            found.append(FrameSight(sight.guard, way, at))
         return found
 
     def own(self) -> ClaimWatch | None:
@@ -197,21 +163,22 @@ class ClaimWatch:
         if due:
             self.open[act.id] = due.pop(0)
             return
-        reservation = self._begin("activation", None, node, slot, act.scope)
-        if isinstance(reservation, ClaimRefusal):
-            raise ClaimBroken(node.name, str(reservation.claim), reservation.why)
-        if reservation is not NOTHING:
-            self.open[act.id] = reservation
-            reservation.has_begun = is_direct
+        sight = self._sight("activation", None, node, slot)
+        stake = sight.stake_at(act.scope)
+        if stake is None:
+            return
+        reservation = Reservation()
+        refused = reservation.begin(stake)
+        if refused is not None:
+            raise ClaimBroken(node.name, str(refused.claim), refused.why)
+        reservation.has_begun = is_direct
+        self.open[act.id] = reservation
 
     def begin_activation_again(self, slot: Slot, scope: Scope) -> Reservation:
         """An activation that an earlier sitting has seen is counted, whatever that means."""
         assert slot.node is not None
-        reservation = self._begin("activation", None, slot.node, slot, scope)
-        if isinstance(reservation, ClaimRefusal):
-            return NOTHING
-        reservation.has_begun = True
-        return reservation
+        sight = self._sight("activation", None, slot.node, slot)
+        return _counted_again(sight.stake_at(scope))
 
     def end_activation(self, fact: Event) -> None:
         """An activation has ended so."""
@@ -238,39 +205,18 @@ class ClaimWatch:
             reservation.stop()
 
     # -- calls and hand-overs ----------------------------------------------------------------------
-    def begin_call(
-        self, caller: AnyNode, node: AnyNode, scope_of: Callable[[int], Scope], activation: int
-    ) -> Reservation:
-        """A call begins.
-
-        Args:
-            caller, node: who calls whom.
-            scope_of: tells the scope of the activation that calls; only claims about branches ask for it.
-            activation: its number.
-
-        Raises:
-            ClaimRefused: it must not.
-        """
-        steps = self._steps.get(("call", id(caller), id(node)))
-        if steps is UNSEEN:
-            return NOTHING
-        reservation: Reservation | ClaimRefusal
-        if steps is None:
-            scope = scope_of(activation)
-            reservation = self._begin("call", caller, node, None, scope)
-        else:
-            reservation = steps.begin() or Reservation(node, NO_PARTS, steps)
-        if isinstance(reservation, ClaimRefusal):
-            raise ClaimRefused(node.name, str(reservation.claim), reservation.why)
-        return reservation
+    def stake_of_call(self, caller: AnyNode, node: AnyNode, activation: int) -> Stake | None:
+        """What a call means to claims; None if none sees it. `activation`: the number of the one that calls."""
+        sight = self._sight("call", caller, node)
+        if sight.stake is not None or not sight.parts:
+            self.calls[id(caller), id(node)] = sight.stake
+            return sight.stake
+        return sight.stake_at(self.scope_of(activation))
 
     def begin_again(self, caller: AnyNode, node: AnyNode, scope: Scope) -> Reservation:
         """A call goes on that an earlier sitting has begun: it is counted, whatever that means."""
-        reservation = self._begin("call", caller, node, None, scope)
-        if isinstance(reservation, ClaimRefusal):
-            return NOTHING
-        reservation.has_begun = True
-        return reservation
+        sight = self._sight("call", caller, node)
+        return _counted_again(sight.stake_at(scope))
 
     def hand_over(self, activation: int, caller: AnyNode, node: AnyNode, scope: Scope) -> None:
         """A node is about to be handed over to: its place is kept until it begins.
@@ -278,92 +224,64 @@ class ClaimWatch:
         Raises:
             ClaimRefused: it must not begin.
         """
-        reservation = self._begin("hand-over", caller, node, None, scope)
-        if isinstance(reservation, ClaimRefusal):
-            raise ClaimRefused(node.name, str(reservation.claim), reservation.why)
         if activation in self._handing:  # an earlier attempt's
             self._hand_on(activation, "")
-        if reservation is not NOTHING:
-            self._handing[activation] = (node.name, reservation)
+        sight = self._sight("hand-over", caller, node)
+        stake = sight.stake_at(scope)
+        if stake is None:
+            return
+        reservation = Reservation()
+        refused = reservation.begin(stake)
+        if refused is not None:
+            raise ClaimRefused(node.name, str(refused.claim), refused.why)
+        self._handing[activation] = (node.name, reservation)
 
-    def is_closed(self, kind: BeginningKind, caller: AnyNode, node: AnyNode, scope: Scope) -> bool:
-        """Whether a call or hand-over would be refused now."""
-        for sight, sights in self._seen(kind, caller, node, None):
-            if sights and sight.guard.refusal(sights, self._scope(sight, scope)) is not None:
-                return True
-        return False
+    def closed_calls(self, caller: AnyNode, nodes: Iterable[AnyNode], scope: Scope) -> list[str]:
+        """The names of those of these nodes whose call would be refused now."""
+        closed: list[str] = []
+        for node in nodes:
+            sight = self._sight("call", caller, node)
+            stake = sight.stake_at(scope)
+            if stake is not None and not stake.is_open:
+                closed.append(node.name)
+        return closed
+
+    def is_handover_closed(self, caller: AnyNode, node: AnyNode, scope: Scope) -> bool:
+        """Whether a hand-over would be refused now."""
+        sight = self._sight("hand-over", caller, node)
+        stake = sight.stake_at(scope)
+        return stake is not None and not stake.is_open
 
     # -- the common part ---------------------------------------------------------------------------
-    def _begin(
-        self,
-        kind: BeginningKind,
-        caller: AnyNode | None,
-        node: AnyNode,
-        slot: Slot | None,
-        scope: Scope,
-    ) -> Reservation | ClaimRefusal:
-        steps = self._steps.get((kind, id(caller), id(node)))
-        if steps is UNSEEN:
-            return NOTHING
-        if steps is not None:
-            return steps.begin() or Reservation(node, NO_PARTS, steps)
-        parts: list[tuple[ClaimGuard, Sights, Scope]] = []
-        for sight, sights in self._seen(kind, caller, node, slot):
-            if not sights:
-                continue
-            at = self._scope(sight, scope)
-            refusal = sight.guard.begin(sights, at)
-            if refusal is not None:
-                Reservation(node, parts).stop()
-                return refusal
-            parts.append((sight.guard, sights, at))
-        return Reservation(node, parts) if parts else NOTHING
-
-    def _seen(
-        self, kind: BeginningKind, caller: AnyNode | None, node: AnyNode, slot: Slot | None
-    ) -> list[tuple[FrameSight, Sights]]:
-        """What each guard sees of a node that begins so."""
+    def _sight(
+        self, kind: BeginningKind, caller: AnyNode | None, node: AnyNode, slot: Slot | None = None
+    ) -> NodeSight:
+        """What the guards see of a node that begins so."""
         key = (kind, id(caller), id(node))
         known = self._known.get(key)
         if known is None:
-            seen = [self._look(sight, kind, caller, node, slot) for sight in self._sights]
-            known = (caller, node, seen)
+            known = self._look(kind, caller, node, slot)
             self._known[key] = known
-            self._keep_steps(key, seen)
-        return list(zip(self._sights, known[2], strict=True))
-
-    def _keep_steps(self, key: tuple[str, int, int], seen: list[Sights]) -> None:
-        """Keeps the steps of a node that one guard alone sees: it need not be looked at again."""
-        seeing = [place for place, sights in enumerate(seen) if sights]
-        if not seeing:
-            self._steps[key] = UNSEEN
-        if len(seeing) != 1:
-            return
-        place = seeing[0]
-        steps = self._sights[place].guard.steps(seen[place])
-        if steps is not None:
-            self._steps[key] = steps
+        return known
 
     def _look(
-        self,
-        sight: FrameSight,
-        kind: BeginningKind,
-        caller: AnyNode | None,
-        node: AnyNode,
-        slot: Slot | None,
-    ) -> Sights:
-        way = sight.around
-        by: Way = ()
-        if caller is not None:
-            # What was entered alone has the name of its frame, and what it calls stands right behind that.
-            by = way if caller is self._entered else (*way, caller.names)
-        if kind == "call":
-            way = by
-        own_slot = slot if sight.scope is None else None
-        return sight.guard.sights((*way, node.names), by, kind, own_slot)
-
-    def _scope(self, sight: FrameSight, scope: Scope) -> Scope:
-        return scope if sight.scope is None else sight.scope
+        self, kind: BeginningKind, caller: AnyNode | None, node: AnyNode, slot: Slot | None
+    ) -> NodeSight:
+        parts: list[SightPart] = []
+        for sight in self._sights:
+            way = sight.around
+            by: Way = ()
+            if caller is not None:
+                # What was entered alone has the name of its frame, and what it calls stands right behind that.
+                by = way if caller is self._entered else (*way, caller.names)
+            if kind == "call":
+                way = by
+            own_slot = slot if sight.scope is None else None
+            for counts in sight.guard.groups:
+                moves = counts.group.moves((*way, node.names), by, kind, own_slot)
+                if moves is not None:
+                    parts.append((sight, counts, moves))
+        return NodeSight(parts, caller, node)
 
     def check_end(self, graph: str) -> None:
         """The walk of the frame has completed.
@@ -377,6 +295,16 @@ class ClaimWatch:
             lacking = sight.guard.lacking()
             if lacking is not None:
                 raise ClaimBroken(graph, str(lacking.claim), lacking.why)
+
+
+def _counted_again(stake: Stake | None) -> Reservation:
+    """Something that has begun in an earlier sitting."""
+    reservation = Reservation()
+    if stake is not None:
+        stake.count()
+    reservation.stake = stake
+    reservation.has_begun = True
+    return reservation
 
 
 def watch_of(graph: AnyGraph) -> ClaimWatch | None:
@@ -412,8 +340,7 @@ def _own_sight(graph: AnyGraph) -> FrameSight | None:
     """How a frame of the graph is seen by its own claims, if any have to be enforced."""
     if not graph.claims:
         return None
-    enforced = claim_proofs_of(graph).enforced
-    if not enforced:
+    rules = claim_proofs_of(graph).rules
+    if rules is None:
         return None
-    guard = ClaimGuard(graph, enforced)
-    return FrameSight(guard, (), None, sees_arrows(graph, enforced))
+    return FrameSight(ClaimGuard(rules), (), None)
