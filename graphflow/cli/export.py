@@ -72,7 +72,7 @@ async def _lines(store: Store, header: RunHeader) -> AsyncIterator[dict[str, Any
         for digest in _named_in(row, body):
             if digest not in written:
                 written.add(digest)
-                content = await store.large(digest)
+                content = await store.large(header.id, digest)
                 value = None if content is None else json.loads(content)
                 yield {"large": digest, "value": value}
         yield {"number": row.number, "kind": row.kind, "place": row.place, "body": body}

@@ -60,6 +60,10 @@
     │   ├── StoreUnreadable (OSError)      no store is there, or it is another program's, or a newer version's
     │   ├── StoreUnreachable (ConnectionError)   the database is not there, was lost, or stayed locked
     │   ├── StoreFull (OSError)            there is no room; everything that was acknowledged is kept
+    │   ├── KeyInvalid (ValueError)        what was given as the key of a store is not one
+    │   ├── StoreLocked (PermissionError)  the store is encrypted, and the key is missing or another one
+    │   ├── StoreUnencrypted (ValueError)  a key was given for a store that was begun without one
+    │   ├── SealBroken (ValueError)        something encrypted has changed since, or was moved from another place
     │   ├── RunUnknown (LookupError)       no run of that id; the text names near ones
     │   ├── RunExists (ValueError)         another run has that id
     │   ├── AnswerExists (ValueError)      a question was answered already; `by` tells by whom, and `at` when
@@ -115,6 +119,7 @@ from graphflow.errors.stores import (
     AnswerExists,
     Diverged,
     GraphUnstorable,
+    KeyInvalid,
     LeaseLost,
     PlaceUnknown,
     RecordedError,
@@ -124,8 +129,11 @@ from graphflow.errors.stores import (
     RunExists,
     RunOwned,
     RunUnknown,
+    SealBroken,
     StoreError,
     StoreFull,
+    StoreLocked,
+    StoreUnencrypted,
     StoreUnreachable,
     StoreUnreadable,
     Unreadable,
@@ -189,6 +197,7 @@ __all__ = [
     "GraphflowError",
     "InputInvalid",
     "IntegerTooLong",
+    "KeyInvalid",
     "KeyMissing",
     "LeaseLost",
     "LimitExceeded",
@@ -223,6 +232,7 @@ __all__ = [
     "RunOwned",
     "RunUnknown",
     "ScriptError",
+    "SealBroken",
     "ServerError",
     "ServerFailed",
     "StateInvalid",
@@ -230,6 +240,8 @@ __all__ = [
     "StateUnset",
     "StoreError",
     "StoreFull",
+    "StoreLocked",
+    "StoreUnencrypted",
     "StoreUnreachable",
     "StoreUnreadable",
     "StrayCancellation",

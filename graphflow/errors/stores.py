@@ -24,6 +24,22 @@ class StoreFull(StoreError, OSError):
     """There is no room for what was to be written. Everything that was acknowledged before is kept."""
 
 
+class KeyInvalid(StoreError, ValueError):
+    """What was given as the key of a store is not one: 32 bytes, or their base64 text. It is shown nowhere."""
+
+
+class StoreLocked(StoreError, PermissionError):
+    """A store is encrypted, and the key is missing or is another one. Nothing was changed."""
+
+
+class StoreUnencrypted(StoreError, ValueError):
+    """A key was given for a store that was begun without one. Nothing was changed."""
+
+
+class SealBroken(StoreError, ValueError):
+    """Something encrypted is not as it was written, or was moved there from another place. It stays where it is."""
+
+
 class RunUnknown(StoreError, LookupError):
     """A store holds no run of that id."""
 

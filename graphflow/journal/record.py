@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from graphflow.declaration.node import AnyNode
-from graphflow.errors import RunDamaged, Unreadable
+from graphflow.errors import RunDamaged, SealBroken, Unreadable
 from graphflow.events import Event
 from graphflow.journal.detail import FrameForm
 from graphflow.journal.row_reader import RecordEntry, RowReader, digests_in
@@ -99,11 +99,14 @@ async def large_of(store: Store, run: str, row: StoredRow) -> dict[str, bytes]:
     """The large values that a row names, by their digests.
 
     Raises:
-        RunDamaged: one is gone.
+        RunDamaged: one is gone, or is not as it was written.
     """
     found: dict[str, bytes] = {}
     for digest in digests_in(row):
-        content = await store.large(digest)
+        try:
+            content = await store.large(run, digest)
+        except SealBroken as broken:
+            raise RunDamaged(run, row.number, str(broken)) from None
         if content is None:
             raise RunDamaged(
                 run, row.number, f"the large value {digest[:12]} that it names is missing"

@@ -29,10 +29,13 @@ from graphflow.errors import (
     RunOwned,
     RunUnknown,
     StoreFull,
+    StoreUnencrypted,
     StoreUnreadable,
 )
 from graphflow.journal.codec.secrets import hide
 from graphflow.journal.commit import Commit
+from graphflow.journal.key_ring import StoreKey
+from graphflow.journal.seal import PLAIN, Seal
 from graphflow.journal.stored import Json, Lease, RunHeader, StoredAnswer, StoredRow
 from graphflow.redaction import scrub
 
@@ -68,6 +71,7 @@ class Ownership:
         rows: how many rows the run has, and so the number of the next one.
         lease_s: how long it lasts from each renewal, in seconds.
         key: what the store itself knows the run by, if that is not its id.
+        seal: what its rows are sealed with.
     """
 
     run: str
@@ -75,6 +79,7 @@ class Ownership:
     rows: int
     lease_s: float
     key: int = 0
+    seal: Seal = PLAIN
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,15 +134,19 @@ class Store(ABC):
     """Keeps runs. Open one with `Store.open`; use it from any event loop; close it when no run uses it any more."""
 
     @staticmethod
-    def open(address: str) -> Store:
+    def open(address: str, *, key: StoreKey | None = None) -> Store:
         """The store at an address. Nothing is created or connected to before it is used.
 
         Args:
             address: "memory:", "jsonl:FOLDER", "sqlite:FILE", or "postgresql://USER@HOST/DATABASE".
+            key: what its content is encrypted with: 32 bytes, their base64 text, `env:NAME` of a variable that holds it, or
+                several keys by their names, the active one last (`KeyRing`); None: nothing is encrypted. Of what is in
+                memory nothing is at rest, so there a key changes nothing.
 
         Raises:
             StoreUnreadable: no kind of store has such addresses.
-            MissingExtra: its driver is not installed.
+            KeyInvalid: the key is not one. Whether it is the right one is seen when the store is first used: `StoreLocked`.
+            MissingExtra: its driver, or what encrypts, is not installed.
         """
         # Each store stands on this page, so this is the one place that reaches up. It does so when it is asked: a driver is
         # only loaded by whoever has runs where it leads to.
@@ -145,20 +154,20 @@ class Store(ABC):
         if kind == "memory":
             from graphflow.journal.stores.memory import MemoryStore
 
-            return MemoryStore()
+            return MemoryStore(key=key)
         if kind == "jsonl" and rest:
             from graphflow.journal.stores.jsonl import JsonlStore
 
-            return JsonlStore(rest)
+            return JsonlStore(rest, key=key)
         # Each connection would get one of its own.
         if kind == "sqlite" and rest and rest != ":memory:":
             from graphflow.journal.stores.sqlite import SqliteStore
 
-            return SqliteStore(rest)
+            return SqliteStore(rest, key=key)
         if kind in ("postgresql", "postgres") and rest.startswith("//"):
             from graphflow.journal.stores.postgres import PostgresStore
 
-            return PostgresStore(address)
+            return PostgresStore(address, key=key)
         shown = without_password(address)
         raise StoreUnreadable(
             f"{shown!r} is not the address of a store; "
@@ -291,8 +300,12 @@ class Store(ABC):
         """
 
     @abstractmethod
-    async def large(self, digest: str) -> bytes | None:
-        """A large value, if it is kept."""
+    async def large(self, run: str, digest: str) -> bytes | None:
+        """A large value that a run names, if it is kept.
+
+        Raises:
+            SealBroken: it is encrypted, and not as it was written.
+        """
 
     @abstractmethod
     async def answers(self, run: str) -> dict[str, StoredAnswer]:
@@ -441,14 +454,49 @@ class Store(ABC):
         return None if resume is None else await resume.resume(run, store=self)
 
     # -- keeping house -----------------------------------------------------------------------------
-    @abstractmethod
     async def delete(self, run: str) -> None:
-        """Removes a run, its rows, its answers, and the large values that no other run names.
+        """Removes a run, its rows, its answers, its key, and the large values that no other run names.
+
+        What was removed is overwritten as far as the store reaches: not in backups, in snapshots of a disk, nor in the log
+        that a server archives. Of a run with a key the rows in those stay closed for ever, if the keys are not in them.
+
+        Raises:
+            RunUnknown: there is no such run.
+            RunOwned: somebody is working on it.
+            StoreUnreachable: it is removed, but not overwritten yet, as another process is reading; `compact` does it later.
+        """
+        await self._delete(run)
+        await self._erase()
+
+    @abstractmethod
+    async def _delete(self, run: str) -> None:
+        """Removes a run and what is its own.
 
         Raises:
             RunUnknown: there is no such run.
             RunOwned: somebody is working on it.
         """
+
+    async def _erase(self) -> None:
+        """Overwrites what was removed, where it would lie about otherwise."""
+        await self.compact()
+
+    async def rotate(self, key: StoreKey | None = None) -> int:
+        """Wraps all data keys anew. Rows are not touched, so it is done within a second for 100,000 runs.
+
+        Args:
+            key: the keys from now on; those that the store was opened with still open it until it is closed. None: the active
+                key of the ring that it was opened with.
+
+        Returns:
+            How many data keys were wrapped anew.
+
+        Raises:
+            StoreUnencrypted: the store was begun without a key.
+            StoreLocked: a data key is not opened by any key of the ring; nothing was changed.
+            KeyInvalid: the new key is not one.
+        """
+        raise StoreUnencrypted(f"{self!r} has no keys to rotate")
 
     @abstractmethod
     async def compact(self) -> None:
@@ -478,7 +526,7 @@ class Store(ABC):
         removed = 0
         for header in over[keep:]:  # the newest come first
             if header.changed < limit:
-                await self.delete(header.id)
+                await self._delete(header.id)
                 removed += 1
         if removed:
             await self.compact()

@@ -64,7 +64,7 @@ async def _verdict(store: Store, header: RunHeader, graph: AnyGraph, digest: str
     known = about.get("digest")
     if known == digest:
         return Verdict(id, status, "same")
-    content = await store.large(str(known))
+    content = await store.large(id, str(known))
     if content is not None:
         before = json.loads(content)
         reordered = _reordered(before, form_of(graph), (graph.name,))

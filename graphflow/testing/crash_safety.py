@@ -244,7 +244,7 @@ class _Trial:
         large: dict[str, bytes] = {}
         for row in rows:
             for digest in digests_in(row):
-                content = await other.store.large(digest)
+                content = await other.store.large(other.id, digest)
                 if content is not None:
                     large[digest] = content
         await store.append(ownership, rows, large)

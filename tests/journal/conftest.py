@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.journal.keeping import KeyedAddress
 from tests.stand_ins import postgres
 
 
@@ -24,8 +25,13 @@ def server() -> Iterator[postgres.Postgres]:
 
 @pytest.fixture
 def address(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """The address of an empty store."""
-    kind = request.param
+    """The address of an empty store; of one that is encrypted, with its key."""
+    kind, _, sealed = request.param.partition(" ")
+    found = _address_of(kind, request, tmp_path)
+    return KeyedAddress(found) if sealed else found
+
+
+def _address_of(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if kind == "postgres":
         running: postgres.Postgres = request.getfixturevalue("server")
         return running.new_database()

@@ -18,15 +18,42 @@ KINDS = ["memory", "jsonl", "sqlite", "postgres"]
 LASTING = ["jsonl", "sqlite", "postgres"]
 """Those that another process, or the next one, can open."""
 
-everywhere = pytest.mark.parametrize("address", KINDS, indirect=True)
-lasting = pytest.mark.parametrize("address", LASTING, indirect=True)
+SEALED = ["jsonl sealed", "sqlite sealed", "postgres sealed"]
+"""The same with a key."""
+KEY = bytes(range(32))
+
+everywhere = pytest.mark.parametrize("address", [*KINDS, *SEALED], indirect=True)
+lasting = pytest.mark.parametrize("address", [*LASTING, *SEALED], indirect=True)
+sealed = pytest.mark.parametrize("address", SEALED, indirect=True)
+
+
+class KeyedAddress(str):
+    """The address of a store that is opened with the key of these tests."""
+
+    __slots__ = ()
+
+
+def as_argument(address: str) -> str:
+    """An address for another process, which reads it by `given_address`."""
+    return f"{address} sealed" if isinstance(address, KeyedAddress) else address
+
+
+def given_address(argument: str) -> str:
+    """The address in an argument."""
+    address = argument.removesuffix(" sealed")
+    return address if address == argument else KeyedAddress(address)
+
+
+def opened(address: str) -> Store:
+    """The store at an address, with its key if it has one."""
+    return Store.open(address, key=KEY if isinstance(address, KeyedAddress) else None)
 
 
 def within(address: str, work: Callable[[Store], Awaitable[Any]]) -> Any:
     """What is done with a store, which is closed behind it."""
 
     async def main() -> Any:
-        async with Store.open(address) as store:
+        async with opened(address) as store:
             return await work(store)
 
     return asyncio.run(main())

@@ -33,7 +33,7 @@ def test_a_run_begins_with_its_first_rows_or_not_at_all(address: str) -> None:
         ownership = await store.create(header(), "me", rows=some_rows(0, 2), large={"d": b"large"})
         assert ownership.rows == 2
         assert (await store.header("order-17")).rows == 2
-        assert await store.large("d") == b"large"
+        assert await store.large("order-17", "d") == b"large"
         with pytest.raises(errors.RunExists):
             await store.create(header(), "another", rows=some_rows(0, 1))
         await store.append(ownership, some_rows(2, 1))
@@ -76,7 +76,7 @@ def test_what_was_acknowledged_is_there_for_the_next_one_who_opens_it(address: s
 
     async def read(store: Store) -> None:
         assert await all_rows(store, "order-17") == some_rows(0, 2500)
-        assert await store.large("d1") == b"\x00large"
+        assert await store.large("order-17", "d1") == b"\x00large"
         found = await store.header("order-17")
         assert (found.status, dict(found.metadata), found.rows) == (
             "completed",
@@ -214,7 +214,7 @@ def test_whoever_lost_a_run_writes_nothing_more(address: str) -> None:
         assert found.status == "running"
         assert found.lease is not None
         assert found.lease.holder == "the second"
-        assert await store.large("zombie") is None
+        assert await store.large("order-17", "zombie") is None
 
     within(address, work)
 
@@ -280,7 +280,7 @@ def test_runs_are_found_by_what_is_known_of_them(address: str) -> None:
 def test_an_unknown_run_is_unknown_whatever_is_wanted_of_it(address: str) -> None:
     async def work(store: Store) -> None:
         assert await store.find("nope") is None
-        assert await store.large("nope") is None
+        assert await store.large("order-17", "nope") is None
         with pytest.raises(errors.RunUnknown):
             await store.acquire("nope", "me")
         with pytest.raises(errors.RunUnknown):
@@ -304,8 +304,8 @@ def test_a_run_goes_with_the_large_values_that_nobody_else_names(address: str) -
         await store.release(first)
         await store.delete("first")
         assert [found.id for found in await store.runs()] == ["second"]
-        assert await store.large("own") is None
-        assert await store.large("shared") == b"s"
+        assert await store.large("first", "own") is None
+        assert await store.large("second", "shared") == b"s"
         assert await all_rows(store, "second") == some_rows(0, 2)
         again = await store.create(header("first"), "me")
         await store.append(again, some_rows(0, 1))

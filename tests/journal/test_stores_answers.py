@@ -15,7 +15,15 @@ from graphflow.journal.store import Store
 from graphflow.journal.stored import StoredAnswer
 from graphflow.journal.stores import postgres as postgres_store
 from graphflow.journal.stores import sqlite as sqlite_store
-from tests.journal.keeping import all_rows, everywhere, header, lasting, some_rows, within
+from tests.journal.keeping import (
+    all_rows,
+    as_argument,
+    everywhere,
+    header,
+    lasting,
+    some_rows,
+    within,
+)
 from tests.stand_ins import postgres
 
 MB = 1024 * 1024
@@ -23,10 +31,10 @@ MB = 1024 * 1024
 ANSWERING = """
 import asyncio, sys
 from graphflow.errors import AnswerExists
-from graphflow.journal.store import Store
+from tests.journal.keeping import given_address, opened
 
 async def main(address, name):
-    async with Store.open(address) as store:
+    async with opened(given_address(address)) as store:
         await store.find("order-17")
         print("ready", flush=True)
         sys.stdin.readline()
@@ -105,7 +113,7 @@ def test_of_two_processes_that_answer_at_once_one_is_the_first(address: str) -> 
     within(address, lambda store: store.create(header(), "me"))
     answering = [
         subprocess.Popen(
-            [sys.executable, "-c", ANSWERING, address, name],
+            [sys.executable, "-c", ANSWERING, as_argument(address), name],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

@@ -23,6 +23,7 @@ from graphflow.journal.stores import sqlite as sqlite_store
 from tests.journal.conftest import Disk
 from tests.journal.keeping import (
     all_rows,
+    as_argument,
     everywhere,
     header,
     lasting,
@@ -40,11 +41,10 @@ on_disk = pytest.mark.parametrize(
 
 APPENDING = """
 import asyncio, sys
-from graphflow.journal.store import Store
-from tests.journal.keeping import header, some_rows
+from tests.journal.keeping import given_address, header, opened, some_rows
 
 async def main(address, name):
-    async with Store.open(address) as store:
+    async with opened(given_address(address)) as store:
         ownership = await store.create(header(name), name)
         print("ready", flush=True)
         sys.stdin.readline()
@@ -84,7 +84,7 @@ def test_on_a_full_disk_what_was_acknowledged_is_there_and_with_room_it_goes_on(
         with pytest.raises(errors.StoreFull):
             await store.put_answer("order-17", "q", '"' + "x" * MB + '"')
         assert await all_rows(store, "order-17") == some_rows(0, ownership.rows, KB_OF_TEXT)
-        assert await store.large(f"d{ownership.rows - 2}") == b"y" * 2000
+        assert await store.large("order-17", f"d{ownership.rows - 2}") == b"y" * 2000
         assert ownership.rows > 100
         disk.remount("size=8m")
         await store.append(ownership, some_rows(ownership.rows, 2, KB_OF_TEXT))
@@ -128,7 +128,7 @@ def test_a_read_only_disk_can_be_read_and_is_said_to_be_one(address_on: str, dis
 
     async def read(store: Store) -> None:
         assert await all_rows(store, "order-17") == some_rows(0, 3)
-        assert await store.large("d") == b"large"
+        assert await store.large("order-17", "d") == b"large"
         assert list(await store.answers("order-17")) == ["q"]
         assert [found.id for found in await store.runs()] == ["order-17"]
         for attempt in (
@@ -164,11 +164,11 @@ def test_a_large_value_of_50_mb_comes_back_and_goes_with_its_run(address: str) -
     async def work(store: Store) -> None:
         ownership = await store.create(header(), "me", lease_s=0)
         await store.append(ownership, some_rows(0, 1), {"digest": value})
-        assert await store.large("digest") == value
+        assert await store.large("order-17", "digest") == value
         await store.note(ownership, "completed")
         await store.release(ownership)
         assert await store.prune(older_than=-1) == 1
-        assert await store.large("digest") is None
+        assert await store.large("order-17", "digest") is None
         if not address.startswith("postgresql"):
             assert (await store.stats()).bytes < MB
 
@@ -217,7 +217,7 @@ def test_of_four_processes_one_is_killed_and_all_that_was_acknowledged_is_there(
     names = ["a", "b", "c", "d"]
     appending = [
         subprocess.Popen(
-            [sys.executable, "-c", APPENDING, address, name],
+            [sys.executable, "-c", APPENDING, as_argument(address), name],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

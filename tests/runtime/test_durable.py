@@ -360,7 +360,7 @@ async def test_the_form_of_a_graph_is_kept_once_for_all_of_its_runs() -> None:
     assert (await store.stats()).large == 1
     header, *_ = await store.runs(graph="line")
     first = await anext(store.rows(header.id))
-    form = await store.large(json.loads(first.body)["form"])
+    form = await store.large(header.id, json.loads(first.body)["form"])
     assert form is not None
     assert json.loads(form)["graph"] == "line"
 

@@ -12,6 +12,8 @@ Rules:
    Nobody was told that they are there; whoever writes next cuts them off.
 3. Large values lie in `large/`, one file each, named by their digest.
 4. Answers lie in a file beside that of their run, a line each: {"question": ..., "value": ..., "by": ..., "at": ...}.
+5. With a key rows are {"row": 0, "sealed": BASE64}, and what else has content is text that is sealed. The wrapped data keys lie
+   in `keys/`, one file each, so that a backup can leave them out. `store.key` says that the folder is encrypted.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ import json
 import os
 import threading
 import time
+from base64 import b64decode, b64encode
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -32,6 +35,16 @@ from urllib.parse import quote
 
 from graphflow.errors import StoreError, StoreUnreachable, StoreUnreadable
 from graphflow.journal.commit import Commit
+from graphflow.journal.key_ring import StoreKey, WrappedKey
+from graphflow.journal.seal import PLAIN, STORE, Seal, SealOwner, run_owner
+from graphflow.journal.sealed import (
+    open_answer,
+    open_large,
+    seal_answer,
+    seal_data,
+    seal_large,
+    seal_row,
+)
 from graphflow.journal.store import (
     LEASE_S,
     Large,
@@ -44,8 +57,17 @@ from graphflow.journal.store import (
     refuse_owned,
 )
 from graphflow.journal.stored import Json, Lease, RunHeader, StoredAnswer, StoredRow
-from graphflow.journal.stores.lines import CREATE, MODE, file_name, write_lines, write_whole
+from graphflow.journal.stores.lines import (
+    CREATE,
+    MODE,
+    file_name,
+    remove,
+    replace_whole,
+    write_lines,
+    write_whole,
+)
 from graphflow.journal.stores.run_file import RunFile
+from graphflow.journal.vault import Vault, key_gone
 
 T = TypeVar("T")
 
@@ -57,13 +79,18 @@ MAX_WAIT_S = 0.01
 ENDING = ".jsonl"
 ANSWERS = ".answers"
 """How the name of a file of answers ends."""
+KEY = ".key"
+"""How the name of a file ends that holds a wrapped data key."""
 
 
 class JsonlStore(Store):
     """Keeps runs in a folder."""
 
-    def __init__(self, folder: str) -> None:
+    def __init__(self, folder: str, *, key: StoreKey | None = None) -> None:
         self._folder = Path(folder)
+        self._vault = Vault(repr(self), key)
+        self._fits = False
+        """Whether the keys were seen to be the right ones."""
         self._lock = threading.Lock()
         self._reading = threading.Lock()
         self._seen: dict[str, RunFile] = {}
@@ -83,11 +110,17 @@ class JsonlStore(Store):
         def work() -> Ownership:
             if self._read(header.id) is not None:
                 raise self.exists(header.id)
+            self._mark()
+            owner = run_owner(header.graph, header.id)
+            seal, wrapped = self._vault.new(owner)
+            if wrapped is not None:
+                write_whole(self._key_path(owner), _key_bytes(wrapped))
             lease = next_lease(None, holder, time.time() + lease_s)
-            lines: list[Json] = [{"run": _header_json(header)}, _lease_line(lease)]
+            lines: list[Json] = [{"run": _header_json(header, seal)}, _lease_line(lease)]
             if rows:
-                self._keep(large or {})
-                lines += _lines_of(rows, large or {})
+                kept = seal_large(seal, large or {})
+                self._keep(kept)
+                lines += _lines_of(rows, kept, seal)
             write_lines(self._path(header.id), lines, 0)
             return Ownership(header.id, lease.epoch, len(rows), lease_s)
 
@@ -98,6 +131,8 @@ class JsonlStore(Store):
             file = self._read(run)
             if file is None:
                 return None
+            if file.seal is None:
+                raise key_gone(run)
             now = time.time()
             refuse_owned(file.header, now)
             lease = next_lease(file.header.lease, holder, now + lease_s)
@@ -118,8 +153,10 @@ class JsonlStore(Store):
                 raise file.problem
             if len(file.places) != first:
                 raise lease_lost(ownership)
-            self._keep(large)
-            write_lines(self._path(ownership.run), _lines_of(rows, large), file.sound)
+            seal = file.seal or PLAIN  # without its key it would be a problem
+            kept = seal_large(seal, large)
+            self._keep(kept)
+            write_lines(self._path(ownership.run), _lines_of(rows, kept, seal), file.sound)
 
         commit = Commit()
         loop = asyncio.get_running_loop()
@@ -138,10 +175,11 @@ class JsonlStore(Store):
         def work() -> None:
             file, _ = self._owned(ownership)
             noted: dict[str, Json] = {"status": status, "changed": time.time()}
+            seal = _seal_in(file)
             if metadata is not None:
-                noted["metadata"] = metadata
+                noted["metadata"] = _data(seal, metadata, "metadata")
             if about is not None:
-                noted["about"] = about
+                noted["about"] = _data(seal, about, "about")
             write_lines(self._path(ownership.run), [{"note": noted}], file.sound)
 
         await self._locked(work)
@@ -168,31 +206,36 @@ class JsonlStore(Store):
 
     async def _put_answer(self, run: str, question: str, value: str, by: str) -> bool:
         def work() -> bool:
-            if self._read(run) is None:
+            file = self._read(run)
+            if file is None:
                 return False
-            answers, sound = _read_answers(self._answers_path(run), run)
+            seal = _seal_in(file)
+            answers, sound = _read_answers(self._answers_path(run), run, seal)
             if question in answers:
                 return False
-            line: Json = {"question": question, "value": value, "by": by, "at": time.time()}
+            name, text, giver = seal_answer(seal, question, value, by)
+            line: Json = {"question": name, "value": text, "by": giver, "at": time.time()}
             write_lines(self._answers_path(run), [line], sound)
             return True
 
         return await self._locked(work)
 
-    async def delete(self, run: str) -> None:
+    async def _delete(self, run: str) -> None:
         def work() -> bool:
             file = self._read(run)
             if file is None:
                 return False
             refuse_owned(file.header, time.time())
+            # The key first: with it, all else is closed for ever.
+            remove(self._key_path(run_owner(file.header.graph, run)))
             # Before the run: another one of its id must not find them.
-            self._answers_path(run).unlink(missing_ok=True)
-            self._path(run).unlink()
+            remove(self._answers_path(run))
+            remove(self._path(run))
             used: set[str] = set()  # equal values lie in one file, whichever runs name them
             for other in self._files():
                 used |= other.large
             for digest in file.large - used:
-                self._large_path(digest).unlink(missing_ok=True)
+                remove(self._large_path(digest))
             return True
 
         if not await self._locked(work):
@@ -200,6 +243,24 @@ class JsonlStore(Store):
 
     async def compact(self) -> None:
         pass  # a file that is removed gives its space back
+
+    async def rotate(self, key: StoreKey | None = None) -> int:
+        ring = self._vault.ring_with(key)
+
+        def work() -> int:
+            paths = self._key_paths()
+            # All of them are opened before the first one is written.
+            renewed: list[bytes] = []
+            for path in paths:
+                wrapped = _key_at(path)
+                assert wrapped is not None  # only who has the lock removes one
+                renewed.append(_key_bytes(ring.rewrapped(wrapped)))
+            for path, content in zip(paths, renewed, strict=True):
+                replace_whole(path, content)
+            self._vault.ring = ring
+            return len(paths)
+
+        return await self._locked(work)
 
     # -- reading -----------------------------------------------------------------------------------
     async def find(self, run: str) -> RunHeader | None:
@@ -219,18 +280,25 @@ class JsonlStore(Store):
         if file.problem is not None:
             raise file.problem
 
-    async def large(self, digest: str) -> bytes | None:
+    async def large(self, run: str, digest: str) -> bytes | None:
         def work() -> bytes | None:
-            path = self._large_path(digest)
-            return path.read_bytes() if path.exists() else None
+            seal: Seal = PLAIN
+            if not self._vault.is_clear:
+                file = self._read(run)
+                if file is None:
+                    return None
+                seal = _seal_in(file)
+            path = self._large_path(seal.name(digest))
+            return open_large(seal, digest, path.read_bytes()) if path.exists() else None
 
         return await self._in_thread(work)
 
     async def answers(self, run: str) -> dict[str, StoredAnswer]:
         def work() -> dict[str, StoredAnswer] | None:
-            if self._read(run) is None:
+            file = self._read(run)
+            if file is None:
                 return None
-            answers, _ = _read_answers(self._answers_path(run), run)
+            answers, _ = _read_answers(self._answers_path(run), run, _seal_in(file))
             return answers
 
         answers = await self._in_thread(work)
@@ -249,7 +317,7 @@ class JsonlStore(Store):
             rows = sum(len(file.places) for file in files)
             large = list((self._folder / "large").glob("*"))
             answers = list(self._folder.glob("*" + ANSWERS))
-            every = [*self._paths(), *answers, *large]
+            every = [*self._paths(), *answers, *large, *self._key_paths()]
             size = sum(path.stat().st_size for path in every)
             return Stats(len(files), rows, len(large), size)
 
@@ -276,8 +344,10 @@ class JsonlStore(Store):
         def run() -> T:
             try:
                 if not locked:
+                    self._check_key()
                     return work()
                 with self._alone():
+                    self._check_key()
                     return work()
             except StoreError:
                 raise
@@ -320,6 +390,60 @@ class JsonlStore(Store):
             time.sleep(wait_s)
             wait_s = min(MAX_WAIT_S, 2 * wait_s)
 
+    # -- keys --------------------------------------------------------------------------------------
+    @property
+    def _keys(self) -> Path:
+        return self._folder / "keys"
+
+    def _key_path(self, owner: SealOwner) -> Path:
+        if owner == STORE:
+            return self._folder / ("store" + KEY)
+        return self._keys / (file_name(owner.label) + KEY)
+
+    def _key_paths(self) -> list[Path]:
+        """The files of all data keys, that of the store itself among them."""
+        return [*self._folder.glob("store" + KEY), *sorted(self._keys.glob("*" + KEY))]
+
+    def _seal_of(self, graph: str, run: str) -> Seal | None:
+        """The seal of a run; None if its key is gone."""
+        if self._vault.is_clear:
+            return PLAIN
+        owner = run_owner(graph, run)
+        return self._vault.seal(owner, _key_at(self._key_path(owner)))
+
+    def _check_key(self) -> None:
+        """Refuses a folder that does not fit the keys, before anything is done in it.
+
+        Raises:
+            StoreLocked, StoreUnencrypted: it does not.
+        """
+        if self._fits:
+            return
+        wrapped = _key_at(self._key_path(STORE))
+        if wrapped is None:
+            if self._keys.exists():
+                raise StoreUnreadable(f"{self!r} is encrypted, and its store.key is gone")
+            if not self._paths():
+                return  # nobody has begun anything here
+        self._vault.check(wrapped)
+        self._fits = True
+
+    def _mark(self) -> None:
+        """Says of a folder in which nothing is yet that it is encrypted. Another process may have begun meanwhile.
+
+        Raises:
+            StoreLocked, StoreUnencrypted: in another way.
+        """
+        path = self._key_path(STORE)
+        wrapped = _key_at(path)
+        if wrapped is None and not self._vault.is_clear and not self._paths():
+            _, wrapped = self._vault.new(STORE)
+            assert wrapped is not None  # there are keys
+            write_whole(path, _key_bytes(wrapped))
+            self._keys.mkdir(exist_ok=True)
+        self._vault.check(wrapped)
+
+    # -- paths -------------------------------------------------------------------------------------
     def _path(self, run: str) -> Path:
         return self._folder / (file_name(run) + ENDING)
 
@@ -352,7 +476,7 @@ class JsonlStore(Store):
             if seen is not None and seen.inode == status.st_ino and seen.sound <= status.st_size:
                 seen.read_on(path, status.st_size)
                 return seen
-            file = RunFile.at(path, status.st_ino)
+            file = RunFile.at(path, status.st_ino, self._seal_of)
             if file is not None:
                 self._seen[path.name] = file
             return file
@@ -383,10 +507,54 @@ class JsonlStore(Store):
 
 
 # -- lines -----------------------------------------------------------------------------------------
-def _lines_of(rows: Sequence[StoredRow], large: Large) -> list[Json]:
+def _lines_of(rows: Sequence[StoredRow], large: Large, seal: Seal) -> list[Json]:
     """Rows, and the note behind them by which they count."""
     noted: Json = {"changed": time.time(), "large": list(large)}
-    return [*map(_row_json, rows), {"note": noted}]
+    if seal is PLAIN:
+        return [*map(_row_json, rows), {"note": noted}]
+    lines: list[Json] = []
+    for row in rows:
+        content = b64encode(seal_row(seal, row))
+        lines.append({"row": row.number, "sealed": content.decode()})
+    return [*lines, {"note": noted}]
+
+
+def _seal_in(file: RunFile) -> Seal:
+    """The seal of a run.
+
+    Raises:
+        RunDamaged: its key is gone.
+    """
+    if file.seal is None:
+        raise key_gone(file.header.id)
+    return file.seal
+
+
+def _key_at(path: Path) -> WrappedKey | None:
+    """The wrapped data key in a file, if it is there.
+
+    Raises:
+        StoreUnreadable: the file holds something else.
+    """
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        return None
+    try:
+        kept = json.loads(content)
+        return WrappedKey(kept["by"], b64decode(kept["wrapped"]))
+    except (KeyError, TypeError, ValueError):
+        raise StoreUnreadable(f"{path} is not the key of a run; take it from a backup") from None
+
+
+def _key_bytes(wrapped: WrappedKey) -> bytes:
+    content = b64encode(wrapped.content).decode()
+    return json.dumps({"by": wrapped.by, "wrapped": content}).encode()
+
+
+def _data(seal: Seal, data: Mapping[str, Json], field: str) -> Json:
+    """`about` or `metadata` in a line: an object, or text if it is sealed."""
+    return data if seal is PLAIN else seal_data(seal, data, field)
 
 
 def _row_json(row: StoredRow) -> Json:
@@ -403,20 +571,20 @@ def _lease_line(lease: Lease) -> Json:
     return {"lease": {"holder": lease.holder, "epoch": lease.epoch, "until": lease.until}}
 
 
-def _header_json(header: RunHeader) -> Json:
+def _header_json(header: RunHeader, seal: Seal) -> Json:
     return {
         "id": header.id,
         "graph": header.graph,
         "status": header.status,
         "began": header.began,
         "changed": header.changed,
-        "about": header.about,
-        "metadata": header.metadata,
+        "about": _data(seal, header.about, "about"),
+        "metadata": _data(seal, header.metadata, "metadata"),
         "format": header.format,
     }
 
 
-def _read_answers(path: Path, run: str) -> tuple[dict[str, StoredAnswer], int]:
+def _read_answers(path: Path, run: str, seal: Seal) -> tuple[dict[str, StoredAnswer], int]:
     """The answers in a file, by question, and how many bytes of it are whole lines.
 
     Raises:
@@ -429,7 +597,7 @@ def _read_answers(path: Path, run: str) -> tuple[dict[str, StoredAnswer], int]:
     answers: dict[str, StoredAnswer] = {}
     for number, line in enumerate(content[:sound].split(b"\n")[:-1], start=1):
         try:
-            answer = StoredAnswer(run, **json.loads(line))
+            answer = open_answer(seal, StoredAnswer(run, **json.loads(line)))
         except (TypeError, ValueError):
             raise StoreUnreadable(
                 f"line {number} of {path} is not an answer; correct it, or remove it"

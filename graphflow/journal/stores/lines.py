@@ -16,6 +16,8 @@ MODE = 0o644
 """Who may do what with a new file: its owner may write."""
 MAX_NAME = 200
 """Bytes of a file's name that an id may take; file systems allow 255."""
+CHUNK = 1024 * 1024
+"""Bytes that are overwritten at a time."""
 
 
 def write_lines(path: Path, lines: Sequence[Json], sound: int) -> None:
@@ -52,6 +54,41 @@ def write_whole(path: Path, content: bytes) -> None:
         os.close(handle)
     half.replace(path)
     _sync_folder(path.parent)
+
+
+def remove(path: Path) -> None:
+    """Removes a file if it is there, and overwrites what was in it.
+
+    On a disk that writes elsewhere each time (an SSD, a copy-on-write file system) the former blocks may last a while.
+    """
+    try:
+        handle = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return
+    try:
+        path.unlink()  # before: nobody is to read half of it
+        _overwrite(handle)
+    finally:
+        os.close(handle)
+
+
+def replace_whole(path: Path, content: bytes) -> None:
+    """Writes a file anew, and overwrites what was in it before."""
+    former = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+    try:
+        write_whole(path, content)
+        _overwrite(former)
+    finally:
+        os.close(former)
+
+
+def _overwrite(handle: int) -> None:
+    rest, at = os.fstat(handle).st_size, 0
+    while rest:
+        zeros = bytes(min(rest, CHUNK))
+        _write_all(handle, zeros, at)
+        rest, at = rest - len(zeros), at + len(zeros)
+    os.fsync(handle)
 
 
 def _sync_folder(folder: Path) -> None:

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from graphflow.errors import LeaseLost
 from graphflow.journal.commit import Commit
+from graphflow.journal.key_ring import StoreKey, key_ring
 from graphflow.journal.store import (
     LEASE_S,
     Large,
@@ -36,7 +37,9 @@ class _StoredRun:
 class MemoryStore(Store):
     """Keeps runs for as long as it lives itself."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, key: StoreKey | None = None) -> None:
+        if key is not None:
+            key_ring(key)  # what is no key is refused here, too
         self._runs: dict[str, _StoredRun] = {}
         self._large: dict[str, bytes] = {}
 
@@ -134,7 +137,7 @@ class MemoryStore(Store):
         for row in kept.rows[first:]:
             yield row
 
-    async def large(self, digest: str) -> bytes | None:
+    async def large(self, run: str, digest: str) -> bytes | None:
         return self._large.get(digest)
 
     async def answers(self, run: str) -> dict[str, StoredAnswer]:
@@ -146,7 +149,7 @@ class MemoryStore(Store):
         found = [header for header in headers if wanted.takes(header)]
         return sorted(found, key=lambda header: header.changed, reverse=True)
 
-    async def delete(self, run: str) -> None:
+    async def _delete(self, run: str) -> None:
         kept = await self._kept(run)
         refuse_owned(kept.header, time.time())
         del self._runs[run]

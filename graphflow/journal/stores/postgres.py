@@ -8,6 +8,7 @@ Rules:
 2. A commit whose answer was lost may have happened. The same rows again are told by the number of rows that the run had
    before: if it has them already, under the same epoch, they were written then.
 3. The schema has a number. Who finds an older one brings it up to date under an advisory lock, and refuses a newer one.
+4. Whether the content is encrypted is decided when the tables are made: then a data key of the store itself is kept.
 """
 
 from __future__ import annotations
@@ -15,11 +16,19 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from graphflow.errors import MissingExtra, StoreError, StoreUnreachable, StoreUnreadable
 from graphflow.journal.commit import Commit
+from graphflow.journal.key_ring import StoreKey, WrappedKey
+from graphflow.journal.seal import PLAIN, STORE, Seal, run_owner
+from graphflow.journal.sealed import (
+    open_answer,
+    open_large,
+    open_rows,
+    seal_answer,
+    seal_data,
+)
 from graphflow.journal.store import (
     LEASE_S,
     PAGE,
@@ -33,7 +42,10 @@ from graphflow.journal.store import (
     without_password,
 )
 from graphflow.journal.stored import Json, RunHeader, StoredAnswer, StoredRow, check_row
-from graphflow.journal.stores.tables import COLUMNS, header_of, header_values, json_text
+from graphflow.journal.stores.postgres_rows import RowAddition, add, first_of_each_run
+from graphflow.journal.stores.postgres_schema import MIGRATIONS, NOW, TABLES, keep_key
+from graphflow.journal.stores.tables import COLUMNS, header_and_seal, header_of, header_values
+from graphflow.journal.vault import Vault, key_gone
 
 if TYPE_CHECKING:
     import asyncpg
@@ -51,64 +63,11 @@ ANSWER_S = 30.0
 """Seconds within which it has to answer. One that is frozen, or a network that swallows everything, says nothing at all."""
 UPKEEP_S = 3600.0
 """The same where it looks through all that there is."""
-MIGRATIONS: tuple[str, ...] = (
-    """
-    CREATE TABLE graphflow_runs (
-        key BIGSERIAL PRIMARY KEY, id TEXT NOT NULL UNIQUE, graph TEXT NOT NULL, status TEXT NOT NULL,
-        began DOUBLE PRECISION NOT NULL, changed DOUBLE PRECISION NOT NULL, rows BIGINT NOT NULL,
-        about TEXT NOT NULL, metadata TEXT NOT NULL, format INTEGER NOT NULL,
-        holder TEXT NOT NULL, epoch BIGINT NOT NULL, until DOUBLE PRECISION NOT NULL
-    );
-    CREATE INDEX graphflow_runs_by_change ON graphflow_runs (changed);
-    CREATE TABLE graphflow_rows (
-        run BIGINT NOT NULL, number BIGINT NOT NULL, kind TEXT NOT NULL, place TEXT NOT NULL, body TEXT NOT NULL,
-        checksum BIGINT NOT NULL, PRIMARY KEY (run, number)
-    );
-    CREATE TABLE graphflow_large (digest TEXT PRIMARY KEY, body BYTEA NOT NULL);
-    CREATE TABLE graphflow_used (run BIGINT NOT NULL, digest TEXT NOT NULL, PRIMARY KEY (run, digest));
-    """,
-    """
-    CREATE TABLE graphflow_answers (
-        run BIGINT NOT NULL, question TEXT NOT NULL, value TEXT NOT NULL, "by" TEXT NOT NULL,
-        at DOUBLE PRECISION NOT NULL, PRIMARY KEY (run, question)
-    );
-    """,
+HEADERS = f"SELECT {COLUMNS} FROM graphflow_runs"
+SEALED_HEADERS = (
+    f"SELECT key, {COLUMNS}, wrapped_by, wrapped"
+    " FROM graphflow_runs LEFT JOIN graphflow_keys ON owner = 'run ' || id"
 )
-"""The schema of version n is what the first n of these make."""
-TABLES = (
-    "graphflow_runs",
-    "graphflow_rows",
-    "graphflow_large",
-    "graphflow_used",
-    "graphflow_answers",
-)
-NOW = "extract(epoch FROM clock_timestamp())"
-
-
-@dataclass(slots=True, eq=False)
-class _Addition:
-    """Rows that wait to be written, and what says when they are."""
-
-    ownership: Ownership
-    first: int
-    rows: Sequence[StoredRow]
-    large: Large
-    commit: Commit | None = None
-
-    def records(self, key: int) -> list[tuple[int, int, str, str, str, int]]:
-        """The rows as the table has them."""
-        return [(key, row.number, row.kind, row.place, row.body, row.checksum) for row in self.rows]
-
-    def end(self, error: Exception | None = None) -> None:
-        """Ends the waiting."""
-        if self.commit is None or self.commit.done():
-            return
-        if error is None:
-            self.commit.set_result(None)
-        else:
-            self.commit.set_exception(error)
-            # Whoever waited may be gone with its loop; asyncio need not complain.
-            self.commit.exception()
 
 
 class _LoopConnections:
@@ -118,15 +77,16 @@ class _LoopConnections:
         self.loop = loop
         self.pool: asyncpg.Pool[Any] | None = None
         self.opening = asyncio.Lock()
-        self.waiting: list[_Addition] = []
+        self.waiting: list[RowAddition] = []
         self.writer: asyncio.Task[None] | None = None
 
 
 class PostgresStore(Store):
     """Keeps runs in a database."""
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, *, key: StoreKey | None = None) -> None:
         self._address = address.replace("postgres://", "postgresql://", 1)
+        self._vault = Vault(repr(self), key)
         self._sessions: dict[int, _LoopConnections] = {}
 
     def __repr__(self) -> str:
@@ -141,8 +101,10 @@ class PostgresStore(Store):
         rows: Sequence[StoredRow] = (),
         large: Large | None = None,
     ) -> Ownership:
-        values = (*header_values(header), holder, 1, lease_s)
-        ownership = Ownership(header.id, 1, 0, lease_s)
+        owner = run_owner(header.graph, header.id)
+        seal, wrapped = self._vault.new(owner)
+        values = (*header_values(header, seal), holder, 1, lease_s)
+        ownership = Ownership(header.id, 1, 0, lease_s, seal=seal)
         async with self._connection() as db, db.transaction():
             made = await db.fetchval(
                 f"INSERT INTO graphflow_runs ({COLUMNS})"
@@ -150,8 +112,10 @@ class PostgresStore(Store):
                 " ON CONFLICT (id) DO NOTHING RETURNING key",
                 *values,
             )
+            if made is not None and wrapped is not None:
+                await keep_key(db, owner, wrapped)
             if made is not None and rows:
-                await _add(db, [_Addition(ownership, 0, rows, large or {})])
+                await add(db, [RowAddition(ownership, 0, rows, large or {})])
         if made is None:
             raise self.exists(header.id)
         ownership.rows = len(rows)
@@ -168,16 +132,30 @@ class PostgresStore(Store):
             )
             now = await db.fetchval(f"SELECT {NOW}::float8")
         if acquired is not None:
-            return Ownership(run, acquired["epoch"], acquired["rows"], lease_s)
+            return await self._owned(run, acquired["epoch"], acquired["rows"], lease_s)
         refuse_owned(await self.header(run), now)
         return await self.acquire(run, holder, lease_s)  # its lease has ended in between
+
+    async def _owned(self, run: str, epoch: int, rows: int, lease_s: float) -> Ownership:
+        """The right to a run that was acquired. Nobody can remove it now, so its key is the one that belongs to its rows.
+
+        Raises:
+            RunDamaged: its key is gone.
+        """
+        ownership = Ownership(run, epoch, rows, lease_s)
+        try:
+            _, ownership.seal = await self._run_seal(run)
+        except StoreError:
+            await self.release(ownership)
+            raise
+        return ownership
 
     def _append(
         self, ownership: Ownership, first: int, rows: Sequence[StoredRow], large: Large
     ) -> Commit:
         session = self._session()
         commit = Commit()
-        session.waiting.append(_Addition(ownership, first, rows, large, commit))
+        session.waiting.append(RowAddition(ownership, first, rows, large, commit))
         self._write_soon(session)
         return commit
 
@@ -188,8 +166,9 @@ class PostgresStore(Store):
         metadata: Mapping[str, Json] | None = None,
         about: Mapping[str, Json] | None = None,
     ) -> None:
-        noted = None if metadata is None else json_text(metadata)
-        known = None if about is None else json_text(about)
+        seal = ownership.seal
+        noted = None if metadata is None else seal_data(seal, metadata, "metadata")
+        known = None if about is None else seal_data(seal, about, "about")
         await self._update_owned(
             ownership,
             f"status = $3, metadata = coalesce($4, metadata), about = coalesce($5, about), changed = {NOW}",
@@ -210,32 +189,38 @@ class PostgresStore(Store):
             )
 
     async def _put_answer(self, run: str, question: str, value: str, by: str) -> bool:
+        number, seal = await self._run_seal(run)
+        name, text, giver = seal_answer(seal, question, value, by)
         async with self._connection() as db:
             # The run's line is held until the answer is there: whoever removes the run would leave it behind.
             put = await db.fetchval(
                 'INSERT INTO graphflow_answers (run, question, value, "by", at)'
-                f" SELECT key, $2, $3, $4, {NOW} FROM graphflow_runs WHERE id = $1 FOR KEY SHARE"
+                f" SELECT key, $2, $3, $4, {NOW} FROM graphflow_runs"
+                " WHERE id = $1 AND ($5::bigint IS NULL OR key = $5) FOR KEY SHARE"
                 " ON CONFLICT DO NOTHING RETURNING run",
                 run,
-                question,
-                value,
-                by,
+                name,
+                text,
+                giver,
+                number,
             )
         return put is not None
 
-    async def delete(self, run: str) -> None:
+    async def _delete(self, run: str) -> None:
         async with self._connection() as db, db.transaction():
             found = await db.fetchrow(
                 f"SELECT key, {COLUMNS}, {NOW}::float8 AS now FROM graphflow_runs WHERE id = $1 FOR UPDATE",
                 run,
             )
             if found is not None:
-                refuse_owned(header_of(found), found["now"])
+                refuse_owned(header_of(found, None), found["now"])
                 key = found["key"]
                 await db.execute("DELETE FROM graphflow_rows WHERE run = $1", key, timeout=UPKEEP_S)
                 await db.execute("DELETE FROM graphflow_used WHERE run = $1", key)
                 await db.execute("DELETE FROM graphflow_answers WHERE run = $1", key)
                 await db.execute("DELETE FROM graphflow_runs WHERE key = $1", key)
+                owner = run_owner(found["graph"], run)
+                await db.execute("DELETE FROM graphflow_keys WHERE owner = $1", owner.label)
                 await db.execute(
                     "DELETE FROM graphflow_large l WHERE NOT EXISTS"
                     " (SELECT 1 FROM graphflow_used u WHERE u.digest = l.digest)",
@@ -244,6 +229,34 @@ class PostgresStore(Store):
         if found is None:
             raise await self.unknown(run)
 
+    async def _erase(self) -> None:
+        if self._vault.is_clear:
+            return  # autovacuum does it, or `compact`
+        # A row that was removed lies in its page until something else needs the room. So the small table of keys is written
+        # anew, which leaves what they have sealed closed, wherever it lies.
+        async with self._connection() as db:
+            await db.execute("VACUUM FULL graphflow_keys", timeout=UPKEEP_S)
+
+    async def rotate(self, key: StoreKey | None = None) -> int:
+        ring = self._vault.ring_with(key)
+        async with self._connection() as db, db.transaction():
+            await db.execute("LOCK TABLE graphflow_keys IN SHARE ROW EXCLUSIVE MODE")
+            kept = await db.fetch("SELECT owner, wrapped_by, wrapped FROM graphflow_keys")
+            renewed = [
+                (row["owner"], *ring.rewrapped(WrappedKey(row["wrapped_by"], row["wrapped"])))
+                for row in kept
+            ]
+            await db.execute(
+                "UPDATE graphflow_keys k SET wrapped_by = r.by, wrapped = r.content"
+                " FROM unnest($1::text[], $2::text[], $3::bytea[]) AS r(owner, by, content)"
+                " WHERE k.owner = r.owner",
+                *zip(*renewed, strict=True),
+                timeout=UPKEEP_S,
+            )
+            self._vault.ring = ring
+        await self._erase()
+        return len(kept)
+
     async def compact(self) -> None:
         async with self._connection() as db:
             await db.execute(f"VACUUM {', '.join(TABLES)}", timeout=UPKEEP_S)
@@ -251,14 +264,15 @@ class PostgresStore(Store):
     # -- reading -----------------------------------------------------------------------------------
     async def find(self, run: str) -> RunHeader | None:
         async with self._connection() as db:
-            found = await db.fetchrow(f"SELECT {COLUMNS} FROM graphflow_runs WHERE id = $1", run)
-        return None if found is None else header_of(found)
+            found = await db.fetchrow(f"{self._headers} WHERE id = $1", run)
+        return None if found is None else header_and_seal(found, self._vault)[0]
 
     async def rows(self, run: str, first: int = 0) -> AsyncIterator[StoredRow]:
         header = await self.header(run)
+        _, seal = await self._run_seal(run)
         expected = first
         while expected < header.rows:
-            page = await self._page(run, expected)
+            page = await self._page(run, expected, seal)
             for row in page:
                 check_row(run, row, expected)
                 yield row
@@ -266,12 +280,13 @@ class PostgresStore(Store):
             if not page:
                 raise self.cut_off(run, expected, header.rows)
 
-    async def large(self, digest: str) -> bytes | None:
+    async def large(self, run: str, digest: str) -> bytes | None:
+        _, seal = await self._run_seal(run)
         async with self._connection() as db:
             found: bytes | None = await db.fetchval(
-                "SELECT body FROM graphflow_large WHERE digest = $1", digest
+                "SELECT body FROM graphflow_large WHERE digest = $1", seal.name(digest)
             )
-        return found
+        return open_large(seal, digest, found)
 
     async def answers(self, run: str) -> dict[str, StoredAnswer]:
         async with self._connection() as db:
@@ -282,19 +297,21 @@ class PostgresStore(Store):
             )
         if not found:  # a run without answers has one line, with nothing in it
             raise await self.unknown(run)
-        answers = [StoredAnswer(run, *row) for row in found if row["question"] is not None]
+        _, seal = await self._run_seal(run)
+        kept = [StoredAnswer(run, *row) for row in found if row["question"] is not None]
+        answers = [open_answer(seal, answer) for answer in kept]
         return {answer.question: answer for answer in answers}
 
     async def list_runs(self, wanted: RunFilter) -> list[RunHeader]:
         async with self._connection() as db:
             found = await db.fetch(
-                f"SELECT {COLUMNS} FROM graphflow_runs WHERE ($1::text IS NULL OR graph = $1)"
+                f"{self._headers} WHERE ($1::text IS NULL OR graph = $1)"
                 " AND ($2::text IS NULL OR status = $2) AND changed >= $3 ORDER BY changed DESC",
                 wanted.graph,
                 wanted.status,
                 float(wanted.since or 0),
             )
-        headers = [header_of(row) for row in found]
+        headers = [header_and_seal(row, self._vault)[0] for row in found]
         return [header for header in headers if wanted.takes(header)]
 
     async def stats(self) -> Stats:
@@ -327,6 +344,29 @@ class PostgresStore(Store):
                 await session.pool.close()
         except TimeoutError:  # it closes what is left at once
             session.pool.terminate()
+
+    # -- seals -------------------------------------------------------------------------------------
+    @property
+    def _headers(self) -> str:
+        """What reads headers; those of sealed runs with their keys."""
+        return HEADERS if self._vault.is_clear else SEALED_HEADERS
+
+    async def _run_seal(self, run: str) -> tuple[int | None, Seal]:
+        """The seal of a run, and the number of the run that it belongs to; of no run it is one that finds nothing.
+
+        Raises:
+            RunDamaged: its key is gone.
+        """
+        if self._vault.is_clear:
+            return None, PLAIN
+        async with self._connection() as db:
+            found = await db.fetchrow(f"{self._headers} WHERE id = $1", run)
+        if found is None:
+            return None, PLAIN
+        _, seal = header_and_seal(found, self._vault)
+        if seal is None:
+            raise key_gone(run)
+        return found["key"], seal
 
     # -- connections -------------------------------------------------------------------------------
     def _session(self) -> _LoopConnections:
@@ -379,10 +419,29 @@ class PostgresStore(Store):
             version = await db.fetchval("SELECT max(version) FROM graphflow_schema") or 0
             if version > len(MIGRATIONS):
                 raise self.too_new(version, len(MIGRATIONS))
+            if version:
+                await self._check_key(db)
             for script in MIGRATIONS[version:]:
                 await db.execute(script)
             if version < len(MIGRATIONS):
                 await db.execute("INSERT INTO graphflow_schema VALUES ($1)", len(MIGRATIONS))
+            if not version:
+                _, wrapped = self._vault.new(STORE)
+                if wrapped is not None:
+                    await keep_key(db, STORE, wrapped)
+
+    async def _check_key(self, db: Any) -> None:
+        """Refuses tables that do not fit the keys, before anything is done to them.
+
+        Raises:
+            StoreLocked, StoreUnencrypted: they do not.
+        """
+        found = None
+        if await db.fetchval("SELECT to_regclass('graphflow_keys')") is not None:
+            found = await db.fetchrow(
+                "SELECT wrapped_by, wrapped FROM graphflow_keys WHERE owner = $1", STORE.label
+            )
+        self._vault.check(None if found is None else WrappedKey(*found))
 
     @asynccontextmanager
     async def _connection(self) -> AsyncIterator[Any]:
@@ -431,16 +490,19 @@ class PostgresStore(Store):
         if done is None:
             raise lease_lost(ownership)
 
-    async def _page(self, run: str, first: int) -> list[StoredRow]:
+    async def _page(self, run: str, first: int, seal: Seal) -> list[StoredRow]:
+        columns = "number, kind, place, body, checksum" if seal is PLAIN else "number, sealed"
         async with self._connection() as db:
             found = await db.fetch(
-                "SELECT number, kind, place, body, checksum FROM graphflow_rows"
+                f"SELECT {columns} FROM graphflow_rows"
                 " WHERE run = (SELECT key FROM graphflow_runs WHERE id = $1) AND number >= $2 ORDER BY number LIMIT $3",
                 run,
                 first,
                 PAGE,
             )
-        return [StoredRow(*row) for row in found]
+        if seal is PLAIN:
+            return [StoredRow(*row) for row in found]
+        return open_rows(seal, run, found)
 
     # -- the writer --------------------------------------------------------------------------------
     def _write_soon(self, session: _LoopConnections) -> None:
@@ -456,7 +518,7 @@ class PostgresStore(Store):
     async def _writing(self, session: _LoopConnections) -> None:
         """Writes what waits until nothing does."""
         while session.waiting:
-            batch = _first_of_each_run(session.waiting)
+            batch = first_of_each_run(session.waiting)
             session.waiting = [added for added in session.waiting if added not in batch]
             try:
                 await self._write(batch)
@@ -468,17 +530,17 @@ class PostgresStore(Store):
                     added.end(StoreUnreachable(f"{self!r} was left while it was written to"))
                 raise
 
-    async def _write(self, batch: Sequence[_Addition]) -> None:
+    async def _write(self, batch: Sequence[RowAddition]) -> None:
         """Writes rows of many runs in one transaction. Those of a former owner are left out, and it is told so."""
         async with self._connection() as db, db.transaction():
-            taken = await _add(db, batch)
+            taken = await add(db, batch)
         for added in batch:
             if added in taken:
                 added.end()
             else:
                 await self._settle(added)
 
-    async def _settle(self, added: _Addition) -> None:
+    async def _settle(self, added: RowAddition) -> None:
         """Ends the waiting for rows that were not taken: they are there already, or the run is somebody else's."""
         header = await self.find(added.ownership.run)
         epoch = None if header is None or header.lease is None else header.lease.epoch
@@ -487,57 +549,3 @@ class PostgresStore(Store):
             added.end()
         else:
             added.end(lease_lost(added.ownership))
-
-
-def _first_of_each_run(waiting: Sequence[_Addition]) -> list[_Addition]:
-    """What can go into one statement, which counts the rows of a run up once."""
-    first: dict[str, _Addition] = {}
-    for added in waiting:
-        first.setdefault(added.ownership.run, added)
-    return list(first.values())
-
-
-async def _counted_up(db: Any, batch: Sequence[_Addition]) -> dict[str, int]:
-    """Counts the rows up of those runs that are written by their owner; their keys, by run."""
-    marked = await db.fetch(
-        f"UPDATE graphflow_runs r SET rows = r.rows + w.count, changed = {NOW}"
-        " FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[]) AS w(id, epoch, first, count)"
-        " WHERE r.id = w.id AND r.epoch = w.epoch AND r.rows = w.first RETURNING r.id, r.key",
-        [added.ownership.run for added in batch],
-        [added.ownership.epoch for added in batch],
-        [added.first for added in batch],
-        [len(added.rows) for added in batch],
-    )
-    return {row["id"]: row["key"] for row in marked}
-
-
-async def _add(db: Any, batch: Sequence[_Addition]) -> list[_Addition]:
-    """Adds rows of several runs; those additions that came from the run's owner."""
-    keys = await _counted_up(db, batch)
-    taken = [added for added in batch if added.ownership.run in keys]
-    large: list[tuple[str, int, bytes]] = []
-    for added in taken:
-        key = keys[added.ownership.run]
-        large += [(digest, key, body) for digest, body in added.large.items()]
-    await _insert_large(db, large)
-    records = [record for added in taken for record in added.records(keys[added.ownership.run])]
-    if not records:
-        return taken
-    # No COPY: the server waits without end for what a process that was frozen still has to send.
-    await db.execute(
-        "INSERT INTO graphflow_rows SELECT * FROM"
-        " unnest($1::bigint[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::bigint[])",
-        *zip(*records, strict=True),
-    )
-    return taken
-
-
-async def _insert_large(db: Any, large: Sequence[tuple[str, int, bytes]]) -> None:
-    # In one order, whoever writes: two that wait for each other's values would never end.
-    for digest, key, body in sorted(large):
-        await db.execute(
-            "INSERT INTO graphflow_large VALUES ($1, $2) ON CONFLICT DO NOTHING", digest, body
-        )
-        await db.execute(
-            "INSERT INTO graphflow_used VALUES ($1, $2) ON CONFLICT DO NOTHING", key, digest
-        )

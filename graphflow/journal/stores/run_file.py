@@ -4,12 +4,23 @@ from __future__ import annotations
 
 import json
 from array import array
+from base64 import b64decode
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any, TypeAlias
 
 from graphflow.errors import RunDamaged, StoreUnreadable
+from graphflow.journal.seal import PLAIN, Seal
+from graphflow.journal.sealed import open_data, open_row
 from graphflow.journal.store import PAGE, PAGE_BYTES
 from graphflow.journal.stored import FORMAT, Lease, RunHeader, StoredRow, check_row
+from graphflow.journal.vault import key_gone
+
+LineRecord: TypeAlias = dict[str, Any]
+"""What a line holds, as JSON reads it."""
+SealOf: TypeAlias = Callable[[str, str], "Seal | None"]
+"""The seal of a run, by the name of its graph and its id; None if its key is gone."""
 
 _ROW = b'{"row":'
 """How the line of a row begins."""
@@ -25,6 +36,7 @@ class RunFile:
         places: where the line of each row begins.
         sound: bytes up to the end of what was read: whole lines, and of rows whole additions.
         problem: what is wrong with the next row; nothing behind it is read.
+        seal: what its rows are sealed with; None if its key is gone.
     """
 
     header: RunHeader
@@ -33,9 +45,10 @@ class RunFile:
     places: array[int] = field(default_factory=lambda: array("Q"))
     large: set[str] = field(default_factory=set)
     problem: RunDamaged | None = None
+    seal: Seal | None = PLAIN
 
     @staticmethod
-    def at(path: Path, inode: int) -> RunFile | None:
+    def at(path: Path, inode: int, seal_of: SealOf) -> RunFile | None:
         """A file, read from its beginning; None: its first line was never finished, so nobody was told of a run.
 
         Raises:
@@ -46,7 +59,9 @@ class RunFile:
         if not first.endswith(b"\n"):
             return None
         try:
-            header = RunHeader(**json.loads(first)["run"])
+            fields = json.loads(first)["run"]
+            seal = seal_of(fields["graph"], fields["id"])
+            header = RunHeader(**_opened(fields, seal))
         except (KeyError, TypeError, ValueError):
             raise StoreUnreadable(
                 f'{path} is not a run: its first line should be {{"run": ...}}'
@@ -56,7 +71,9 @@ class RunFile:
                 f"{path} has format {header.format}, written by a newer version of graphflow; "
                 f"this one reads formats up to {FORMAT}: update graphflow"
             )
-        file = RunFile(header, inode, len(first))
+        file = RunFile(header, inode, len(first), seal=seal)
+        if seal is None:
+            file.problem = key_gone(header.id)
         file.read_on(path, path.stat().st_size)
         return file
 
@@ -100,7 +117,9 @@ class RunFile:
     def _row(self, line: bytes, expected: int) -> StoredRow:
         try:
             record = json.loads(line)
-            row = StoredRow(*[record[name] for name in _FIELDS])
+            row = self._row_in(record)
+        except RunDamaged:
+            raise
         except (KeyError, TypeError, ValueError):
             raise RunDamaged(
                 self.header.id, expected, "a line of its file cannot be read"
@@ -108,32 +127,58 @@ class RunFile:
         check_row(self.header.id, row, expected)
         return row
 
+    def _row_in(self, record: LineRecord) -> StoredRow:
+        """The row in a line.
+
+        Raises:
+            RunDamaged: it is sealed, and does not open.
+        """
+        if self.seal is PLAIN:
+            return StoredRow(*[record[name] for name in _FIELDS])
+        if self.seal is None:
+            raise key_gone(self.header.id)
+        return open_row(self.seal, self.header.id, record["row"], b64decode(record["sealed"]))
+
     def _take(self, line: bytes) -> None:
         try:
             record = json.loads(line)
             if "row" in record:
-                self._take_row(StoredRow(*[record[name] for name in _FIELDS]))
+                self._take_row(record)
             elif "lease" in record:
                 self.header = replace(self.header, lease=Lease(**record["lease"]))
             else:
                 noted = record["note"]
                 self.large.update(noted.pop("large", ()))
-                self.header = replace(self.header, **noted)
+                self.header = replace(self.header, **_opened(noted, self.seal))
+        except RunDamaged as problem:
+            self._note_problem(problem)
         except (AttributeError, KeyError, TypeError, ValueError):
             self._note_problem(
                 RunDamaged(self.header.id, len(self.places), "a line of its file cannot be read")
             )
 
-    def _take_row(self, row: StoredRow) -> None:
+    def _take_row(self, record: LineRecord) -> None:
+        """Notes where a row is.
+
+        Raises:
+            RunDamaged: it is not as it was written.
+        """
         if self.problem is not None:
             return
-        try:
-            check_row(self.header.id, row, len(self.places))
-        except RunDamaged as problem:
-            self._note_problem(problem)
-        else:
-            self.places.append(self.sound)
+        check_row(self.header.id, self._row_in(record), len(self.places))
+        self.places.append(self.sound)
 
     def _note_problem(self, problem: RunDamaged) -> None:
         if self.problem is None:
             self.problem = problem
+
+
+def _opened(fields: LineRecord, seal: Seal | None) -> LineRecord:
+    """Fields of a header as they were before they were sealed; without those that nobody can open any more."""
+    if seal is PLAIN:
+        return fields
+    for name in ("about", "metadata"):
+        if name not in fields:
+            continue
+        fields[name] = {} if seal is None else open_data(seal, fields[name], name)
+    return fields

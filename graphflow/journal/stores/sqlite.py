@@ -1,7 +1,8 @@
 """Runs in a SQLite file: the store for one machine.
 
-    runs    a line a run            rows    (run, number), kind, place, body, checksum
+    runs    a line a run            rows    (run, number), kind, place, body, checksum; sealed, if there is a key
     large   by digest               used    which run names which large value
+    keys    wrapped data keys, by their owners; that of the store itself says whether a key is the right one
 
 Rules:
 1. All writing is done by one thread (`writer`).
@@ -25,6 +26,17 @@ from typing import TypeVar
 
 from graphflow.errors import RunDamaged, StoreError, StoreUnreachable, StoreUnreadable
 from graphflow.journal.commit import Commit
+from graphflow.journal.key_ring import StoreKey, WrappedKey
+from graphflow.journal.seal import PLAIN, STORE, Seal, run_owner
+from graphflow.journal.sealed import (
+    open_answer,
+    open_large,
+    open_rows,
+    seal_answer,
+    seal_data,
+    seal_large,
+    seal_row,
+)
 from graphflow.journal.store import (
     LEASE_S,
     PAGE,
@@ -39,52 +51,32 @@ from graphflow.journal.store import (
     refuse_owned,
 )
 from graphflow.journal.stored import Json, RunHeader, StoredAnswer, StoredRow, check_row
-from graphflow.journal.stores.tables import COLUMNS, header_of, header_values, json_text
+from graphflow.journal.stores.sqlite_schema import (
+    APPLICATION,
+    ENCRYPTED,
+    MIGRATIONS,
+    drop_key,
+    has_tables,
+    keep_key,
+    key_in,
+    migrate,
+)
+from graphflow.journal.stores.tables import COLUMNS, header_and_seal, header_values
 from graphflow.journal.stores.writer import SqliteWriter, TransactionWork, WriteRequest
+from graphflow.journal.vault import Vault, key_gone
 
 T = TypeVar("T")
 
-APPLICATION = 0x6766_6C77
-"""`PRAGMA application_id`: "gflw". A file with another one is another program's."""
 BUSY_S = 30.0
 """Seconds to wait for another process's transaction."""
+EMPTY_S = 5.0
+"""Seconds to wait for readers before the log is emptied: as long others cannot write either."""
 LOG_PAGES = 256
 """Pages of the log before it is merged and begun anew, 1 MB: to write over blocks costs a sync a third less than new ones."""
-MIGRATIONS: tuple[str, ...] = (
-    """
-    CREATE TABLE runs (
-        key INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, graph TEXT NOT NULL, status TEXT NOT NULL,
-        began REAL NOT NULL, changed REAL NOT NULL, rows INTEGER NOT NULL,
-        about TEXT NOT NULL, metadata TEXT NOT NULL, format INTEGER NOT NULL,
-        holder TEXT NOT NULL, epoch INTEGER NOT NULL, until REAL NOT NULL
-    );
-    CREATE INDEX runs_by_change ON runs (changed);
-    CREATE TABLE rows (
-        run INTEGER NOT NULL, number INTEGER NOT NULL, kind TEXT NOT NULL, place TEXT NOT NULL, body TEXT NOT NULL,
-        checksum INTEGER NOT NULL, PRIMARY KEY (run, number)
-    ) WITHOUT ROWID;
-    CREATE TABLE large (digest TEXT PRIMARY KEY, body BLOB NOT NULL);
-    CREATE TABLE used (run INTEGER NOT NULL, digest TEXT NOT NULL, PRIMARY KEY (run, digest)) WITHOUT ROWID;
-    """,
-    """
-    CREATE TABLE answers (
-        run INTEGER NOT NULL, question TEXT NOT NULL, value TEXT NOT NULL, "by" TEXT NOT NULL, at REAL NOT NULL,
-        PRIMARY KEY (run, question)
-    ) WITHOUT ROWID;
-    """,
-    # Rows in the order in which they come, whichever runs they belong to, beside an index. A table without a rowid is an
-    # index itself, where a row of more than a quarter of a page takes a page of its own.
-    """
-    CREATE TABLE rows_as_they_come (
-        run INTEGER NOT NULL, number INTEGER NOT NULL, kind TEXT NOT NULL, place TEXT NOT NULL, body TEXT NOT NULL,
-        checksum INTEGER NOT NULL, PRIMARY KEY (run, number)
-    );
-    INSERT INTO rows_as_they_come SELECT * FROM rows;
-    DROP TABLE rows;
-    ALTER TABLE rows_as_they_come RENAME TO rows;
-    """,
+HEADERS = f"SELECT {COLUMNS} FROM runs"
+SEALED_HEADERS = (
+    f"SELECT {COLUMNS}, wrapped_by, wrapped FROM runs LEFT JOIN keys ON owner = 'run ' || id"
 )
-"""The schema of version n is what the first n of these make."""
 
 
 class _SqliteAddition(WriteRequest):
@@ -113,9 +105,12 @@ class _SqliteAddition(WriteRequest):
 class SqliteStore(Store):
     """Keeps runs in one file."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, *, key: StoreKey | None = None) -> None:
         self._path = path
-        self._writer = SqliteWriter(self._connected, self._failure)
+        self._vault = Vault(repr(self), key)
+        self._fits = False
+        """Whether the keys were seen to be the right ones."""
+        self._writer = SqliteWriter(self._connected_to_write, self._failure)
 
     def __repr__(self) -> str:
         return f"<store in {self._path}>"
@@ -131,14 +126,18 @@ class SqliteStore(Store):
     ) -> Ownership:
         def work(db: sqlite3.Connection) -> Ownership:
             lease = next_lease(None, holder, time.time() + lease_s)
-            values = (*header_values(header), lease.holder, lease.epoch, lease.until)
+            owner = run_owner(header.graph, header.id)
+            seal, wrapped = self._vault.new(owner)
+            values = (*header_values(header, seal), lease.holder, lease.epoch, lease.until)
             marks = ", ".join("?" * len(values))
             try:
                 added = db.execute(f"INSERT INTO runs ({COLUMNS}) VALUES ({marks})", values)
             except sqlite3.IntegrityError:
                 raise self.exists(header.id) from None
+            if wrapped is not None:
+                keep_key(db, owner, wrapped)
             assert added.lastrowid is not None  # `key` is the row's own number
-            ownership = Ownership(header.id, lease.epoch, 0, lease_s, added.lastrowid)
+            ownership = Ownership(header.id, lease.epoch, 0, lease_s, added.lastrowid, seal)
             if rows:
                 _add(db, ownership, 0, rows, large or {})
                 ownership.rows = len(rows)
@@ -148,9 +147,11 @@ class SqliteStore(Store):
 
     async def acquire(self, run: str, holder: str, lease_s: float = LEASE_S) -> Ownership:
         def work(db: sqlite3.Connection) -> Ownership | None:
-            header = _find(db, run)
+            header, seal = self._find(db, run)
             if header is None:
                 return None
+            if seal is None:
+                raise key_gone(run)
             now = time.time()
             refuse_owned(header, now)
             lease = next_lease(header.lease, holder, now + lease_s)
@@ -159,7 +160,7 @@ class SqliteStore(Store):
                 "UPDATE runs SET holder = ?, epoch = ?, until = ? WHERE id = ? RETURNING key",
                 values,
             ).fetchone()
-            return Ownership(run, lease.epoch, header.rows, lease_s, key)
+            return Ownership(run, lease.epoch, header.rows, lease_s, key, seal)
 
         ownership = await self._write(work)
         if ownership is None:
@@ -183,9 +184,9 @@ class SqliteStore(Store):
         def work(db: sqlite3.Connection) -> None:
             values: dict[str, str | float] = {"status": status, "changed": time.time()}
             if metadata is not None:
-                values["metadata"] = json_text(metadata)
+                values["metadata"] = seal_data(ownership.seal, metadata, "metadata")
             if about is not None:
-                values["about"] = json_text(about)
+                values["about"] = seal_data(ownership.seal, about, "about")
             _update_owned(db, ownership, values)
 
         await self._write(work)
@@ -206,17 +207,18 @@ class SqliteStore(Store):
 
     async def _put_answer(self, run: str, question: str, value: str, by: str) -> bool:
         def work(db: sqlite3.Connection) -> bool:
+            answer = seal_answer(self._run_seal(db, run), question, value, by)
             put = db.execute(
                 "INSERT OR IGNORE INTO answers SELECT key, ?, ?, ?, ? FROM runs WHERE id = ?",
-                (question, value, by, time.time(), run),
+                (*answer, time.time(), run),
             )
             return put.rowcount == 1
 
         return await self._write(work)
 
-    async def delete(self, run: str) -> None:
+    async def _delete(self, run: str) -> None:
         def work(db: sqlite3.Connection) -> bool:
-            header = _find(db, run)
+            header, _ = self._find(db, run)
             if header is None:
                 return False
             refuse_owned(header, time.time())
@@ -225,24 +227,54 @@ class SqliteStore(Store):
             db.execute("DELETE FROM used WHERE run = ?", (number,))
             db.execute("DELETE FROM answers WHERE run = ?", (number,))
             db.execute("DELETE FROM runs WHERE key = ?", (number,))
+            drop_key(db, run_owner(header.graph, run))
             db.execute("DELETE FROM large WHERE digest NOT IN (SELECT digest FROM used)")
             return True
 
         if not await self._write(work):
             raise await self.unknown(run)
 
+    async def _erase(self) -> None:
+        await self._read(self._empty_log)
+
+    async def rotate(self, key: StoreKey | None = None) -> int:
+        ring = self._vault.ring_with(key)
+
+        def work(db: sqlite3.Connection) -> int:
+            kept = db.execute("SELECT wrapped, wrapped_by, owner FROM keys").fetchall()
+            renewed = []
+            for content, by, owner in kept:
+                wrapped = ring.rewrapped(WrappedKey(by, content))
+                renewed.append((wrapped.content, wrapped.by, owner))
+            db.executemany("UPDATE keys SET wrapped = ?, wrapped_by = ? WHERE owner = ?", renewed)
+            self._vault.ring = ring  # before the next run begins
+            return len(renewed)
+
+        count = await self._write(work)
+        await self._erase()  # what the former key opens is not to lie about
+        return count
+
     async def compact(self) -> None:
-        await self._read(_compact)
+        def work(db: sqlite3.Connection) -> None:
+            db.execute("VACUUM")
+            self._empty_log(db)
+
+        await self._read(work)
 
     # -- reading -----------------------------------------------------------------------------------
     async def find(self, run: str) -> RunHeader | None:
-        return await self._read(lambda db: _find(db, run))
+        header, _ = await self._read(lambda db: self._find(db, run))
+        return header
 
     async def rows(self, run: str, first: int = 0) -> AsyncIterator[StoredRow]:
-        header = await self.header(run)
+        header, seal = await self._read(lambda db: self._find(db, run))
+        if header is None:
+            raise await self.unknown(run)
+        if seal is None:
+            raise key_gone(run)
         expected = first
         while expected < header.rows:
-            page = await self._read(lambda db, at=expected: _page(db, run, at))  # type: ignore[misc]
+            page = await self._read(lambda db, at=expected: _page(db, run, at, seal))  # type: ignore[misc]
             for row in page:
                 check_row(run, row, expected)
                 yield row
@@ -250,15 +282,20 @@ class SqliteStore(Store):
             if not page:
                 raise self.cut_off(run, expected, header.rows)
 
-    async def large(self, digest: str) -> bytes | None:
+    async def large(self, run: str, digest: str) -> bytes | None:
         def work(db: sqlite3.Connection) -> bytes | None:
-            found = db.execute("SELECT body FROM large WHERE digest = ?", (digest,)).fetchone()
-            return None if found is None else bytes(found[0])
+            seal = self._run_seal(db, run)
+            name = seal.name(digest)
+            found = db.execute("SELECT body FROM large WHERE digest = ?", (name,)).fetchone()
+            return open_large(seal, digest, None if found is None else bytes(found[0]))
 
         return await self._read(work)
 
     async def answers(self, run: str) -> dict[str, StoredAnswer]:
-        answers = await self._read(lambda db: _answers(db, run))
+        def work(db: sqlite3.Connection) -> dict[str, StoredAnswer] | None:
+            return _answers(db, run, self._run_seal(db, run))
+
+        answers = await self._read(work)
         if answers is None:
             raise await self.unknown(run)
         return answers
@@ -266,11 +303,11 @@ class SqliteStore(Store):
     async def list_runs(self, wanted: RunFilter) -> list[RunHeader]:
         def work(db: sqlite3.Connection) -> list[RunHeader]:
             found = db.execute(
-                f"SELECT {COLUMNS} FROM runs WHERE (? IS NULL OR graph = ?) AND (? IS NULL OR status = ?)"
+                f"{self._headers} WHERE (? IS NULL OR graph = ?) AND (? IS NULL OR status = ?)"
                 " AND changed >= ? ORDER BY changed DESC",
                 (wanted.graph, wanted.graph, wanted.status, wanted.status, wanted.since or 0),
             )
-            headers = [header_of(row) for row in found]
+            headers = [header_and_seal(row, self._vault)[0] for row in found]
             return [header for header in headers if wanted.takes(header)]
 
         return await self._read(work)
@@ -297,6 +334,32 @@ class SqliteStore(Store):
     async def aclose(self) -> None:
         await self._writer.aclose()
 
+    # -- seals -------------------------------------------------------------------------------------
+    @property
+    def _headers(self) -> str:
+        """What reads headers; those of sealed runs with their keys."""
+        return HEADERS if self._vault.is_clear else SEALED_HEADERS
+
+    def _find(self, db: sqlite3.Connection, run: str) -> tuple[RunHeader | None, Seal | None]:
+        """The header of a run if there is such a run, and its seal if its key is there."""
+        found = db.execute(f"{self._headers} WHERE id = ?", (run,)).fetchone()
+        return (None, None) if found is None else header_and_seal(found, self._vault)
+
+    def _run_seal(self, db: sqlite3.Connection, run: str) -> Seal:
+        """The seal of a run. Where there is no such run, nothing is found whatever is looked for.
+
+        Raises:
+            RunDamaged: its key is gone.
+        """
+        if self._vault.is_clear:
+            return PLAIN
+        header, seal = self._find(db, run)
+        if header is None:
+            return PLAIN
+        if seal is None:
+            raise key_gone(run)
+        return seal
+
     # -- connections -------------------------------------------------------------------------------
     async def _write(self, work: TransactionWork[T]) -> T:
         """Does something in a transaction of the writer's; when this returns, it is on the disk."""
@@ -315,6 +378,12 @@ class SqliteStore(Store):
                 db.close()
 
         return await asyncio.to_thread(reading)
+
+    def _connected_to_write(self) -> sqlite3.Connection:
+        db = self._connected()
+        # What is removed is overwritten, and does not lie in the file until something else needs the room.
+        db.execute("PRAGMA secure_delete=ON")
+        return db
 
     def _connected_to_read(self) -> sqlite3.Connection:
         try:
@@ -364,20 +433,53 @@ class SqliteStore(Store):
         db.row_factory = sqlite3.Row
         # A file that SQLite has just made has neither a program's number nor tables. Another connection may be giving it both
         # in this very moment: whoever sees the tables sees the number, too.
-        has_tables = _has_tables(db)
+        tables = has_tables(db)
         (application,) = db.execute("PRAGMA application_id").fetchone()
         (version,) = db.execute("PRAGMA user_version").fetchone()
-        is_new = application == 0 and not has_tables
-        if application != APPLICATION and not is_new:
+        is_new = application == 0 and not tables
+        if application not in (APPLICATION, ENCRYPTED) and not is_new:
             raise StoreUnreadable(
                 f"{self._path} is a database of another program, not a store of runs"
             )
         if version > len(MIGRATIONS):
             raise self.too_new(version, len(MIGRATIONS))
+        if not is_new:
+            self._check_key(db, application)
         db.execute("PRAGMA synchronous=FULL")
         db.execute(f"PRAGMA wal_autocheckpoint={LOG_PAGES}")
         if version < len(MIGRATIONS):
-            _migrate(db)
+            application = migrate(db, self._vault)
+        if is_new:  # another process may have made it meanwhile, and in another way
+            self._check_key(db, application)
+
+    def _check_key(self, db: sqlite3.Connection, application: int) -> None:
+        """Refuses a file that does not fit the keys, before anything is done to it.
+
+        Raises:
+            StoreLocked, StoreUnencrypted: it does not.
+        """
+        is_as_opened = (application == APPLICATION) == self._vault.is_clear
+        if is_as_opened and self._fits:
+            return
+        wrapped = None if application == APPLICATION else key_in(db, STORE)
+        if wrapped is None and application == ENCRYPTED:
+            raise StoreUnreadable(f"{self._path} is encrypted, and its keys are gone")
+        self._vault.check(wrapped)
+        self._fits = True
+
+    def _empty_log(self, db: sqlite3.Connection) -> None:
+        """Has the log merged into the file and cut to nothing: what was removed still stands in it.
+
+        Raises:
+            StoreUnreachable: somebody has been reading all the time.
+        """
+        db.execute(f"PRAGMA busy_timeout={round(EMPTY_S * 1000)}")
+        (is_busy, *_) = db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        if is_busy:
+            raise StoreUnreachable(
+                f"what was removed from {self!r} still lies in its log, as another process is reading; "
+                "call compact() later"
+            )
 
     def _failure(self, error: sqlite3.Error) -> StoreError:
         code = getattr(error, "sqlite_errorname", "") or ""
@@ -432,24 +534,25 @@ def _add(
     )
     if marked.rowcount != 1:
         raise lease_lost(ownership)
+    seal = ownership.seal
     if large:
+        large = seal_large(seal, large)
         db.executemany("INSERT OR IGNORE INTO large VALUES (?, ?)", list(large.items()))
         db.executemany(
             "INSERT OR IGNORE INTO used VALUES (?, ?)", [(key, digest) for digest in large]
         )
+    if seal is not PLAIN:
+        sealed = [(key, row.number, seal_row(seal, row)) for row in rows]
+        db.executemany("INSERT INTO rows VALUES (?, ?, '', '', '', 0, ?)", sealed)
+        return
     for row in rows:  # mostly one
         db.execute(
-            "INSERT INTO rows VALUES (?, ?, ?, ?, ?, ?)",
+            "INSERT INTO rows VALUES (?, ?, ?, ?, ?, ?, NULL)",
             (key, row.number, row.kind, row.place, row.body, row.checksum),
         )
 
 
-def _find(db: sqlite3.Connection, run: str) -> RunHeader | None:
-    found = db.execute(f"SELECT {COLUMNS} FROM runs WHERE id = ?", (run,)).fetchone()
-    return None if found is None else header_of(found)
-
-
-def _answers(db: sqlite3.Connection, run: str) -> dict[str, StoredAnswer] | None:
+def _answers(db: sqlite3.Connection, run: str, seal: Seal) -> dict[str, StoredAnswer] | None:
     """The answers to a run's questions; None: there is no such run."""
     found = db.execute(
         'SELECT a.question, a.value, a."by", a.at FROM runs r'
@@ -458,27 +561,29 @@ def _answers(db: sqlite3.Connection, run: str) -> dict[str, StoredAnswer] | None
     ).fetchall()
     if not found:
         return None
-    answers = [StoredAnswer(run, *row) for row in found if row["question"] is not None]
+    kept = [StoredAnswer(run, *row) for row in found if row["question"] is not None]
+    answers = [open_answer(seal, answer) for answer in kept]
     return {answer.question: answer for answer in answers}
 
 
-def _page(db: sqlite3.Connection, run: str, first: int) -> list[StoredRow]:
+def _page(db: sqlite3.Connection, run: str, first: int, seal: Seal) -> list[StoredRow]:
     """The next rows, up to one that cannot be read.
 
     Raises:
         RunDamaged: already the first of them cannot.
     """
+    columns = "number, kind, place, body, checksum" if seal is PLAIN else "number, sealed AS body"
     found = db.execute(
-        "SELECT number, kind, place, body, checksum FROM rows"
+        f"SELECT {columns} FROM rows"
         " WHERE run = (SELECT key FROM runs WHERE id = ?) AND number >= ? ORDER BY number LIMIT ?",
         (run, first, PAGE),
     )
-    page: list[StoredRow] = []
+    page: list[sqlite3.Row] = []
     size = 0
     try:
         for row in found:
-            page.append(StoredRow(*row))
-            size += len(row["body"])
+            page.append(row)
+            size += len(row["body"] or "")
             if size > PAGE_BYTES:
                 break
     except sqlite3.DatabaseError as error:
@@ -486,40 +591,12 @@ def _page(db: sqlite3.Connection, run: str, first: int) -> list[StoredRow]:
             raise
         if not page:
             raise RunDamaged(run, first, f"it cannot be read ({error})") from None
-    return page
+    if seal is PLAIN:
+        return [StoredRow(*row) for row in page]
+    return open_rows(seal, run, page)
 
 
 def _is_damage(error: sqlite3.DatabaseError) -> bool:
     """Whether what was read is wrong. Bytes that are no text are found by Python's driver, so they have no code of SQLite's."""
     code = getattr(error, "sqlite_errorname", "SQLITE_CORRUPT")
     return code.startswith("SQLITE_CORRUPT")
-
-
-def _compact(db: sqlite3.Connection) -> None:
-    db.execute("VACUUM")
-    db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-
-
-def _has_tables(db: sqlite3.Connection) -> bool:
-    return db.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone() is not None
-
-
-def _migrate(db: sqlite3.Connection) -> None:
-    """Takes the schema from whatever version it has to the newest, under the write lock: others may be about to."""
-    # It stays with the file; it cannot be set in a transaction.
-    db.execute("PRAGMA journal_mode=WAL")
-    db.execute("BEGIN IMMEDIATE")
-    try:
-        (version,) = db.execute("PRAGMA user_version").fetchone()
-        for script in MIGRATIONS[version:]:
-            for statement in script.split(";"):
-                if statement.strip():
-                    db.execute(statement)
-        db.execute(f"PRAGMA application_id={APPLICATION}")
-        newest = max(version, len(MIGRATIONS))
-        db.execute(f"PRAGMA user_version={newest}")
-        db.execute("COMMIT")
-    except BaseException:
-        if db.in_transaction:
-            db.execute("ROLLBACK")
-        raise
