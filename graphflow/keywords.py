@@ -44,6 +44,7 @@ ELSEWHERE = _by_word(
         "tools=[...]": "functions toolsets tool_functions function_tools skills plugins calls callees",
         "sub_agents=[...]": "agents subagents team members participants managed_agents",
         "mcp=[...]": "mcp_servers servers mcps",
+        "recalls=[...]": "memory memories long_term_memory retriever retrievers",
         "handoffs=[...]": "handoff transfers transfer_to swarm",
         "examples=[...]": "few_shot few_shots few_shot_examples demos shots",
         "max_turns=... | limits=Limits(steps=...) | steps=...": (

@@ -173,7 +173,7 @@ def _by_keyword(table: Mapping[ValueKind, str]) -> dict[str, ValueKind]:
 SHAPES = _by_keyword(
     {
         TEXT: "description prompt prefix otherwise token isolation",
-        NODES: "tools sub_agents handoffs mcp calls cascade",
+        NODES: "tools sub_agents handoffs mcp recalls calls cascade",
         WHOLE: "max_turns max_parallel_calls repairs",
         TRUTH: "explain probabilities background concurrency_safe trust_hints handshake",
         PATH: "prompt_file cwd",

@@ -65,6 +65,8 @@ class ContextFrame(Protocol):
     @property
     def session(self) -> str | None: ...
     @property
+    def run_id(self) -> str: ...
+    @property
     def limits(self) -> Limits: ...
     @property
     def ledger(self) -> Ledger: ...
@@ -224,6 +226,11 @@ class Context:
     def session(self) -> str | None:
         """The session's name, if the run was given one."""
         return self.frame.session
+
+    @property
+    def run_id(self) -> str:
+        """The id of the run: the one that a store keeps it under."""
+        return self.frame.run_id
 
     @property
     def key(self) -> str:

@@ -29,6 +29,7 @@
     │   ├── PolicyRefused (PermissionError)     a policy does not allow the call; nothing was done
     │   ├── ApprovalRefused (PermissionError)   nobody approved the call; nothing was done
     │   ├── ClaimRefused (PermissionError)  a claim does not allow the call now; the text says what must come first
+    │   ├── NoteInvalid (ValueError)       what was to be remembered or forgotten is not a note, or names none
     │   ├── BackgroundFailed               a background call that was awaited has failed; its error is the cause
     │   ├── ServerFailed (ConnectionError) a tool server is not there, died, or does not keep to its protocol
     │   └── CodeFailed                     code that a model wrote raised, or used up what it was given
@@ -76,6 +77,7 @@
     │   ├── Diverged (ValueError)          a record does not fit the graph as it is now
     │   ├── PlaceUnknown (LookupError)     nothing of that name stands in the record of a run; the text names near ones
     │   └── RowDiffers (ValueError)        a row of a run that is replayed would be written in another way now
+    ├── MemoryUnavailable (ConnectionError)   a memory could not be asked; `on_error="skip"` goes on without it
     ├── RecordedError                      an error that was read from a journal, and whose class is not known here
     └── ProjectError                       what a command names cannot be found or read
         ├── UnknownGraph (LookupError)
@@ -88,6 +90,7 @@ built-in it refines. An exception of a user's own node is raised as it is, with 
 from __future__ import annotations
 
 from graphflow.errors.graphs import DeclarationError, GraphError, PromptError
+from graphflow.errors.memories import MemoryUnavailable, NoteInvalid
 from graphflow.errors.models import (
     AuthError,
     BadRequest,
@@ -202,6 +205,7 @@ __all__ = [
     "LeaseLost",
     "LimitExceeded",
     "MalformedReply",
+    "MemoryUnavailable",
     "MergeFailed",
     "MissingExtra",
     "ModelError",
@@ -211,6 +215,7 @@ __all__ = [
     "NodeTimeout",
     "NotFound",
     "NotReachable",
+    "NoteInvalid",
     "OutputInvalid",
     "Overloaded",
     "PlaceUnknown",

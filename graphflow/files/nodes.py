@@ -203,7 +203,7 @@ class NodeReader:
 
     # -- the kinds ---------------------------------------------------------------------------------
     def _agent(self, name: str, options: Options) -> AnyNode:
-        for key in ("tools", "sub_agents", "mcp"):
+        for key in ("tools", "sub_agents", "mcp", "recalls"):
             callees = options.get(key, [])
             options[key] = self._callees(callees)
         handoffs = options.get("handoffs", ())

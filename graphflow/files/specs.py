@@ -268,12 +268,18 @@ def _tools(agent: Agent[Any, Any]) -> Spec:
     # Those by which it writes states come with them.
     of_states = [tool for state in (*agent.adds, *agent.sets) for tool in state.tools.values()]
     for callee in agent.calls:
+        if _name_of(callee) in agent.unoffered:
+            continue
         if isinstance(callee, Node) and callee.source:
             servers.append(callee)
         elif callee not in of_states:
             tools.append(callee)
     spec: Spec = {}
-    lists = {"tools": _names_of(tools), "mcp": _names_of(servers)}
+    lists = {
+        "tools": _names_of(tools),
+        "mcp": _names_of(servers),
+        "recalls": _names_of(agent.recalls),
+    }
     for key, names in lists.items():
         if names:
             spec[key] = names

@@ -135,6 +135,7 @@ def _agent(name: str) -> dict[str, ValueShape]:
         "sub_agents": ListOf(NODE),
         "handoffs": ListOf(Either(NODE, mapping=Keys(f"a hand-over of {name!r}", handoff))),
         "mcp": ListOf(NODE),
+        "recalls": ListOf(NODE),
         "max_turns": COUNT,
         "repairs": COUNT_OR_NONE,
         "max_parallel_calls": COUNT,

