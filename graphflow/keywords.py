@@ -117,6 +117,7 @@ NOTES: dict[str, dict[str, str]] = {
             ("callback", "callbacks", "hooks", "on_event", "stream", "streaming", "verbose"), WATCH
         ),
     },
+    "agent": {"calls": "write tools=[...]"},
     "tool": dict.fromkeys(
         ("parameters", "args_schema", "schema", "input_schema", "args"), FUNCTION
     ),

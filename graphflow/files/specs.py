@@ -6,7 +6,7 @@ Only what differs from the defaults is written, so that a file says what its aut
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from datetime import datetime
 from functools import cache
 from typing import Any, NamedTuple
@@ -262,14 +262,22 @@ def _prompts(agent: Agent[Any, Any]) -> Spec:
     return spec
 
 
+def _offered(callees: Iterable[AnyNode | str], unoffered: Container[str]) -> list[AnyNode | str]:
+    """What the model of an agent may call."""
+    offered: list[AnyNode | str] = []
+    for callee in callees:
+        name = callee if isinstance(callee, str) else callee.name
+        if name not in unoffered:
+            offered.append(callee)
+    return offered
+
+
 def _tools(agent: Agent[Any, Any]) -> Spec:
     tools: list[AnyNode | str] = []
     servers: list[AnyNode | str] = []
     # Those by which it writes states come with them.
     of_states = [tool for state in (*agent.adds, *agent.sets) for tool in state.tools.values()]
-    for callee in agent.calls:
-        if _name_of(callee) in agent.unoffered:
-            continue
+    for callee in _offered(agent.calls, agent.unoffered):
         if isinstance(callee, Node) and callee.source:
             servers.append(callee)
         elif callee not in of_states:

@@ -19,7 +19,8 @@ from graphflow import clock
 from graphflow.concurrency import in_thread
 from graphflow.errors import DeclarationError, NoteInvalid
 from graphflow.memory.markdown_notes import MarkdownNotes
-from graphflow.memory.memory import Memory, OnError, Scope
+from graphflow.memory.memory import Memory, NoteScope
+from graphflow.memory.memory_node import OnError
 from graphflow.memory.note_store import Mark, NoteChanges, NoteFilter, NoteStore
 from graphflow.memory.notes_in_memory import NotesInMemory
 from graphflow.memory.sqlite_notes import SqliteNotes
@@ -46,7 +47,7 @@ SQLITE = (".db", ".sqlite", ".sqlite3")
 class MemoryOptions(TypedDict, total=False):
     """What every memory takes; `Memory` says what each means."""
 
-    scope: Scope
+    scope: NoteScope
     limit: int
     source: str
     on_error: OnError

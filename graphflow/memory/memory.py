@@ -12,23 +12,24 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import Any, TypeAlias
 
 from graphflow.declaration.context import Context
 from graphflow.errors import DeclarationError
+from graphflow.memory.memory_node import (
+    MOST,
+    MemoryNode,
+    OnError,
+    forgetting,
+    recalling,
+    remembering,
+)
 from graphflow.messages.notes import Note
 
-if TYPE_CHECKING:
-    from graphflow.memory.memory_node import MemoryNode
-
-OnError = Literal["raise", "skip"]
-"""What becomes of a node whose memory cannot be asked: it fails, or it goes on with nothing and says so."""
-Scope: TypeAlias = str | Callable[[Context], str] | None
+NoteScope: TypeAlias = str | Callable[[Context], str] | None
 """Whose notes a node asks for: a name, what a function finds in the context, or None: the run's conversation."""
 LIMIT = 3
 """Notes that are recalled, unless somebody says otherwise. No score tells what nobody has ever said: the reader decides."""
-MOST = 50
-"""Notes that a node recalls at most, whatever a model asks for."""
 TIMEOUT_S = 30.0
 
 
@@ -52,7 +53,7 @@ class Memory(ABC):
         self,
         name: str = "",
         *,
-        scope: Scope = None,
+        scope: NoteScope = None,
         limit: int = LIMIT,
         source: str = "user",
         on_error: OnError = "raise",
@@ -140,22 +141,16 @@ class Memory(ABC):
     @cached_property
     def recall_node(self) -> MemoryNode:
         """Recalls: takes a question (`query`), answers with `Recalled`. For arrows, for `tools=` and for `recalls=`."""
-        from graphflow.memory.memory_node import recalling
-
         return recalling(self)
 
     @cached_property
     def remember_node(self) -> MemoryNode:
         """Remembers: takes a text, answers with `Remembered`."""
-        from graphflow.memory.memory_node import remembering
-
         return remembering(self)
 
     @cached_property
     def forget_node(self) -> MemoryNode:
         """Forgets one note, by its id or key; answers with how many there were."""
-        from graphflow.memory.memory_node import forgetting
-
         return forgetting(self)
 
     @property

@@ -4,19 +4,37 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, Literal, Protocol, TypeAlias, TypeVar
 
 from graphflow.declaration.context import Context
-from graphflow.errors import MemoryUnavailable, NoteInvalid
+from graphflow.errors import DeclarationError, MemoryUnavailable, NoteInvalid
 from graphflow.kinds.step import AnyFunction
 from graphflow.kinds.tool import Tool
-from graphflow.memory.memory import MOST, Memory
 from graphflow.messages.message import error_text
 from graphflow.messages.notes import Note, Recalled, Remembered
 from graphflow.policy import Effect
 from graphflow.redaction import scrub
 
 T = TypeVar("T")
+OnError: TypeAlias = Literal["raise", "skip"]
+"""What becomes of a node whose memory cannot be asked: it fails, or it goes on with nothing and says so."""
+MOST = 50
+"""Notes that a node recalls at most, whatever a model asks for."""
+
+
+class AskedMemory(Protocol):
+    """What nodes ask of a memory. `Memory` says what each means."""
+
+    name: str
+    limit: int
+    source: str
+    on_error: OnError
+    timeout_s: float
+
+    def scope_in(self, ctx: Context) -> str: ...
+    async def recall(self, query: str, *, scope: str | None, limit: int | None) -> list[Note]: ...
+    async def remember(self, note: Note, /) -> Note: ...
+    async def forget(self, *, id: str | None, key: str | None, scope: str | None) -> int: ...
 
 
 class MemoryNode(Tool[Any, Any]):
@@ -27,17 +45,20 @@ class MemoryNode(Tool[Any, Any]):
     """
 
     kind: ClassVar[str] = "memory"
-    memory: Memory
+    memory: AskedMemory
 
     def __init__(
-        self, function: AnyFunction, *, memory: Memory, verb: str, effects: list[Effect]
+        self, function: AnyFunction, *, memory: AskedMemory, verb: str, effects: list[Effect]
     ) -> None:
-        name = f"{verb}_{memory.name}" if memory.name else verb
+        own_name = getattr(memory, "name", None)
+        if not isinstance(own_name, str):
+            raise DeclarationError(f"{memory!r} is not a memory; give a `Memory`")
+        name = f"{verb}_{own_name}" if own_name else verb
         super().__init__(function, name=name, effects=effects)
         self._set(memory=memory)
 
 
-def recalling(memory: Memory) -> MemoryNode:
+def recalling(memory: AskedMemory) -> MemoryNode:
     """The node that recalls."""
 
     async def recall(query: str, ctx: Context, limit: int = memory.limit) -> Recalled:
@@ -56,7 +77,7 @@ def recalling(memory: Memory) -> MemoryNode:
     return MemoryNode(recall, memory=memory, verb="recall", effects=["reads"])
 
 
-def remembering(memory: Memory) -> MemoryNode:
+def remembering(memory: AskedMemory) -> MemoryNode:
     """The node that remembers."""
 
     async def remember(text: str, ctx: Context, key: str = "") -> Remembered:
@@ -82,7 +103,7 @@ def remembering(memory: Memory) -> MemoryNode:
     return MemoryNode(remember, memory=memory, verb="remember", effects=["writes"])
 
 
-def forgetting(memory: Memory) -> MemoryNode:
+def forgetting(memory: AskedMemory) -> MemoryNode:
     """The node that forgets."""
 
     async def forget(ctx: Context, id: str = "", key: str = "") -> int:
@@ -104,7 +125,7 @@ def forgetting(memory: Memory) -> MemoryNode:
 
 
 async def _asked(
-    memory: Memory, ctx: Context, verb: str, asked: Awaitable[T]
+    memory: AskedMemory, ctx: Context, verb: str, asked: Awaitable[T]
 ) -> tuple[T | None, str]:
     """What a memory answers, and why it does not, if the graph can do without.
 

@@ -41,7 +41,7 @@ class KnownVectors:
         self._known = left
 
 
-class _Scope:
+class _ScopeNotes:
     """The notes of one scope."""
 
     __slots__ = ("notes", "put", "removed")
@@ -58,7 +58,7 @@ class NotesInMemory:
     """A store in this process."""
 
     def __init__(self) -> None:
-        self._scopes: dict[str, _Scope] = {}
+        self._scopes: dict[str, _ScopeNotes] = {}
         self._vectors = KnownVectors()
         self._lock = threading.Lock()
 
@@ -77,13 +77,13 @@ class NotesInMemory:
             fresh = notes[known:]
             return NoteChanges(mark, tuple(fresh), whole=False)
 
-    def _of(self, scope: str) -> _Scope:
+    def _of(self, scope: str) -> _ScopeNotes:
         kept = self._scopes.get(scope)
-        return _Scope() if kept is None else kept
+        return _ScopeNotes() if kept is None else kept
 
     def put(self, note: Note) -> Note:
         with self._lock:
-            kept = self._scopes.setdefault(note.scope, _Scope())
+            kept = self._scopes.setdefault(note.scope, _ScopeNotes())
             known = kept.notes.get(note.id)
             if known is not None:
                 return known
@@ -106,7 +106,7 @@ class NotesInMemory:
             self._take_away(kept, gone)
         return count
 
-    def _take_away(self, kept: _Scope, gone: Sequence[Note]) -> None:
+    def _take_away(self, kept: _ScopeNotes, gone: Sequence[Note]) -> None:
         for note in gone:
             del kept.notes[note.id]
         if gone:

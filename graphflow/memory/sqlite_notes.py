@@ -22,7 +22,7 @@ from graphflow.memory.note_store import Mark, NoteChanges, NoteFilter
 from graphflow.messages.notes import Note
 
 T = TypeVar("T")
-Work = Callable[[sqlite3.Connection], T]
+NoteWork = Callable[[sqlite3.Connection], T]
 
 APPLICATION = 0x6766_6D6E
 """`PRAGMA application_id`: "gfmn". A file with another one is another program's."""
@@ -137,7 +137,7 @@ class SqliteNotes:
 
         return self._removing(work)
 
-    def _removing(self, work: Work[int]) -> int:
+    def _removing(self, work: NoteWork[int]) -> int:
         """Does what may remove notes; if it has, their texts do not stay in the log either."""
         if not self._path.exists():
             return 0
@@ -148,14 +148,14 @@ class SqliteNotes:
         return count
 
     # -- connections -------------------------------------------------------------------------------
-    def _read(self, work: Work[T], nothing: T) -> T:
+    def _read(self, work: NoteWork[T], nothing: T) -> T:
         """Does something with what is there; where there is no file yet, there is nothing."""
         if not self._path.exists():
             return nothing
         with self._connected() as db:
             return work(db)
 
-    def _write(self, work: Work[T]) -> T:
+    def _write(self, work: NoteWork[T]) -> T:
         with self._connected() as db, _transaction(db):
             return work(db)
 

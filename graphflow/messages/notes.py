@@ -55,7 +55,10 @@ class Note(Message):
     @classmethod
     def _in_utc(cls, at: datetime) -> datetime:
         """A date without a time zone is meant in UTC."""
-        return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+        if at.tzinfo is None:
+            return at.replace(tzinfo=UTC)
+        # So that equal times are written alike, whoever has remembered them.
+        return at.astimezone(UTC)
 
     @property
     def line(self) -> str:
@@ -104,8 +107,12 @@ class Remembered(Message):
 
 def fenced(lines: Iterable[str]) -> str:
     """Lines from outside as a block that none of them can close: each stays one line, and no line can spell a fence."""
-    shown = [_TAG.sub("\u2039", _one_line(line)) for line in lines]
-    shown = [line for line in shown if line]
+    shown: list[str] = []
+    for line in lines:
+        # A model takes `</ Notes>` for the end as well, so no tag of that name is left in whatever spelling.
+        text = _TAG.sub("\u2039", _one_line(line))
+        if text:
+            shown.append(text)
     if not shown:
         return ""
     return "\n".join([OPENING, HEAD, *shown, CLOSING])

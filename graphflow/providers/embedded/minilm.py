@@ -37,6 +37,16 @@ class _Linear:
         return product + self.bias
 
 
+class _Heads(_Linear):
+    """The same, with the numbers of each piece dealt out to 12 heads."""
+
+    def __call__(self, x: Numbers) -> Numbers:
+        count = len(x)
+        whole = super().__call__(x)
+        split = whole.reshape(count, HEADS, -1)
+        return split.transpose(1, 0, 2)
+
+
 class _Norm:
     """Each row with mean 0 and variance 1, then scaled and moved."""
 
@@ -63,32 +73,28 @@ class _Attention:
 
     def __init__(self, tensors: Tensors, layer: str) -> None:
         name = f"{layer}.attention.self"
-        self.query = _Linear(tensors, name, "query")
-        self.key = _Linear(tensors, name, "key")
-        self.value = _Linear(tensors, name, "value")
+        self.query = _Heads(tensors, name, "query")
+        self.key = _Heads(tensors, name, "key")
+        self.value = _Heads(tensors, name, "value")
 
     def __call__(self, x: Numbers) -> Numbers:
         import numpy as np
 
-        queries = _heads(self.query(x))
-        keys = _heads(self.key(x))
-        values = _heads(self.value(x))
-        size = np.float32(queries.shape[-1])
-        fit = queries @ keys.transpose(0, 2, 1)
-        fit /= np.sqrt(size)
+        queries = self.query(x)
+        keys = self.key(x)
+        values = self.value(x)
+        *_, size = queries.shape
+        turned = keys.transpose(0, 2, 1)
+        fit = queries @ turned
+        fit /= np.sqrt(np.float32(size))
         # A softmax; the greatest is taken off first, so that no power overflows.
-        fit -= fit.max(axis=-1, keepdims=True)
-        share = np.exp(fit)
-        share /= share.sum(axis=-1, keepdims=True)
+        best = fit.max(axis=-1, keepdims=True)
+        share = np.exp(fit - best)
+        total = share.sum(axis=-1, keepdims=True)
+        share /= total
         taken: Numbers = share @ values
         joined = taken.transpose(1, 0, 2)
         return joined.reshape(x.shape)
-
-
-def _heads(x: Numbers) -> Numbers:
-    count = len(x)
-    split = x.reshape(count, HEADS, -1)
-    return split.transpose(1, 0, 2)
 
 
 class _Layer:
@@ -116,14 +122,16 @@ def _gelu(x: Numbers) -> Numbers:
     """The activation, by its approximation with tanh (Hendrycks and Gimpel 2016, arXiv:1606.08415, section 2)."""
     import numpy as np
 
-    root = np.float32(np.sqrt(2 / np.pi))
     small = np.float32(0.044715)
+    root = np.float32(0.7978845608)  # of 2 / pi
     half = np.float32(0.5)
     cube = x * x * x
     cube *= small
-    bend: Numbers = np.tanh(root * (x + cube))
-    bend += 1
-    return half * x * bend
+    bent = root * (x + cube)
+    gate: Numbers = np.tanh(bent)
+    gate += 1
+    gate *= half
+    return x * gate
 
 
 class MiniLM:
@@ -138,7 +146,8 @@ class MiniLM:
 
     def __init__(self, folder: Path) -> None:
         text = (folder / "vocab.txt").read_text(encoding="utf-8")
-        self._pieces = WordPieces(text.split("\n"))
+        vocabulary = text.split("\n")
+        self._pieces = WordPieces(vocabulary)
         tensors = read_tensors(folder / "model.safetensors")
         try:
             self._words = tensors["embeddings.word_embeddings.weight"]
@@ -172,5 +181,6 @@ class MiniLM:
         for layer in self._layers:
             hidden = layer(hidden)
         mean: Numbers = hidden.mean(axis=0)
-        length = float(np.linalg.norm(mean))
-        return mean / max(length, SMALL)
+        length = np.linalg.norm(mean)
+        divisor = max(float(length), SMALL)
+        return mean / divisor

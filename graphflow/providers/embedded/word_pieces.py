@@ -34,13 +34,13 @@ class WordPieces:
         plain = _plain(text[:LONGEST_TEXT])
         for found in _WORDS.finditer(plain):
             word = found.group()
-            numbers += self._cut(word)
+            numbers += self._split(word)
             if len(numbers) >= PIECES:
                 break
         last = self._numbers[LAST]
         return [*numbers[: PIECES - 1], last]
 
-    def _cut(self, word: str) -> list[int]:
+    def _split(self, word: str) -> list[int]:
         """The longest pieces that a word begins with, one after the other; all but the first are written `##piece`."""
         unknown = [self._numbers[UNKNOWN]]
         if len(word) > LONGEST_WORD:
