@@ -8,16 +8,18 @@ from typing import TYPE_CHECKING, Any
 from graphflow._version import __version__ as __version__
 
 _HOME = {
-    "Agent": "kinds.agent",
+    "Agent": "agent",
     "Apart": "declaration.claims",
     "AtLeast": "declaration.claims",
     "AtMost": "declaration.claims",
     "Before": "declaration.claims",
+    "Budget": "budgets",
     "CACHE": "model.turns",
     "CacheMark": "model.turns",
     "Code": "kinds.code",
     "Context": "declaration.context",
     "END": "declaration.arrows",
+    "ErrorReport": "runtime.failure",
     "Exactly": "declaration.claims",
     "Failover": "providers.failover",
     "Failure": "messages.message",
@@ -25,6 +27,7 @@ _HOME = {
     "GraphError": "errors",
     "GraphflowError": "errors",
     "Handoff": "declaration.handoffs",
+    "HeadTail": "compaction.policies",
     "Human": "kinds.human",
     "LimitReached": "messages.message",
     "Limits": "limits",
@@ -35,6 +38,7 @@ _HOME = {
     "Node": "declaration.node",
     "Only": "declaration.claims",
     "Policy": "policy",
+    "Quota": "limits",
     "Receive": "kinds.wait",
     "Retry": "declaration.options",
     "Router": "kinds.router",
@@ -44,12 +48,15 @@ _HOME = {
     "Skills": "kinds.skills",
     "Store": "journal.store",
     "SubAgent": "kinds.subagent",
+    "Summarise": "compaction.policies",
     "Take": "declaration.ports",
     "TimedOut": "messages.message",
     "Tool": "kinds.tool",
     "ToolError": "errors",
     "Wait": "kinds.wait",
+    "Window": "compaction.policies",
     "connect": "providers",
+    "factory": "declaration.factories",
     "load_ipython_extension": "notebook",
     "node": "kinds.step",
     "record": "providers.recording",
@@ -67,9 +74,11 @@ __all__ = [
     "AtLeast",
     "AtMost",
     "Before",
+    "Budget",
     "CacheMark",
     "Code",
     "Context",
+    "ErrorReport",
     "Exactly",
     "Failover",
     "Failure",
@@ -77,6 +86,7 @@ __all__ = [
     "GraphError",
     "GraphflowError",
     "Handoff",
+    "HeadTail",
     "Human",
     "LimitReached",
     "Limits",
@@ -86,6 +96,7 @@ __all__ = [
     "Node",
     "Only",
     "Policy",
+    "Quota",
     "Receive",
     "Retry",
     "Router",
@@ -94,12 +105,15 @@ __all__ = [
     "State",
     "Store",
     "SubAgent",
+    "Summarise",
     "Take",
     "TimedOut",
     "Tool",
     "ToolError",
     "Wait",
+    "Window",
     "connect",
+    "factory",
     "node",
     "record",
     "replay",
@@ -107,6 +121,9 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
+    from graphflow.agent import Agent
+    from graphflow.budgets import Budget
+    from graphflow.compaction.policies import HeadTail, Summarise, Window
     from graphflow.declaration.arrows import END, START
     from graphflow.declaration.claims import (
         Apart,
@@ -118,6 +135,7 @@ if TYPE_CHECKING:
         Only,
     )
     from graphflow.declaration.context import Context
+    from graphflow.declaration.factories import factory
     from graphflow.declaration.handoffs import Handoff
     from graphflow.declaration.node import Node
     from graphflow.declaration.options import Retry
@@ -125,7 +143,6 @@ if TYPE_CHECKING:
     from graphflow.errors import GraphError, GraphflowError, ToolError
     from graphflow.graph import Graph
     from graphflow.journal.store import Store
-    from graphflow.kinds.agent import Agent
     from graphflow.kinds.code import Code
     from graphflow.kinds.human import Human
     from graphflow.kinds.router import Router
@@ -134,7 +151,7 @@ if TYPE_CHECKING:
     from graphflow.kinds.subagent import SubAgent
     from graphflow.kinds.tool import Tool, tool
     from graphflow.kinds.wait import Receive, Wait
-    from graphflow.limits import Limits
+    from graphflow.limits import Limits, Quota
     from graphflow.mcp.server import MCP
     from graphflow.messages.media import Media
     from graphflow.messages.message import Failure, LimitReached, Message, TimedOut
@@ -145,6 +162,7 @@ if TYPE_CHECKING:
     from graphflow.providers.failover import Failover
     from graphflow.providers.recording import record, replay
     from graphflow.run import Run
+    from graphflow.runtime.failure import ErrorReport
 
 
 def __getattr__(name: str) -> Any:

@@ -12,34 +12,29 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
+from functools import cache
 from typing import Any, ClassVar, Literal
 
 from graphflow.display import Displayed
+from graphflow.event import Event as Event
+from graphflow.event import QuestionKind as QuestionKind
+from graphflow.event import Scope as Scope
+from graphflow.event import Status as Status
 from graphflow.messages.state import StateWrites
-from graphflow.model.sources import Source
-
-Scope = tuple[tuple[int, Any], ...]
-"""The path of forks and laps that led to a token: `((fork or loop, index), ...)`, outermost first. It orders tokens, too."""
-
-Status = Literal["running", "completed", "failed", "cancelled", "limited", "waiting"]
-QuestionKind = Literal["human", "approval", "elicitation", "time", "message"]
-"""Whom a question is for: a person who fills in an answer or agrees to a call, a person behind a server's question, the
-clock, another program."""
-
-
-@dataclass(slots=True)
-class Event:
-    """What every event has."""
-
-    kind: ClassVar[str] = "event"
-    passing: ClassVar[bool] = False
-    """Whether it is a piece of what is still being said: told to whoever listens, and not kept (`graphflow.journal.live`)."""
-    follows: ClassVar[bool] = False
-    """Whether it follows from the facts, so that no store has to keep it."""
-    at: float
-    frame: int
+from graphflow.model_events import BudgetWarning as BudgetWarning
+from graphflow.model_events import CompactionFinished as CompactionFinished
+from graphflow.model_events import CompactionStarted as CompactionStarted
+from graphflow.model_events import CostUnknown as CostUnknown
+from graphflow.model_events import FirstToken as FirstToken
+from graphflow.model_events import ModelDelta as ModelDelta
+from graphflow.model_events import ModelFailed as ModelFailed
+from graphflow.model_events import ModelFinished as ModelFinished
+from graphflow.model_events import ModelPartial as ModelPartial
+from graphflow.model_events import ModelRetried as ModelRetried
+from graphflow.model_events import ModelStarted as ModelStarted
+from graphflow.model_events import ModelSwitched as ModelSwitched
 
 
 @dataclass(slots=True)
@@ -49,6 +44,8 @@ class RunStarted(Event):
     kind: ClassVar[str] = "run.start"
     graph: str
     input: Any
+    writes: StateWrites = ()
+    """What those states are that live as long as its conversation: the values that earlier runs have left."""
 
 
 @dataclass(slots=True)
@@ -64,6 +61,19 @@ class Resumed(Event):
     unknown: tuple[str, ...] = ()
     """Places of calls that may have been carried out before: nobody has seen their answer. They are made again under the
     same keys."""
+    began_at: float | None = None
+    """When the sitting began, in seconds since 1970: `at` does not count the pause before it."""
+
+
+@dataclass(slots=True)
+class RunTraced(Event):
+    """Spans are made of this sitting of a run that is kept (fact): whoever goes on with it links its own to them."""
+
+    kind: ClassVar[str] = "run.trace"
+    traceparent: str
+    """The outermost span, as the W3C writes it."""
+    run: str
+    """The run that it is of: a fork has the facts of another one."""
 
 
 @dataclass(slots=True)
@@ -94,6 +104,8 @@ class FrameEntered(Event):
     activation: int
     path: tuple[str, ...]
     input: Any
+    call: int | None = None
+    """Which call enters it, as in its `call.start`; None where the node stands on an arrow."""
 
     @property
     def depth(self) -> int:
@@ -384,6 +396,29 @@ class Approved(Event):
 
 
 @dataclass(slots=True)
+class MessageRejected(Event):
+    """A guard rejected what a node was given or has answered (fact). The message itself is not told."""
+
+    kind: ClassVar[str] = "guard.reject"
+    activation: int
+    node: str
+    stage: Literal["before", "after"]
+    guard: str
+    why: str
+
+
+@dataclass(slots=True)
+class MessageChanged(Event):
+    """A hook changed what a node was given, or has answered (fact)."""
+
+    kind: ClassVar[str] = "hook.change"
+    activation: int
+    node: str
+    stage: Literal["before", "after"]
+    hook: str
+
+
+@dataclass(slots=True)
 class QuestionAsked(Event):
     """A branch waits for an answer from outside: of a person, of time, of another program (fact)."""
 
@@ -429,6 +464,59 @@ class AnswerRefused(Event):
 
 
 @dataclass(slots=True)
+class OutputRefused(Event):
+    """An agent's answer did not fit its output type; unless all repairs are used up, its model is asked again (fact)."""
+
+    kind: ClassVar[str] = "output.refused"
+    activation: int
+    node: str
+    attempt: int
+    """Which answer it was: 1, 2, ..."""
+    why: str
+
+
+@dataclass(slots=True)
+class OutputRepaired(Event):
+    """An answer fits after others had been refused (fact)."""
+
+    kind: ClassVar[str] = "output.repaired"
+    activation: int
+    node: str
+    attempts: int
+    """How many answers it took."""
+
+
+@dataclass(slots=True)
+class ServerOpened(Event):
+    """A server that lends its tools was opened, or opened again after it was lost (fact)."""
+
+    kind: ClassVar[str] = "server.open"
+    server: str
+    tools: int
+    """How many it offers."""
+    again: bool = False
+
+
+@dataclass(slots=True)
+class ServerLost(Event):
+    """A server does not answer any more; the next call opens it again (fact)."""
+
+    kind: ClassVar[str] = "server.lost"
+    server: str
+    why: str
+
+
+@dataclass(slots=True)
+class ServerChanged(Event):
+    """A server offers other tools than before (fact)."""
+
+    kind: ClassVar[str] = "server.change"
+    server: str
+    added: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
 class ValueKept(Event):
     """What the code of a node got from `ctx.now()` or `ctx.once(...)`, so that it gets the same after a crash (fact)."""
 
@@ -450,12 +538,22 @@ class HandedOver(Event):
 
 
 @dataclass(slots=True)
+class HistoryMended(Event):
+    """A history that a run was given had calls without results, or turns out of order (fact)."""
+
+    kind: ClassVar[str] = "history.mended"
+    problems: tuple[str, ...]
+
+
+@dataclass(slots=True)
 class TurnsAdded(Event):
-    """An agent has added what it has said to a conversation that it shares (fact)."""
+    """An agent has added what it has said to a conversation that it shares, or to that of its run (fact)."""
 
     kind: ClassVar[str] = "turns.added"
     activation: int
     node: str
+    place: str = ""
+    """In the conversation of a run: the names of graphs, nodes and callers on the way to the agent, and its own."""
 
 
 @dataclass(slots=True)
@@ -466,6 +564,8 @@ class BackgroundStarted(Event):
     activation: int
     node: str
     handle: str
+    writes: StateWrites = ()
+    """What the states are for it, if the run is kept: whoever takes it up after a crash begins with them."""
 
 
 @dataclass(slots=True)
@@ -480,6 +580,7 @@ class BackgroundFinished(Event):
     output: Any
     error: BaseException | None
     started: float
+    writes: StateWrites = ()
 
 
 @dataclass(slots=True)
@@ -493,108 +594,6 @@ class ArtifactKept(Event):
 
 
 @dataclass(slots=True)
-class ModelStarted(Event):
-    """A model was asked (fact). `question` is the same in all events of one question; no other of the run has it."""
-
-    kind: ClassVar[str] = "model.start"
-    activation: int
-    node: str
-    model: str
-    question: int = 0
-
-
-@dataclass(slots=True)
-class ModelDelta(Event):
-    """A piece of a model's answer (told only to a live listener; not a fact)."""
-
-    kind: ClassVar[str] = "model.delta"
-    passing: ClassVar[bool] = True
-    activation: int
-    node: str
-    channel: Literal["text", "thinking", "arguments", "restart"]
-    """ "restart": what was told of this answer so far is void, it begins again."""
-    text: str
-    question: int = 0
-
-
-@dataclass(slots=True)
-class ModelPartial(Event):
-    """An object that a model is still writing, as far as it can be read (told only to a live listener; not a fact)."""
-
-    kind: ClassVar[str] = "model.partial"
-    passing: ClassVar[bool] = True
-    activation: int
-    node: str
-    value: Any
-    question: int = 0
-
-
-@dataclass(slots=True)
-class ModelRetried(Event):
-    """A model failed before it said anything, and is asked again after a while (fact)."""
-
-    kind: ClassVar[str] = "model.retry"
-    activation: int
-    node: str
-    attempt: int
-    wait_s: float
-    error: str
-
-
-@dataclass(slots=True)
-class ModelSwitched(Event):
-    """Another model, or another key of the same one, took over (fact)."""
-
-    kind: ClassVar[str] = "model.switch"
-    activation: int
-    node: str
-    source: str
-    target: str
-    error: str
-
-
-@dataclass(slots=True)
-class ModelFinished(Event):
-    """A model answered (fact)."""
-
-    kind: ClassVar[str] = "model.end"
-    activation: int
-    node: str
-    model: str
-    text: str
-    calls: int
-    input_tokens: int
-    output_tokens: int
-    usd: float | None
-    finish: str
-    started: float
-    cache_read_tokens: int | None = None
-    cache_write_tokens: int | None = None
-    reasoning_tokens: int | None = None
-    answered_by: str = ""
-    """The model that really answered, by the provider's own name for it, where it says one."""
-    thinking: str = ""
-    question: int = 0
-    sources: tuple[Source, ...] = ()
-    """What it says that its answer rests on."""
-
-
-@dataclass(slots=True)
-class ModelFailed(Event):
-    """A model did not answer (fact)."""
-
-    kind: ClassVar[str] = "model.error"
-    activation: int
-    node: str
-    model: str
-    error: BaseException
-    started: float
-    question: int = 0
-    spent: bool = False
-    """Whether something was spent all the same: a `model.end` of the same question tells what."""
-
-
-@dataclass(slots=True)
 class LimitWarning(Event):
     """80 % of a limit are used (fact)."""
 
@@ -605,16 +604,18 @@ class LimitWarning(Event):
 
 
 @dataclass(slots=True)
-class CostUnknown(Event):
-    """A model has answered, nobody knows what that cost, and a limit in dollars counts it as nothing (fact).
+class SecretMasked(Event):
+    """Secrets were masked where text came into the walk, or was about to leave it (fact). None of their values is told."""
 
-    Told once of each model of a run.
-    """
-
-    kind: ClassVar[str] = "cost.unknown"
+    kind: ClassVar[str] = "secret.masked"
     activation: int
     node: str
-    model: str
+    where: str
+    """What held them: "input", "output", "reply", "request", "error", "emitted"..."""
+    names: tuple[str, ...]
+    """What they are called, one for each place."""
+    places: tuple[str, ...]
+    """Where each began: the way into the message, and the character of the text as it came: `items.2.text:17`."""
 
 
 @dataclass(slots=True)
@@ -634,10 +635,14 @@ class Events(Displayed, list[Event]):
     __slots__ = ()
 
 
-def to_record(event: Event) -> dict[str, Any]:
+def to_record(event: Event, bound: Callable[[object], object] | None = None) -> dict[str, Any]:
     """An event as plain JSON data, `kind` first, without what is secret in any field.
 
     A run's `records()` tell whose it is, its number and the time, too.
+
+    Args:
+        event: the event.
+        bound: cuts what a field holds, as JSON, before it is looked through; None: all of it is wanted.
     """
     from graphflow.messages.message import error_text, to_json_value
     from graphflow.redaction import current
@@ -652,27 +657,24 @@ def to_record(event: Event) -> dict[str, Any]:
             if not value:
                 continue
             value = [(write.state.name, write.kind, write.value) for write in value]
-        record[name] = outgoing.plain(to_json_value(value), named=name in NAMES)
+        plain = to_json_value(value)
+        if bound is not None:
+            plain = bound(plain)
+        record[name] = outgoing.plain(plain, named=name in NAMES)
     return record
 
 
-NAMES = frozenset(
-    (
-        "caller",
-        "channel",
-        "choice",
-        "finish",
-        "graph",
-        "handle",
-        "key",
-        "limit",
-        "model",
-        "answered_by",
-        "node",
-        "path",
-    )
-) | {"port", "source", "state", "status", "target", "way"}
+_NAMES = (
+    "answered_by budget caller channel choice finish graph handle key limit model node path place"
+)
+NAMES = frozenset(_NAMES.split()) | {"port", "source", "state", "status", "target", "way"}
 """Fields that say what something is called: a word there stays one, though it may be somebody's password."""
+
+
+@cache
+def event_classes() -> dict[str, type[Event]]:
+    """The classes of events by their kinds, in the order in which they are declared."""
+    return {kind.kind: kind for kind in Event.__subclasses__()}
 
 
 _slots: dict[type[Event], tuple[str, ...]] = {}

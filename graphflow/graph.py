@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import sys
 from collections.abc import AsyncIterator, Coroutine, Iterable, Mapping, Sequence
-from functools import cache
+from functools import cache, partial
+from operator import is_
 from typing import (
     TYPE_CHECKING,
     Any,
@@ -42,6 +43,7 @@ PlainData: TypeAlias = Mapping[str, Any] | Sequence[Mapping[str, Any]]
 """What becomes a message, or a list of messages, when it is checked: data as JSON holds it."""
 
 if TYPE_CHECKING:
+    from graphflow.chat import Chat
     from graphflow.claims.exploration import Exploration
     from graphflow.claims.verdict import ClaimVerdict
     from graphflow.events import Event
@@ -51,6 +53,8 @@ if TYPE_CHECKING:
     from graphflow.notebook import Live
     from graphflow.run import Run
     from graphflow.runtime.executor import Executor
+    from graphflow.secrets.declared import Secrets
+    from graphflow.telemetry.subscription import Receiver, Subscription
 
 
 class DrawOptions(TypedDict, total=False):
@@ -75,6 +79,8 @@ class GraphOptions(NodeOptions, total=False):
     state: Sequence[AnyState]
     uses: Sequence[AnyState]
     claims: Sequence[Claim]
+    secrets: Secrets | None
+    untrusted: Literal["refuse", "warn"]
 
 
 class Graph(ProvenGraph[In, Out], Generic[In, Out]):
@@ -92,8 +98,11 @@ class Graph(ProvenGraph[In, Out], Generic[In, Out]):
         description: what it does, for models that may call it and for people.
         state: the states that it owns; they begin anew in each of its frames.
         uses: those that the nearest graph around it owns, and lends to it.
+        secrets: what none of its runs shows; `Graph.run` says more.
         claims: properties of all its walks (`graphflow.claims`): proven, or enforced while it is walked; `check()` says which.
-        retry, timeout_s, cache, policy, approval, approval_timeout_s, reads, adds, sets: as for every node (`NodeOptions`).
+        untrusted: what to do where untrusted content (`graphflow.security.Untrusted`) reaches a node that acts on the world
+            with no check on the way: refuse to build, or "warn" (`check()` names the ways).
+        retry, timeout_s, cache, policy, approval, approval_timeout_s, quota, reads, adds, sets: as for every node (`NodeOptions`).
     """
 
     @overload
@@ -131,6 +140,8 @@ class Graph(ProvenGraph[In, Out], Generic[In, Out]):
         state: Sequence[AnyState] = (),
         uses: Sequence[AnyState] = (),
         claims: Sequence[Claim] = (),
+        secrets: Secrets | None = None,
+        untrusted: Literal["refuse", "warn"] = "refuse",
         **options: Unpack[NodeOptions],
     ) -> None:
         caller = sys._getframe(1)
@@ -148,9 +159,11 @@ class Graph(ProvenGraph[In, Out], Generic[In, Out]):
             deps=deps,
             description=description,
             claims=read,
+            secrets=secrets,
             place=place,
             state=state,
             uses=uses,
+            untrusted=untrusted,
             **options,
         )
         if read:
@@ -237,7 +250,20 @@ class Graph(ProvenGraph[In, Out], Generic[In, Out]):
             deps: any object, for `ctx.deps` and for prompts.
             model: instead of the graph's own default.
             limits: the tightest of these, the graph's and the call edge's wins.
-            session: a name that nodes can see as `ctx.session`.
+            budgets: what it may spend together with other runs of its store, a list of `Budget`: counted there, in all processes,
+                refused before a model is asked.
+            user: whom it serves, for budgets that are per user.
+            secrets: what nobody sees of this run, beside what the graph declares (`graphflow.security.Secrets`): it is masked
+                where text enters the walk (the message, answers of nodes, tools, models and people), and code gets it by
+                `ctx.secret("name")` or a parameter annotated `Secret`.
+            conversation: the key of the conversation that the message belongs to: what was said before is shown, and this
+                exchange is added when the run has completed. It needs a store.
+            traceparent: the span of another program that the run belongs to, as the header of that name has it; default: the
+                current one of OpenTelemetry, if there is one. Requests to models and servers carry it on.
+            history: what was said before, for those who keep it themselves: turns, as `run.history` gives them, or
+                {"role": "user", "content": "..."}. What is orphaned in it is mended, and told by an event.
+            busy: while another run has the conversation: "wait", "refuse", or "cancel" that one.
+            session: the former word for `conversation`; nodes see either as `ctx.session`.
             policy: what may be called, beside what graphs and nodes say.
             approve: an async function that is asked about calls of nodes with `approval`: `True`, or a text why not.
             keep_steps: how many activations a long loop keeps at least, 4096 if nothing is said; `run.dropped` tells how
@@ -249,7 +275,7 @@ class Graph(ProvenGraph[In, Out], Generic[In, Out]):
                 each step ("each"), or only at the end ("end").
             metadata: JSON that stands with the run in the store; `store.runs(metadata=...)` finds it by that.
             lease_s: seconds after which somebody else may take the run over if this process is gone.
-            best_effort: whether a run whose record cannot be kept (a value that is no data, a disk that is full) goes on
+            best_effort: whether a run whose record cannot be kept (a value that is not data, a disk that is full) goes on
                 without one. Then `run.unkept` says why, and what was kept of it is removed.
 
         Raises:
@@ -264,7 +290,7 @@ class Graph(ProvenGraph[In, Out], Generic[In, Out]):
         Args:
             id: the run's name.
             store: where it is kept.
-            limits: instead of those that the run was begun with.
+            limits, budgets: instead of those that the run was begun with.
             deps, model, session, policy, approve, keep_steps, sync, lease_s, best_effort: as for `run`.
 
         Returns:
@@ -377,22 +403,30 @@ class Graph(ProvenGraph[In, Out], Generic[In, Out]):
         """
         return _executor().start(self, message, observed=observed, **options)
 
-    async def stream(
+    def stream(
         self, message: In | PlainData, **options: Unpack[RunOptions]
     ) -> AsyncIterator[Event]:
         """Yields every event of a walk; the last one is terminal. Leaving the loop early cancels the walk.
 
         Raises: what `run` raises, after the terminal event.
         """
-        run = self.start(message, **options)
-        try:
-            async for event in run:
-                yield event
-            await run
-        finally:
-            if run.status == "running":
-                run.cancel()
-                await run.settled()
+        from graphflow.run import followed
+
+        return followed(partial(self.start, message, **options))
+
+    def chat(
+        self, key: str, *, store: Store | str | None = None, **options: Unpack[ForkOptions]
+    ) -> Chat[In, Out]:
+        """One conversation with the graph: `chat = graph.chat("user:42", store=store)`, then `await chat.say(...)`.
+
+        Args:
+            key: what the conversation is called.
+            store: where it is kept; None: in memory, for as long as the chat is there.
+            options: for each run of it, as for `run`.
+        """
+        from graphflow.chat import Chat
+
+        return Chat(self, key, store, **options)
 
     def run_sync(self, message: In | PlainData, **options: Unpack[RunOptions]) -> Run[Out]:
         """`run` for code that is not async. Inside a running loop the walk gets a loop and thread of its own.
@@ -403,6 +437,32 @@ class Graph(ProvenGraph[In, Out], Generic[In, Out]):
         from graphflow.sync import run_sync
 
         return run_sync(lambda: self.run(message, **options))
+
+    # -- who is told -------------------------------------------------------------------------------
+    def subscribe(
+        self, *kinds: str, path: str = "", to: Receiver | None = None, room: int | None = None
+    ) -> Subscription:
+        """A subscription to events of all runs of it in this process that begin from now on.
+
+        Read it (`async with graph.subscribe("model.*") as events: async for event in events: ...`), or say whom to tell. No walk
+        waits for a subscriber, whatever it does; `graphflow.telemetry` says more.
+
+        Args:
+            kinds: patterns of kinds of events, such as "node.*"; none: all.
+            path: a pattern of the names of the frames, joined by slashes: "desk/*" is all that happens within frames of desk.
+            to: a function of one event, an async function, or a sink; it is called in another thread, or in this event loop.
+            room: how many events wait for it at most, 10,000 if nothing is said; the oldest of more are dropped, and counted.
+
+        Raises:
+            DeclarationError: no event has such a kind, or it cannot be handed on so.
+        """
+        from graphflow.telemetry.hub import HUB
+        from graphflow.telemetry.subscription import ROOM
+
+        owner = partial(is_, self)
+        return HUB.subscribe(
+            *kinds, path=path, to=to, room=ROOM if room is None else room, owner=owner
+        )
 
     # -- files -------------------------------------------------------------------------------------
     def to_yaml(self) -> str:
@@ -427,7 +487,7 @@ class Graph(ProvenGraph[In, Out], Generic[In, Out]):
             FileUnreadable: the file cannot be read, or names what is not there; with file and line, all problems at once.
             GraphError: the graph is unsound.
         """
-        from graphflow.files import load_graph
+        from graphflow.files.reader import load_graph
 
         return load_graph(path, Graph, root)
 
@@ -504,6 +564,6 @@ RunnableGraph: TypeAlias = Graph[Any, Any]
 def _executor() -> Executor[Run[Any]]:
     """What runs graphs, loaded when something runs first: an import in `Graph.run` would cost every run a microsecond."""
     from graphflow.run import Run
-    from graphflow.runtime.executor import Executor
+    from graphflow.runtime.listening import executor_of
 
-    return Executor(Run)
+    return executor_of(Run, _executor.cache_clear)

@@ -78,7 +78,7 @@ ELSEWHERE = _by_word(
         "deny=[...] | policy=Policy(deny=[...])": "disallowed_tools denied blocked forbidden",
         "allow=[...] | policy=Policy(allow=[...])": "allowed only",
         "deps=...": "deps_type context_type context_schema dependencies context ctx resources services",
-        "session=...": "session_id thread_id conversation_id thread",
+        "conversation=... | session=...": "session_id thread_id conversation_id thread",
         "labels=[...]": "choices options routes classes categories destinations",
         "otherwise='label'": "default fallback else_ default_route",
         "rule=...": "condition function func fn path selector",

@@ -15,14 +15,25 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from math import inf
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, get_args
 
 from graphflow.display import Displayed
 from graphflow.errors import DeclarationError, DepthExceeded, LimitExceeded
 from graphflow.keywords import strict_keywords
 
-Meter = Literal["steps", "tool_calls", "model_calls", "tokens", "usd"]
-METERS: tuple[Meter, ...] = ("steps", "tool_calls", "model_calls", "tokens", "usd")
+Meter = Literal[
+    "steps",
+    "tool_calls",
+    "model_calls",
+    "tokens",
+    "input_tokens",
+    "output_tokens",
+    "usd",
+    "output_bytes",
+]
+METERS: tuple[Meter, ...] = get_args(Meter)
+SPENT: tuple[Meter, ...] = ("tokens", "input_tokens", "output_tokens", "usd")
+"""What an answer of a model uses, and tells of only afterwards."""
 
 DEFAULT_DEPTH = 5
 """Levels of sub-agents below the outermost walk when nobody says otherwise: five, as voxagent promised its users."""
@@ -42,12 +53,17 @@ class Limits:
         steps: activations of nodes, calls included.
         laps: rounds of a cycle that has no `.limit(n)` of its own. Default 100.
         tokens: input plus output tokens of all models.
+        input_tokens: those that models read, whatever their cache had of them; a question that is longer than what is left of
+            them, by the least that its text can be, is refused before it is asked.
+        output_tokens: those that models wrote, reasoning included. Counted after each answer: the last may overshoot, by
+            `max_tokens` of its agent at most.
         usd: cost. Counted after each answer, as tokens are: the last may overshoot. A run is refused where a model is known
             to have no price (`PriceUnknown`); an answer that does not tell its cost counts nothing, and that is said.
         seconds: wall clock, from when the walk begins; what blocks the event loop is stopped as soon as it gives way.
         tool_calls: calls of tools along call edges.
         model_calls: requests to models.
         concurrency: activations of one frame that run at the same time.
+        output_bytes: bytes of what calls answer, as texts or JSON; the answer that would be more is not handed on.
         unpriced: what an answer of unknown cost does where `usd` is limited: "tell" (default) is an event, `cost.unknown`;
             "end" ends the walk as well.
     """
@@ -56,11 +72,14 @@ class Limits:
     steps: int | None = None
     laps: int | None = None
     tokens: int | None = None
+    input_tokens: int | None = None
+    output_tokens: int | None = None
     usd: float | None = None
     seconds: float | None = None
     tool_calls: int | None = None
     model_calls: int | None = None
     concurrency: int | None = None
+    output_bytes: int | None = None
     unpriced: Literal["tell", "end"] | None = None
 
     def __post_init__(self) -> None:
@@ -99,6 +118,33 @@ class Limits:
     def __repr__(self) -> str:
         stated = ", ".join(f"{name}={value!r}" for name, value in self._stated())
         return f"Limits({stated})"
+
+
+@strict_keywords
+@dataclass(frozen=True, slots=True)
+class Quota:
+    """What a node may use in one run, wherever in it the node stands. None = as much as it takes.
+
+    Attributes:
+        calls: how often it may be called or activated; further attempts (`retry=`) and cached answers do not count.
+        seconds: how long it may be at work in all, in seconds; what is under way when they are over is stopped.
+        tokens: input plus output tokens of the models that it asks itself. Counted after each answer, so the last may overshoot.
+    """
+
+    calls: int | None = None
+    seconds: float | None = None
+    tokens: int | None = None
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if value is None:
+                continue
+            is_whole = isinstance(value, int) or field.name == "seconds"
+            if not is_whole or not _is_number_from(0, value):
+                raise DeclarationError(
+                    f"Quota({field.name}={value!r}): give a number of at least 0, or leave it out"
+                )
 
 
 def _is_number_from(floor: int, value: object) -> bool:
@@ -193,28 +239,24 @@ class Answered(Protocol):
 class Ledger:
     """What one frame has used, under which limits, and under whose ledger."""
 
-    __slots__ = (
-        "cache_read_tokens",
-        "cache_write_tokens",
-        "ceiling",
-        "deadline",
-        "depth",
-        "input_tokens",
-        "limits",
-        "model_calls",
-        "on_warning",
-        "output_tokens",
-        "parent",
-        "path",
-        "reasoning_tokens",
-        "steps",
-        "timed",
-        "tokens",
-        "tool_calls",
-        "unpriced",
-        "usd",
-        "warned",
-    )
+    # What begins alike for all of them stands here: each run has a ledger, and most count next to nothing.
+    deadline: float | None = None
+    """When `seconds` are over, by the event loop's clock; set when the frame is walked."""
+    tool_calls = 0
+    model_calls = 0
+    input_tokens = 0
+    output_tokens = 0
+    tokens = 0
+    cache_read_tokens = 0
+    cache_write_tokens = 0
+    reasoning_tokens = 0
+    output_bytes = 0
+    usd: float = 0.0
+    """Dollars of the answers whose price is known."""
+    unpriced: bool = False
+    """Whether there were others."""
+    warned: set[str] | None = None
+    """What has been told once already."""
 
     def __init__(
         self,
@@ -227,29 +269,25 @@ class Ledger:
         self.limits = limits
         self.parent = parent
         self.on_warning = on_warning
-        self.depth: int = 0 if parent is None else parent.depth + 1
-        """Frames around this one."""
-        self.ceiling = self._ceiling()
-        """The depth that nothing below may exceed: a child's own limit can only lower it."""
-        self.deadline: float | None = None
-        """When `seconds` are over, by the event loop's clock; set when the frame is walked."""
         self.timed: bool = parent is not None and parent.timed
         """Whether there is a deadline here or above: else nobody asks the clock."""
         self.steps = 0
-        self.tool_calls = 0
-        self.model_calls = 0
-        self.input_tokens = 0
-        self.output_tokens = 0
-        self.tokens = 0
-        self.cache_read_tokens = 0
-        self.cache_write_tokens = 0
-        self.reasoning_tokens = 0
-        self.usd = 0.0
-        """Dollars of the answers whose price is known."""
-        self.unpriced = False
-        """Whether there were others."""
-        self.warned: set[str] | None = None
-        """What has been told once already."""
+        self.limits_steps = limits.steps is not None
+        """Whether steps are limited here or above: else they are only counted."""
+        self.limits_output = limits.output_bytes is not None
+        """The same for bytes of answers: else they are not even counted."""
+        if parent is None:
+            self.depth = 0
+            """Frames around this one."""
+            self.ceiling = DEFAULT_DEPTH if limits.depth is None else limits.depth
+            """The depth that nothing below may exceed: a child's own limit can only lower it."""
+            return
+        self.depth = parent.depth + 1
+        self.ceiling = parent.ceiling
+        if limits.depth is not None:
+            self.ceiling = min(parent.ceiling, self.depth + limits.depth)
+        self.limits_steps = self.limits_steps or parent.limits_steps
+        self.limits_output = self.limits_output or parent.limits_output
 
     def __deepcopy__(self, memo: object) -> Ledger:
         """Itself: an error that is copied still tells whose limit it was."""
@@ -259,13 +297,6 @@ class Ledger:
         """What was used; in another process there is no frame whose limit it could be."""
         counted = {name: getattr(self, name) for name in _COUNTED}
         return _alone, (self.path, self.limits, counted)
-
-    def _ceiling(self) -> int:
-        inherited = None if self.parent is None else self.parent.ceiling
-        if self.limits.depth is None:
-            return DEFAULT_DEPTH if inherited is None else inherited
-        stated = self.depth + self.limits.depth
-        return stated if inherited is None else min(stated, inherited)
 
     @property
     def at_depth_limit(self) -> bool:
@@ -350,14 +381,14 @@ class Ledger:
         """Counts one answer of a model, here and in every ancestor."""
         book: Ledger | None = self
         while book is not None:
-            book.input_tokens += reply.input_tokens
-            book.output_tokens += reply.output_tokens
             book.cache_read_tokens += reply.cache_read_tokens or 0
             book.cache_write_tokens += reply.cache_write_tokens or 0
             book.reasoning_tokens += reply.reasoning_tokens or 0
             if reply.usd is None:
                 book.unpriced = True
             book = book.parent
+        self.add("input_tokens", reply.input_tokens)
+        self.add("output_tokens", reply.output_tokens)
         self.add("tokens", reply.input_tokens + reply.output_tokens)
         if reply.usd is not None:
             self.add("usd", reply.usd)
@@ -373,14 +404,26 @@ class Ledger:
         return found
 
     def check_spent(self) -> None:
-        """Raises if tokens or usd are used up here or above: nothing more may be asked of a model."""
+        """Raises if tokens, of whatever kind, or usd are used up here or above: nothing more may be asked of a model."""
         book: Ledger | None = self
         while book is not None:
-            for meter in ("tokens", "usd"):
+            for meter in SPENT:
                 limit = getattr(book.limits, meter)
                 if limit is not None and getattr(book, meter) >= limit:
                     raise book.exceeded(meter)
             book = book.parent
+
+    def check_input(self, least: int) -> None:
+        """Raises if a question of so many tokens at least is more than what is left of `input_tokens`, here or above."""
+        broken: Ledger | None = None
+        for book in self.limiting("input_tokens"):
+            limit = book.limits.input_tokens
+            if limit is not None and book.input_tokens + least > limit:
+                broken = book
+        if broken is not None:
+            used = broken.input_tokens
+            detail = f"{used:,} are used, and the next question has {least:,} at least"
+            raise broken.exceeded("input_tokens", detail)
 
     def first_deadline(self) -> Ledger | None:
         """Of this ledger and its ancestors the one whose time is over first."""
@@ -480,8 +523,6 @@ class Ledger:
 
 _COUNTED = (
     *METERS,
-    "input_tokens",
-    "output_tokens",
     "cache_read_tokens",
     "cache_write_tokens",
     "reasoning_tokens",

@@ -202,7 +202,7 @@ def _part(whom: str, digest: str, number: int) -> str:
 
 
 def _escaped(part: str) -> str:
-    """A part of a name, in which a slash is no separator."""
+    """A part of a name, in which a slash is not a separator."""
     if "/" not in part and "%" not in part:
         return part
     return part.replace("%", "%25").replace("/", "%2F")

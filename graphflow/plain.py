@@ -18,7 +18,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, TypeGuard, TypeVar
 
 from pydantic import BaseModel
-from pydantic_core import to_jsonable_python
+from pydantic_core import PydanticSerializationError, to_json, to_jsonable_python
 
 from graphflow.errors import IntegerTooLong
 
@@ -54,7 +54,7 @@ def check_integers(value: object) -> None:
     Raises:
         IntegerTooLong: there is one, as a value or as a key.
     """
-    for part in _parts(value):
+    for part in leaves_of(value):
         if isinstance(part, int) and is_huge(part):
             raise IntegerTooLong(
                 f"an integer of more than {DIGITS} digits cannot be written; hand over a smaller number, "
@@ -62,7 +62,7 @@ def check_integers(value: object) -> None:
             )
 
 
-def _parts(value: object) -> Iterable[object]:
+def leaves_of(value: object) -> Iterable[object]:
     """The integers and other leaves of a value, each container once."""
     todo = [value]
     seen: set[int] = set()
@@ -279,3 +279,15 @@ def short_repr(value: object) -> str:
     if len(shown) <= LONGEST_REPR:
         return shown
     return f"{shown[:LONGEST_REPR]}..."
+
+
+def json_size(value: object) -> int:
+    """Bytes of a text, or of anything else as JSON; of what cannot be written as it is, those of what would be shown of it."""
+    if isinstance(value, str):
+        return len(value.encode(errors="surrogatepass"))
+    try:
+        check_integers(value)
+        data = to_json(value, bytes_mode="base64", inf_nan_mode="strings")
+    except (IntegerTooLong, PydanticSerializationError, ValueError, RecursionError):
+        data = to_json(to_json_value(value))
+    return len(data)

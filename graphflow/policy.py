@@ -11,18 +11,22 @@ Rules:
 4. `allow`, `effects` and `check` are about calls, and about what on an arrow does something to the world: tools, and nodes
    with effects. A step or an agent on an arrow is the graph's own course; only `deny` takes it away.
 5. What a policy refuses whatever the arguments are is not offered to a model at all.
+6. `paths`, `write_paths` and `hosts` hold what tools declare of their arguments (`access.py`). Where one of them is given, a tool
+   that may reach files, or hosts, and does not say which is refused: nobody could tell.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from enum import Enum
 from fnmatch import fnmatchcase
 from inspect import iscoroutinefunction
-from typing import Any, Literal, get_args
+from typing import Any, Final, Literal, get_args
 
 from pydantic import model_validator
 
+from graphflow.access import Access, AccessRules
 from graphflow.errors import DeclarationError
 from graphflow.keywords import strict_keywords
 from graphflow.messages.message import Message
@@ -30,6 +34,18 @@ from graphflow.messages.message import Message
 Effect = Literal["reads", "writes", "network", "executes"]
 EFFECTS: tuple[Effect, ...] = get_args(Effect)
 """What a node may do to the world: read or write what outlives the run, talk to other machines, run programs."""
+EFFECT_VERBS: Mapping[Effect, str] = {
+    "reads": "reads",
+    "writes": "writes",
+    "network": "uses the network",
+    "executes": "runs programs",
+}
+
+
+def effect_words(effects: Collection[object]) -> str:
+    """What somebody reads who is asked to agree to a call: "reads and uses the network"; "" where it does nothing that counts."""
+    verbs = [verb for effect, verb in EFFECT_VERBS.items() if effect in effects]
+    return " and ".join(verbs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +61,7 @@ class Use:
         key: a name of this very call that stays the same when it is tried again.
         target: the name of what is behind a sub-agent that has another name; else the same as `node`.
         names: every name of what is called: `node` first, then what it was called before and what stands behind it.
+        access: what it declares of the files and hosts that its arguments name; None = it reaches none by itself.
     """
 
     node: str
@@ -55,6 +72,17 @@ class Use:
     key: str
     target: str = ""
     names: tuple[str, ...] = ()
+    access: Access | None = None
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """The paths that its arguments name, as far as it declares which do."""
+        return () if self.access is None else self.access.paths_in(self.arguments)
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """The hosts that its arguments name, as far as it declares which do."""
+        return () if self.access is None else self.access.hosts_in(self.arguments)
 
 
 class Approval(Message):
@@ -100,10 +128,19 @@ def edit(arguments: Any) -> Approval:
     return Approval(consent="edit", arguments=arguments)
 
 
-ApprovalAnswer = bool | str | Approval
+class Undecided(Enum):
+    """The type of `undecided`."""
+
+    UNDECIDED = "undecided"
+
+
+undecided: Final = Undecided.UNDECIDED
+"""What a function says that leaves the decision to others: it is asked as if there were no function."""
+
+ApprovalAnswer = bool | str | Approval | Undecided
 Approve = Callable[[Use], Awaitable[ApprovalAnswer] | ApprovalAnswer]
-"""Asks whether a call may be made: True = yes, False = no, a text = no, and why (the caller reads it); or a `Approval`. Async,
-or plain: then it is asked in a thread, and may block."""
+"""Asks whether a call may be made: True = yes, False = no, a text = no, and why (the caller reads it); or an `Approval`, or
+`undecided`. Async, or plain: then it is asked in a thread, and may block."""
 
 
 @strict_keywords
@@ -116,6 +153,10 @@ class Policy:
         deny: names that may not, whatever else says so, on arrows as well; every name of what is called counts: those of
             the targets of sub-agents, however deep, those before `.named()`, a server's own names and its tools' own.
         effects: effects that a node may declare; None = all, () = only nodes without any.
+        paths: folders that the files of tools must lie in, as tools declare them (`@tool(paths=[...])`); None = anywhere.
+        write_paths: the same for tools that write or run programs; None = as `paths` says.
+        hosts: hosts that tools may reach, as tools declare them (`@tool(hosts=[...])`), `*.example.org` stands for any below;
+            None = all.
         check: a function of the call that returns why it is refused, or None.
     """
 
@@ -123,14 +164,17 @@ class Policy:
     deny: Sequence[str] = ()
     effects: Sequence[Effect] | None = None
     check: Callable[[Use], str | None] | None = None
+    paths: Sequence[str] | None = None
+    write_paths: Sequence[str] | None = None
+    hosts: Sequence[str] | None = None
 
     def __post_init__(self) -> None:
-        for name in ("allow", "deny", "effects"):
+        for name in ("allow", "deny", "effects", "paths", "write_paths", "hosts"):
             given = getattr(self, name)
             if isinstance(given, str):
                 raise DeclarationError(f"Policy({name}={given!r}): give a list, not one text")
             if given is not None:  # a list of the caller's could be changed later
-                object.__setattr__(self, name, tuple(given))
+                object.__setattr__(self, name, tuple(map(str, given)))
         check_effects("Policy", self.effects or ())
         if self.check is None:
             return
@@ -145,6 +189,27 @@ class Policy:
             if _matches(name, self.deny):
                 return f"the policy denies {name!r}"
         return None
+
+    @property
+    def access_rules(self) -> AccessRules:
+        """What it says of files and hosts."""
+        return AccessRules(self.paths, self.write_paths, self.hosts)
+
+    def refuses_path(self, path: str, *, changes: bool = False) -> str | None:
+        """Why a file may not be reached, or changed; None if it may."""
+        return self.access_rules.refuses_path(path, changes=changes)
+
+    def refuses_host(self, address: str) -> str | None:
+        """Why a host may not be reached, or None."""
+        return self.access_rules.refuses_host(address)
+
+    def refuses_silence(
+        self, name: str, effects: frozenset[Effect], access: Access | None
+    ) -> str | None:
+        """Why a node may never be called that reaches files or hosts and does not say which; None if it says so, or need not."""
+        if access is None:
+            return None
+        return self.access_rules.unsaid(name, effects, access)
 
     def refuses(
         self, name: str, effects: frozenset[Effect], others: Sequence[str] = ()
@@ -170,6 +235,12 @@ class Policy:
         """Why this call is refused, or None."""
         target = use.target or use.node
         refused = self.refuses(use.node, use.effects, (target, *use.names))
+        access = use.access
+        if refused is None:
+            refused = self.refuses_silence(use.node, use.effects, access)
+        if refused is None and access is not None:
+            # What nobody limits is not even looked for among the arguments.
+            refused = self.access_rules.refuses(access, use.effects, use.arguments)
         # `check` is asked last, so that it never sees a call that the lists have refused.
         if refused or self.check is None:
             return refused

@@ -2,11 +2,12 @@
 
 Rules:
 1. What is known to be secret is replaced wherever it stands: values of variables that are named like keys, passwords in the
-   addresses that variables hold, and what was passed in (`remember`); as it is, and as URLs, JSON and Python write it.
+   addresses that variables hold, what was passed in (`remember`), and the `Secrets` of runs, patterns included, as long as
+   somebody has these; as it is, and as URLs, JSON, HTML and Python write it.
 2. What looks like a secret is replaced, too: the shapes of known tokens, private keys, passwords in addresses, and the values
    behind names such as `password=`.
 3. Everything is found in the text as it came, then replaced at once: two secrets that overlap leave no rest of either.
-4. A word is no secret wherever it stands: where a password is "postgres", texts go on speaking of postgres. It is replaced
+4. A word is not a secret wherever it stands: where a password is "postgres", texts go on speaking of postgres. It is replaced
    only as a whole value, and where its place says what it is.
 
 Both are nets under the rule that keys are not in such texts to begin with.
@@ -14,20 +15,25 @@ Both are nets under the rule that keys are not in such texts to begin with.
 
 from __future__ import annotations
 
-import json
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from itertools import pairwise
-from typing import Any
-from urllib.parse import quote
+from typing import TYPE_CHECKING, Any
+from weakref import ref
+
+from graphflow.secrets.registry import living
+from graphflow.secrets.spellings import SHORTEST_SECRET, spellings_of
+
+if TYPE_CHECKING:
+    from graphflow.secrets.opened import OpenSecrets
 
 _NAMED = re.compile(
     r"KEY|TOKEN|SECRET|PASSWORD|PASSWD|PASSPHRASE|(^|_|PG)PASS(_|$)|_PWD$|CREDENTIAL|AUTHORIZATION|COOKIE|_AUTH(_|$)",
     re.IGNORECASE,
 )
-SHORTEST = 8
+SHORTEST = SHORTEST_SECRET
 """Characters below which a secret is looked for as a word of its own only."""
 SHORTEST_WORD = 4
 """Characters below which nothing is a secret: "x" is what people give to a server that wants any key."""
@@ -140,9 +146,9 @@ _starts: dict[str, list[str]] = {}
 _words: dict[str, str] = {}
 """What was passed in, and is a word, or shorter than what is looked for in every text."""
 _given: dict[LabeledSecret, None] = {}
-"""What was passed in and is no word, as it is, in that order."""
-_known: list[tuple[Filter, tuple[LabeledSecret, ...]]] = []
-"""What `known_secrets` gave last, and the filter whose variables are in it."""
+"""What was passed in and is not a word, as it is, in that order."""
+_known: list[tuple[Filter, list[ref[OpenSecrets]], tuple[LabeledSecret, ...]]] = []
+"""What `known_secrets` gave last, the filter whose variables are in it, and the secrets of runs that are."""
 MANY = 50
 """Secrets from which on they are looked for by how they begin."""
 
@@ -158,31 +164,11 @@ def remember(secret: str, label: str) -> None:
     if (label, secret) not in _given:
         _given[label, secret] = None
         _known.clear()
-    for spelling in _spellings(secret):
+    for spelling in spellings_of(secret):
         if spelling not in _remembered:
             start = spelling[:SHORTEST]
             _starts.setdefault(start, []).append(spelling)
         _remembered[spelling] = label
-
-
-def _spellings(secret: str) -> Iterable[str]:
-    """How a secret may be written: as it is, in an address, in JSON, in Python; of several lines, each."""
-    quoted = (json.dumps(secret), json.dumps(secret, ensure_ascii=False), repr(secret))
-    spellings = [secret, quote(secret, safe="", errors="replace")]
-    for text in quoted:
-        spellings.append(text[1:-1])
-    lines = secret.splitlines()
-    if len(lines) > 1:
-        spellings += secret_lines(secret)
-    return dict.fromkeys(each for each in spellings if len(each) >= SHORTEST)
-
-
-def secret_lines(secret: str) -> Iterator[str]:
-    """The lines of a key that are secret by themselves: neither short ones nor `-----BEGIN ...-----`."""
-    for line in secret.splitlines():
-        text = line.strip()
-        if len(text) >= 2 * SHORTEST and not text.startswith("-----"):
-            yield text
 
 
 @lru_cache(maxsize=2048)
@@ -199,7 +185,7 @@ def _secrets_of(name: str, value: str) -> tuple[tuple[str, ...], tuple[str, ...]
     for secret in secrets:
         if len(secret) >= SHORTEST and not is_word(secret):
             plain.append(secret)
-            everywhere += _spellings(secret)
+            everywhere += spellings_of(secret)
         elif len(secret) >= SHORTEST_WORD:
             words.append(secret)
     return tuple(plain), tuple(everywhere), tuple(words)
@@ -245,7 +231,7 @@ class Filter:
         return _replaced(text, spans)
 
     def plain(self, value: Any, *, named: bool = False) -> Any:
-        """Plain data with every text in it scrubbed. Numbers are left alone: a count is no secret.
+        """Plain data with every text in it scrubbed. Numbers are left alone: a count is not a secret.
 
         `named`: the texts are names of things.
         """
@@ -271,6 +257,7 @@ class Filter:
 
     def _spans(self, text: str) -> Iterator[TextSpan]:
         """Where secrets stand, each time they do; spans may overlap."""
+        yield from _spans_of_runs(text)
         known = (*self.secrets.items(), *_remembered_in(text))
         for secret, label in known:
             at = text.find(secret)
@@ -321,6 +308,13 @@ def _tokens_in(text: str) -> Iterator[TextSpan]:
         if any(hint in text for hint in hints):
             for match in shape.finditer(text):
                 yield *match.span(), "secret"
+
+
+def _spans_of_runs(text: str) -> Iterator[TextSpan]:
+    """Where something stands that is a secret of a run."""
+    for opened in living():
+        for start, end, number in opened.spans(text):
+            yield start, end, opened.names[number]
 
 
 def _remembered_in(text: str) -> list[tuple[str, str]]:
@@ -379,22 +373,26 @@ def scrub(text: str) -> str:
 
 
 def scrubbed(value: Any) -> Any:
-    """Plain data with every text in it scrubbed. Numbers are left alone: a count is no secret."""
+    """Plain data with every text in it scrubbed. Numbers are left alone: a count is not a secret."""
     return current().plain(value)
 
 
 def known_secrets() -> tuple[LabeledSecret, ...]:
-    """All that is known to be secret, as it is, with what it is called: what variables hold, then what was passed in.
+    """All that is known to be secret, as it is, with what it is called: what variables hold, what was passed in, secrets of runs.
 
     It is the same object as long as nothing has changed. Words are none of it.
     """
     now = current()
-    for made_with, known in _known:
-        if made_with is now:
+    of_runs = living()
+    for made_with, secrets, known in _known:
+        if made_with is now and [each() for each in secrets] == of_runs:
             return known
-    known = (*now.plain_secrets, *_given)
-    _known[:] = [(now, known)]
-    return known
+    found = [*now.plain_secrets, *_given]
+    for opened in of_runs:
+        found += opened.values()
+    given = tuple(found)
+    _known[:] = [(now, [ref(opened) for opened in of_runs], given)]
+    return given
 
 
 _RANDOM = re.compile(r"[A-Za-z0-9_+-]{20,}")

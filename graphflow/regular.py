@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import stat
 from pathlib import Path
 
@@ -31,9 +32,32 @@ def read_regular(path: str | Path, largest: int | None = None) -> str:
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise FileUnreadable(
-            f"{file} cannot be read: byte {error.start} is not UTF-8; save it as UTF-8"
-        ) from None
+        start = error.start
+    what = _encoding_of(content) or f"byte {start} is not UTF-8"
+    place = _place_of(content, start)
+    raise FileUnreadable(f"{file}:{place} cannot be read: {what}; save it as UTF-8")
+
+
+def _place_of(content: bytes, position: int) -> str:
+    """Line and column of a byte, counted from one."""
+    before = content[:position]
+    ends = before.count(b"\n")
+    line = ends + 1
+    # Where there is none, -1: columns are counted from one.
+    last_end = before.rfind(b"\n")
+    column = position - last_end
+    return f"{line}:{column}"
+
+
+_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+"""What editors put in front of a text in UTF-16."""
+
+
+def _encoding_of(content: bytes) -> str:
+    """What a text is written in that is not UTF-8; empty if it does not say so."""
+    if content.startswith(_MARKS):
+        return "it is UTF-16"
+    return ""
 
 
 def _irregular(mode: int) -> str:

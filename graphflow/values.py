@@ -56,6 +56,10 @@ def _is_path(value: object) -> bool:
     return isinstance(value, (str, os.PathLike))
 
 
+def _are_paths(value: object) -> bool:
+    return _is_list(value) and all(map(_is_path, value))
+
+
 def _is_type(value: object) -> bool:
     """Whether a value can be an annotation of a message."""
     if value is Any or isinstance(value, _TYPES):
@@ -149,6 +153,7 @@ TRUTH = ValueKind("True or False", lambda value: isinstance(value, bool))
 PATH = ValueKind("a path", _is_path)
 TYPE = ValueKind("a type", _is_type, _instead_of_type)
 TEXTS = ValueKind("a list of texts", _are_texts)
+PATHS = ValueKind("a list of paths", _are_paths)
 TEXT_OR_TEXTS = ValueKind("a text, or a list of texts", _is_text_or_texts)
 PLACE = ValueKind("an address, or a command as a list of texts", _is_place)
 BY_NAME = ValueKind("a mapping by name", _is_by_name)
@@ -172,15 +177,15 @@ def _by_keyword(table: Mapping[ValueKind, str]) -> dict[str, ValueKind]:
 
 SHAPES = _by_keyword(
     {
-        TEXT: "description prompt prefix otherwise token isolation",
+        TEXT: "description prompt prefix otherwise token isolation remembers",
         NODES: "tools sub_agents handoffs mcp recalls calls cascade",
-        WHOLE: "max_turns max_parallel_calls repairs",
+        WHOLE: "max_turns max_parallel_calls max_open repairs",
         TRUTH: "explain probabilities background concurrency_safe trust_hints handshake",
         PATH: "prompt_file cwd",
         TYPE: "input output",
-        TEXTS: "include exclude",
+        TEXTS: "include exclude back_to",
         TEXT_OR_TEXTS: "stop effects",
-        NUMBER: "threshold connect_s",
+        NUMBER: "threshold connect_s idle_s",
         TEXTS_BY_NAME: "env headers",
         BY_NAME: "extra guards",
         PLACE: "at",
@@ -198,7 +203,9 @@ OF_KIND: Mapping[str, Mapping[str, ValueKind]] = {
     "Retry": _by_keyword(
         {WHOLE: "attempts", ERRORS: "on", NUMBER: "wait_s factor max_wait_s jitter"}
     ),
-    "Policy": _by_keyword({TEXTS: "allow deny effects", FUNCTION: "check"}),
+    "Policy": _by_keyword(
+        {TEXTS: "allow deny effects hosts", PATHS: "paths write_paths", FUNCTION: "check"}
+    ),
     "Handoff": _by_keyword({TRUTH: "conversation", WHOLE: "laps"}),
 }
 """Where a keyword means something else, or is nobody else's."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import os
 import signal
 from collections.abc import Iterator
 from typing import Any
@@ -19,6 +21,8 @@ from graphflow.run import Run
 from graphflow.runtime.executor import begin, drive
 from tests.clock import JumpingLoop
 from tests.leftovers import Watch, watching_loops
+from tests.small_disk import disk as disk
+from tests.turns import turn_of
 from tests.waiting import eventually
 
 
@@ -115,16 +119,52 @@ settings.register_profile("tests", deadline=None, suppress_health_check=[HealthC
 settings.load_profile("tests")
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Has several processes take the files in the order of the tests, and not those with the most tests first."""
+    if hasattr(config.option, "loadscopereorder"):  # of pytest-xdist, which may not be installed
+        config.option.loadscopereorder = False
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """One process more than there are cores: a quarter of the time a test waits for another process."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return (cores or 1) + 1
+
+
+def _measures_speed(item: pytest.Item) -> bool:
+    return "bench" in item.path.parts
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Gives tests that take long a limit of their own; while speed is measured, nobody counts lines."""
+    """Gives tests that take long a limit of their own; while speed is measured, nobody counts lines.
+
+    Speed is measured first, in processes in which nothing else has been loaded. Then come the files with the embedded model:
+    at the end one of several processes would be left alone with them.
+    """
+    with_model = {item.path for item in items if item.get_closest_marker("local_model")}
+    items.sort(key=lambda item: (not _measures_speed(item), item.path not in with_model))
     for item in items:
-        if "bench" in item.path.parts:
+        if _measures_speed(item):
             item.add_marker(pytest.mark.no_cover)
         long = any(map(item.get_closest_marker, ("slow", "local_model"))) or is_hypothesis_test(
             getattr(item, "obj", None)
         )
         if long and not item.get_closest_marker("timeout"):
             item.add_marker(pytest.mark.timeout(PATIENCE_S))
+
+
+def pytest_collection_finish() -> None:
+    """Spares the garbage collector what all tests are made of: some 800,000 objects, in each of its collections."""
+    gc.collect()
+    gc.freeze()
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    """Runs a test that measures speed by itself, whatever other processes of pytest run of the suite."""
+    with turn_of(alone=_measures_speed(item)):
+        return (yield)
 
 
 _WATCHES: list[Watch] = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from graphflow import END, START, Agent, Graph, Run
@@ -20,6 +21,24 @@ def results_of(model: ScriptedModel) -> list[tuple[ToolResult, ...]]:
     """The results that the model was shown, turn by turn."""
     last = model.requests[-1].turns
     return [turn.results for turn in last if isinstance(turn, ToolTurn)]
+
+
+def within_fences(text: str) -> str:
+    """What stands between the fences of an answer from outside; a text without fences as it is."""
+    opening, *rest = text.split("\n")
+    if not opening.startswith("<untrusted "):
+        return text
+    _, *lines, closing = rest
+    assert closing == opening.replace("<", "</")
+    return "\n".join(lines)
+
+
+def inside(result: ToolResult) -> ToolResult:
+    """A result without its fences."""
+    if isinstance(result.content, str):
+        return replace(result, content=within_fences(result.content))
+    parts = [within_fences(part) if isinstance(part, str) else part for part in result.content]
+    return replace(result, content=tuple(parts))
 
 
 def ask(

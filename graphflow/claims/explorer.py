@@ -142,8 +142,8 @@ class Explorer:
 
     @property
     def states(self) -> int:
-        """How many states it has met."""
-        return len(self._origins)
+        """How many states it has met, those of a last step that are over the budget not counted."""
+        return min(len(self._origins), self.budget)
 
     def run(self) -> Explorer:
         """Explores, until the claim is broken, everything was seen, or the budget is used up."""
@@ -152,7 +152,7 @@ class Explorer:
         todo = self._todo
         take = todo.popleft if self._shortest else todo.pop
         while todo and self.broken is None:
-            if self.states > self.budget:
+            if len(self._origins) > self.budget:
                 self.is_complete = False
                 break
             state = take()
@@ -347,7 +347,7 @@ class Explorer:
         return found
 
     def _entered_graph(self, leaf: Leaf) -> AnyGraph | None:
-        """The graph that a leaf enters next; None if it is no graph, or is to be looked at as one node."""
+        """The graph that a leaf enters next; None if it is not a graph, or is to be looked at as one node."""
         frame, act = leaf.frame, leaf.act
         if act.id not in frame.entered or leaf.is_stopping:
             return None

@@ -14,10 +14,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Final, Literal, NamedTuple, TypeAlias
 
 from graphflow.claims.bounds import Bound, Demand, WalkCount, bounds_of, demand_of, paths_of
-from graphflow.claims.targets import ARROW, Cast, Targets, Way, is_arm, is_named, targets_of
+from graphflow.claims.targets import ARROW, Cast, Way, is_arm, is_named, targets_of
 from graphflow.declaration.claims import Claim, Only
 from graphflow.declaration.node import AnyNode
 from graphflow.events import Scope
@@ -240,7 +241,8 @@ class ClaimRules:
 
     Attributes:
         groups: its claims, in groups.
-        sees_arrows: whether one of them looks at nodes on arrows, or at how a walk ends.
+        sees_arrows: whether one of them looks at nodes on arrows, or at branches.
+        sees_walked: whether one of them looks at nodes on arrows of graphs that are called.
     """
 
     def __init__(self, graph: AnyGraph, claims: Sequence[Claim]) -> None:
@@ -251,18 +253,15 @@ class ClaimRules:
             together = by_fork.setdefault(fork, [])
             together.append(claim)
         self.groups = [ClaimGroup(fork, together) for fork, together in by_fork.items()]
-        self.sees_arrows = _sees_arrows(targets, claims)
-
-
-def _sees_arrows(targets: Targets, claims: Sequence[Claim]) -> bool:
-    for claim in claims:
-        cast = Cast(claim, targets)
-        if cast.fork is not None:
-            return True
-        for role in cast.roles:
-            if any(not target.is_call for target in role):
-                return True
-    return False
+        self.sees_arrows = False
+        self.sees_walked = False
+        for claim in claims:
+            cast = Cast(claim, targets)
+            seen = list(chain(*cast.roles))
+            if cast.fork is not None or not all(target.is_call for target in seen):
+                self.sees_arrows = True
+            if any(target.is_walked for target in seen):
+                self.sees_walked = True
 
 
 class BranchBits:
@@ -342,17 +341,18 @@ class Stake:
     Attributes:
         state: the bits that it moves.
         moves: how.
-        forbidden, begins: the same, at hand for every call.
+        forbidden, begins, answers: the same, at hand for every call.
         group: whose bits they are.
         node: what begins.
         scope: where it begins in the frame of the guard.
         others: what it has to do with other groups; these have no others.
         sees_end: whether it matters to any of them how it ends.
+        is_plain: whether `answers` is all that its answer adds, whatever it has answered.
     """
 
     __slots__ = (
-        *("begins", "forbidden", "group", "moves", "node"),
-        *("others", "scope", "sees_end", "state"),
+        *("answers", "begins", "forbidden", "group", "is_plain", "moves"),
+        *("node", "others", "scope", "sees_end", "state"),
     )
 
     def __init__(
@@ -362,18 +362,20 @@ class Stake:
         self.moves = moves
         self.forbidden = moves.forbidden
         self.begins = moves.begins
+        self.answers = moves.answers
         self.group = group
         self.node = node
         self.scope = scope
         self.others: tuple[Stake, ...] = ()
-        sees_answer = bool(moves.answers or moves.arms)
         # A call in the background may turn out not to have begun long after its handle was given.
-        self.sees_end = sees_answer or moves.forks or node.in_background
+        self.is_plain = not (moves.arms or moves.forks or node.in_background)
+        self.sees_end = bool(moves.answers) or not self.is_plain
 
     def beside(self, others: Sequence[Stake]) -> Stake:
         """The same, with what it has to do with other groups."""
         self.others = tuple(others)
         self.sees_end = self.sees_end or any(other.sees_end for other in others)
+        self.is_plain = self.is_plain and not others
         return self
 
     @property
@@ -447,7 +449,8 @@ class Reservation:
     def begin(self, stake: Stake) -> ClaimRefusal | None:
         """Counts a beginning; or tells why it may not be, and then nothing has changed."""
         state = stake.state
-        if state.bits & stake.forbidden:
+        bits = state.bits
+        if bits & stake.forbidden:
             return stake.refusal()
         # Two graphs around each other may both have claims: all are asked before one of them counts.
         if stake.others:
@@ -457,7 +460,7 @@ class Reservation:
             stake.count()
         else:
             # Nearly every call that a claim sees comes through here, so it is written out.
-            state.bits += stake.begins
+            state.bits = bits + stake.begins
         self.stake = stake
         self.has_begun = False
         return None

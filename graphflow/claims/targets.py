@@ -58,6 +58,11 @@ class Target:
     caller: Way = ()
 
     @property
+    def is_walked(self) -> bool:
+        """Whether it stands on an arrow of a graph that is called: somebody decides that the graph is walked."""
+        return self.is_call and not self.caller
+
+    @property
     def name(self) -> str:
         """The path of its own names."""
         return way_text(self.way)

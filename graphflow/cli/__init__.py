@@ -2,7 +2,7 @@
 
 A command reads its arguments, leaves the work to the rooms below and prints what comes of it; no room but this one knows
 `typer` or `rich`. Answers go to standard output and everything else to standard error, and all commands have the same exit
-codes (`app`). What a graph, a model or a tool has written is text: control characters are shown, never obeyed.
+codes (`exit_codes`). What a graph, a model or a tool has written is text: control characters are shown, never obeyed.
 """
 
 from __future__ import annotations
@@ -21,6 +21,11 @@ def main() -> None:
             file=sys.stderr,
         )
         raise SystemExit(2) from None
+    if sys.argv[1:2] == ["__complete"]:  # a shell asks, and shows no errors
+        from graphflow.cli.completion import print_completion
+
+        print_completion(sys.argv[2:])
+        return
     from graphflow.cli.app import run_app
 
     raise SystemExit(run_app(sys.argv[1:]))

@@ -79,7 +79,7 @@ class AnswerSchema:
 
     @property
     def arms(self) -> list[AnswerSchema]:
-        """The arms of a union; none if it is no union."""
+        """The arms of a union; none if it is not a union."""
         # Pydantic writes `oneOf` where a field tells the arms apart, else `anyOf`.
         arms = self.data.get("anyOf") or self.data.get("oneOf")
         return [self.part(arm) for arm in _listed(arms)]

@@ -1,71 +1,60 @@
-"""The commands: run, check, bounds, draw, diff, report, list, mcp, models; those for runs that are kept stand in `runs`.
+"""The command line as a whole: all commands, the options in front of them, and what becomes of their errors.
 
-Exit codes: 0 = done; 1 = a walk did not complete, or `diff` found something; 2 = what was asked for cannot be (one line says
-why); 3 = a run waits for an answer; 130 = Ctrl-C, 143 = SIGTERM.
-`--debug` shows the traceback behind the line.
+What commands take stands in `graph_commands`, `run_commands`, `project_commands`, `model_commands` and `key_commands`, what they
+exit with in `exit_codes`. `--debug` shows the traceback behind an error.
 """
 
 from __future__ import annotations
 
 import sys
-from pathlib import Path
-from typing import Annotated, Literal
+from collections.abc import Callable, Iterator, Mapping
+from typing import Annotated, Any
 
 import typer
+from typer.main import get_command
 
-from graphflow import __version__, errors
-from graphflow.cli.options import (
-    GraphName,
-    ModelName,
-    OpenLevels,
-    StatedLimits,
-    StoreAddress,
-    WalkOutput,
-    read_limits,
+from graphflow import __version__
+from graphflow.cli import (
+    graph_commands,
+    key_commands,
+    model_commands,
+    project_commands,
+    run_commands,
 )
-from graphflow.cli.runs import COMMANDS as RUN_COMMANDS
-from graphflow.cli.show import note, out, show_error
-from graphflow.messages.types import type_name
-from graphflow.project.graphs import find_all, load
-from graphflow.project.message import read_message
+from graphflow.cli.command_group import ClickObject, SectionedGroup
+from graphflow.cli.completion_scripts import completion
+from graphflow.cli.examples import epilog_of
+from graphflow.cli.printing import note, out, say
+
+VERSION = f"graphflow {__version__}"
+HELP_OPTIONS = ["-h", "--help"]
+SETTINGS: dict[str, Any] = {"help_option_names": HELP_OPTIONS, "max_content_width": 100}
+"""Of every command. Any: typer takes what click takes."""
 
 app = typer.Typer(
     name="graphflow",
+    cls=SectionedGroup,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings=SETTINGS,
     help="Graphs of agents: run, check, draw.",
-    epilog="Start with: graphflow list, then graphflow run NAME INPUT. --debug works behind every command.",
+    epilog="Start with: graphflow list, then graphflow run NAME INPUT. --debug, --key and --env work behind every command.",
 )
-models_app = typer.Typer(help="List providers and models, try one, fetch weights of local ones.")
-app.add_typer(models_app, name="models")
-
-USAGE = (
-    errors.ProjectError,
-    errors.InputInvalid,
-    errors.DepsInvalid,
-    errors.GraphError,
-    errors.DeclarationError,
-    errors.PromptError,
-    errors.MissingExtra,
-    errors.WeightsError,
-    errors.UnknownProvider,
-    errors.ModelUnset,
-    errors.KeyMissing,
-    errors.StoreUnreadable,
-    errors.RunUnknown,
-    errors.RunExists,
-    errors.QuestionUnknown,
-    errors.AnswerInvalid,
-    errors.AnswerExists,
-    errors.PlaceUnknown,
+models_app = typer.Typer(
+    help="List providers and models, try one, fetch weights of local ones.",
+    rich_markup_mode=None,
+    context_settings=SETTINGS,
 )
-"""Errors of whoever wrote the command or the graph, raised before anything has run: exit code 2."""
-
-INTERRUPTED = 130
-"""What a shell expects after Ctrl-C: 128 + SIGINT."""
-TERMINATED = 143
-"""What a service manager expects after it has asked a program to end: 128 + SIGTERM."""
+keys_app = typer.Typer(
+    help="Keys of encrypted stores: make one, encrypt a store, change its key.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    context_settings=SETTINGS,
+)
+app.add_typer(models_app, name="models", epilog=epilog_of("models"))
+app.add_typer(keys_app, name="keys", epilog=epilog_of("keys"))
 
 _debug = False  # typer has no other way from the options before a command to what happens behind it
 
@@ -75,6 +64,22 @@ def options(
     debug: Annotated[
         bool, typer.Option("--debug", help="Show the traceback behind an error.")
     ] = False,
+    key: Annotated[
+        str | None,
+        typer.Option(
+            "--key",
+            metavar="env:NAME|file:PATH",
+            help="Where the key of an encrypted store stands. Default: $GRAPHFLOW_KEY.",
+        ),
+    ] = None,
+    env: Annotated[
+        str | None,
+        typer.Option(
+            "--env",
+            metavar="NAME",
+            help="Which overlay of the project file holds: the NAME of its table env.NAME. Default: $GRAPHFLOW_ENV.",
+        ),
+    ] = None,
     version: Annotated[
         bool, typer.Option("--version", is_eager=True, help="Print the version and exit.")
     ] = False,
@@ -82,389 +87,120 @@ def options(
     """Graphs of agents: run, check, draw."""
     global _debug
     if version:
-        out(f"graphflow {__version__}")
+        out(VERSION)
         raise typer.Exit
     _debug = debug
+    # Only where they say something: what they set takes a while to load. A process may run several commands.
+    if env is not None or _has_project():
+        from graphflow.project.here import state_environment
+
+        state_environment(env)
+    if key is not None:
+        from graphflow.cli.keys import checked_place
+        from graphflow.project.runs import state_key
+
+        state_key(checked_place(key, "--key"))
 
 
-@app.command()
-def run(
-    graph: GraphName,
-    message: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="INPUT", help="The graph's input: text, JSON, or - to read standard input."
-        ),
-    ] = None,
-    settings: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set", "-s", metavar="FIELD=VALUE", help="Set a field of the input; may be repeated."
-        ),
-    ] = None,
-    model: ModelName = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print the output, status and usage as JSON.")
-    ] = False,
-    events: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE.jsonl", help="Write every event to this file, one JSON line each."
-        ),
-    ] = None,
-    report: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE.html",
-            help="Write the run as an HTML page: pictures, conversations, costs.",
-        ),
-    ] = None,
-    store: StoreAddress = None,
-    id: Annotated[
-        str | None, typer.Option(metavar="ID", help="The run's name, unique where it is kept.")
-    ] = None,
-    sync: Annotated[
-        Literal["effects", "each", "end"],
-        typer.Option(help="When the run waits until what it did is on the disk."),
-    ] = "effects",
-    limits: StatedLimits = None,
-) -> None:
-    """Run a graph, and print its output.
-
-    On a terminal, its progress is shown live, and you are asked about calls that need approval. In a project the run is
-    kept: after Ctrl-C, a crash or a question, `graphflow resume` goes on with it.
-    """
-    from graphflow.cli.keeping import keeping_of
-    from graphflow.cli.watch import walk_here
-
-    found = load(graph)
-    text = sys.stdin.read() if message == "-" else message
-    given = read_message(found, text, _settings(settings))
-    keeping = keeping_of(found, graph, store, id=id, sync=sync)
-    limited = read_limits(limits)
-    output = WalkOutput(as_json, events, report)
-    code = walk_here(found, given, model=model, limits=limited, output=output, keeping=keeping)
-    raise typer.Exit(code)
+def _has_project() -> bool:
+    """Whether an earlier command of this process has opened a project."""
+    return "graphflow.project.here" in sys.modules
 
 
-@app.command()
-def check(graph: GraphName) -> None:
-    """Check a graph without running it, and print what was proven."""
-    out(str(load(graph).check()))
+def _add(to: typer.Typer, commands: Mapping[str, Callable[..., None]], group: str = "") -> None:
+    for name, command in commands.items():
+        epilog = epilog_of(f"{group} {name}".strip())
+        to.command(name, epilog=epilog, context_settings=SETTINGS)(command)
 
 
-@app.command()
-def prove(
-    graph: GraphName,
-    claim: Annotated[
-        str | None,
-        typer.Argument(metavar="CLAIM", help="Default: all that the graph declares."),
-    ] = None,
-    states: Annotated[
-        int | None, typer.Option(metavar="N", help="States of walks that are looked at, at most.")
-    ] = None,
-    lists: Annotated[
-        int | None, typer.Option(metavar="N", help="Up to which length lists are mapped.")
-    ] = None,
-    explore: Annotated[
-        bool, typer.Option("--explore", help="Also print how walks may end.")
-    ] = False,
-    picture: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="Draw the walk that refutes the claim."),
-    ] = None,
-    test: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE.py", help="Write that walk as a test with stand-in nodes."),
-    ] = None,
-) -> None:
-    """Prove a claim about all walks of a graph, or show the shortest walk that breaks it.
-
-    The exit code is 1 if the claim is refuted or unknown, and not enforced.
-    """
-    from graphflow.cli.prove import explore_walks, prove_claims
-
-    found = load(graph)
-    code = prove_claims(found, claim, states, lists, picture, test)
-    if explore:
-        explore_walks(found, states, lists)
-    raise typer.Exit(code)
-
-
-@app.command()
-def bounds(graph: GraphName) -> None:
-    """Print the worst case of one run: steps, depth, model calls, cost."""
-    out(str(load(graph).bounds()))
-
-
-@app.command()
-def draw(
-    graph: GraphName,
-    path: Annotated[
-        Path | None,
-        typer.Argument(
-            metavar="FILE",
-            help="Where to draw to: .svg, .png, .pdf, .dot, .mmd or .txt. Default: print Mermaid.",
-        ),
-    ] = None,
-    open: OpenLevels = None,
-    direction: Annotated[
-        Literal["TB", "LR"], typer.Option(help="Top to bottom, or left to right.")
-    ] = "TB",
-    legend: Annotated[bool, typer.Option("--legend", help="Explain the shapes and lines.")] = False,
-    theme: Annotated[Literal["auto", "light", "dark"], typer.Option(help="The colours.")] = "auto",
-    labels: Annotated[
-        bool, typer.Option("--labels/--no-labels", help="Show what edges carry.")
-    ] = True,
-    ascii: Annotated[
-        bool, typer.Option("--ascii", help="Print boxes and lines for a terminal.")
-    ] = False,
-    events: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE.jsonl", help="Show a run on it: a file that `run --events` wrote."
-        ),
-    ] = None,
-) -> None:
-    """Draw a graph, or a run of it."""
-    from graphflow.cli.draw import draw_graph, levels
-
-    look = {
-        "direction": direction,
-        "legend": legend,
-        "theme": theme,
-        "labels": labels,
-        **levels(open),
-    }
-    draw_graph(load(graph), path, events, ascii, look)
-
-
-@app.command("diff")
-def compare(
-    a: Annotated[
-        str,
-        typer.Argument(
-            metavar="A", help="A graph, a run, or a file that `run --events` wrote (.jsonl)."
-        ),
-    ],
-    b: Annotated[
-        str,
-        typer.Argument(
-            metavar="B", help="What to compare it with: another graph, or another walk."
-        ),
-    ],
-    path: Annotated[
-        Path | None, typer.Option("--draw", metavar="FILE", help="Draw both as one picture, too.")
-    ] = None,
-    graph: Annotated[
-        str | None, typer.Option(metavar="GRAPH", help="The graph that was run, for two walks.")
-    ] = None,
-    open: OpenLevels = None,
-    store: StoreAddress = None,
-) -> None:
-    """Compare two graphs, or two runs. Exits with 0 if nothing differs, with 1 if something does."""
-    from graphflow.cli.differences import compare
-    from graphflow.cli.draw import levels
-
-    found, used = compare(a, b, graph, store, levels(open))
-    out(str(found))
-    if used:
-        note(used)
-    if path is not None:
-        out(f"wrote {found.draw(str(path))}")
-    if found:
-        raise typer.Exit(1)
-
-
-@app.command()
-def report(
-    events: Annotated[
-        Path,
-        typer.Argument(metavar="EVENTS.jsonl", help="A file that `graphflow run --events` wrote."),
-    ],
-    path: Annotated[
-        Path | None,
-        typer.Option(
-            "-o", metavar="FILE.html", help="Where to write it. Default: beside the events."
-        ),
-    ] = None,
-    graph: Annotated[
-        str | None,
-        typer.Option(
-            metavar="GRAPH", help="The graph that was run, for its diagram: a name or file."
-        ),
-    ] = None,
-) -> None:
-    """Write a recorded run as an HTML page: pictures, conversations, steps, costs."""
-    from graphflow.render import write_report
-
-    found = load(graph) if graph is not None else None
-    out(f"wrote {write_report(events, path or events.with_suffix('.html'), found)}")
-
-
-@app.command("list")
-def list_graphs() -> None:
-    """List the graphs that can be run by name: those of your project, and those that come with graphflow."""
-    # One that cannot be loaded must not hide the others.
-    every = find_all()
-    width = max((len(each.name) for each in every), default=0)
-    for each in every:
-        try:
-            found = load(each.name)
-        except errors.GraphflowError as error:
-            lines = [line.strip() for line in str(error).splitlines()]
-            reason = " ".join(lines[:2])
-            out(f"{each.name:<{width}}  cannot be loaded: {reason}")
-            continue
-        types = f"{type_name(found.input)} -> {type_name(found.output)}"
-        line = f"{each.name:<{width}}  {types}  {found.description}"
-        out(line.rstrip())
-
-
-@app.command()
-def mcp(
-    graphs: Annotated[
-        list[str],
-        typer.Argument(metavar="GRAPH", help="One or more graphs: names, or .py or .yaml files."),
-    ],
-    http: Annotated[
-        int | None,
-        typer.Option(
-            metavar="PORT",
-            min=1,
-            max=65_535,
-            help="Serve HTTP at this port of this machine. Default: standard streams.",
-        ),
-    ] = None,
-    token_file: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE", help="Where to write a new token. Default: print it on standard error."
-        ),
-    ] = None,
-    model: ModelName = None,
-) -> None:
-    """Serve graphs as tools over the Model Context Protocol (MCP), one tool each.
-
-    Over HTTP, a client has to send a token: that of $GRAPHFLOW_MCP_TOKEN if it is set, else a new one.
-    """
-    from graphflow.cli.serve import serve_graphs
-
-    serve_graphs(graphs, model, http, token_file)
-
-
-@models_app.callback(invoke_without_command=True)
-def models(
-    ctx: typer.Context,
-    ping: Annotated[
-        str | None,
-        typer.Option(
-            metavar="PROVIDER:MODEL", help="Make one tiny call to a model, to see that it works."
-        ),
-    ] = None,
-    of: Annotated[
-        str | None,
-        typer.Option(
-            "--of", metavar="PROVIDER", help="List the models of a provider, with their prices."
-        ),
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False,
-) -> None:
-    """List providers, and whether their keys are set (the keys themselves are never shown)."""
-    if ctx.invoked_subcommand is not None:
-        return
-    from graphflow.cli.models import show_offered, show_ping, show_providers
-
-    if ping is not None:
-        show_ping(ping, as_json=as_json)
-    elif of is not None:
-        show_offered(of, as_json=as_json)
-    else:
-        show_providers(as_json=as_json)
-
-
-@models_app.command("pull")
-def pull(
-    name: Annotated[
-        str | None,
-        typer.Argument(metavar="NAME", help="The model, for example smollm2. Default: list them."),
-    ] = None,
-    yes: Annotated[
-        bool,
-        typer.Option("--yes", "-y", help="Do not ask before fetching weights of unknown origin."),
-    ] = False,
-) -> None:
-    """Fetch the weights of a local model into your cache, and check their hash."""
-    from graphflow.cli.models import pull_weights, show_weights
-
-    if name is None:
-        show_weights()
-    else:
-        out(str(pull_weights(name, yes=yes)))
-
-
-# They stand in a module of their own, and are as much commands as those here.
-for command in RUN_COMMANDS:
-    app.command()(command)
-
-
-def _settings(pairs: list[str] | None) -> dict[str, str]:
-    settings: dict[str, str] = {}
-    for pair in pairs or ():
-        name, equals, value = pair.partition("=")
-        if not equals or not name:
-            raise errors.InputInvalid(f"--set {pair}: write FIELD=VALUE")
-        settings[name] = value
-    return settings
+models_app.callback(invoke_without_command=True)(model_commands.models)
+_add(models_app, model_commands.COMMANDS, "models")
+_add(keys_app, key_commands.COMMANDS, "keys")
+for room in (graph_commands, run_commands, project_commands):
+    _add(app, room.COMMANDS)
+_add(app, {"completion": completion})
 
 
 def run_app(arguments: list[str]) -> int:
     """Runs one command and returns its exit code."""
+    if _wants_help(arguments):
+        out(help_of(arguments[:-1]))
+        return 0
+    if arguments == ["--version"]:
+        out(VERSION)
+        return 0
     try:
-        result: object = app(_with_debug_first(arguments), standalone_mode=False)
-    except KeyboardInterrupt:
+        result: object = app(_with_ours_first(arguments), standalone_mode=False)
+    except (KeyboardInterrupt, typer.Abort):
+        from graphflow.cli.exit_codes import INTERRUPTED
+
         return INTERRUPTED
     except Exception as error:
         if _is_click(error):
             return _click_code(error)
-        if _debug or not _is_expected(error):
-            raise
-        show_error(error)
-        return _exit_code(error)
+        return _shown(error)
     # Of `typer.Exit` its code comes back; of a command that returns, nothing.
     return result if isinstance(result, int) else 0
 
 
-def _with_debug_first(arguments: list[str]) -> list[str]:
-    """Lets `--debug` stand behind a command, too: whoever has seen an error repeats the line with it at the end."""
+def _wants_help(arguments: list[str]) -> bool:
+    """Whether a line is nothing but the name of a command, and the wish for its help."""
+    *names, last = arguments or [""]
+    # Behind an option it may be that option's value: typer knows.
+    return last in HELP_OPTIONS and not any(name.startswith("-") for name in names)
+
+
+def help_of(names: list[str]) -> str:
+    """The help of a command, or of all where none is named.
+
+    It is written without reading the line as typer does, which loads all that reads values.
+    """
+    command: ClickObject = get_command(app)
+    context = typer.Context(command, info_name="graphflow", **SETTINGS)
+    for name in names:
+        within = getattr(command, "commands", {}).get(name)
+        if within is None:  # it stands behind a whole command
+            break
+        command = within
+        context = typer.Context(command, parent=context, info_name=name, **SETTINGS)
+    return str(command.get_help(context))
+
+
+def _shown(error: Exception) -> int:
+    """Shows an error in a line; its exit code."""
+    from graphflow.cli.exit_codes import exit_code_of
+    from graphflow.cli.show import is_expected, show_error
+
+    if _debug or not is_expected(error):
+        raise error
+    show_error(error)
+    return exit_code_of(error)
+
+
+def _with_ours_first(arguments: list[str]) -> list[str]:
+    """Lets `--debug`, `--key` and `--env` stand behind a command, too.
+
+    Whoever has seen an error repeats the line with one of them at the end.
+    """
     end = arguments.index("--") if "--" in arguments else len(arguments)
-    if "--debug" not in arguments[:end]:
-        return arguments
-    others = [argument for argument in arguments[:end] if argument != "--debug"]
-    return ["--debug", *others, *arguments[end:]]
+    ours: list[str] = []
+    others: list[str] = []
+    rest = iter(arguments[:end])
+    for argument in rest:
+        if argument == "--debug" or argument.startswith(("--key=", "--env=")):
+            ours.append(argument)
+        elif argument in ("--key", "--env"):
+            ours += [argument, *_next(rest)]
+        else:
+            others.append(argument)
+    return [*ours, *others, *arguments[end:]]
 
 
-def _is_expected(error: Exception) -> bool:
-    """Whether an error needs no traceback: graphflow's own, the system's, and whatever a node of a walk has raised."""
-    if isinstance(error, (errors.GraphflowError, OSError)):
-        return True
-    return getattr(error, "run", None) is not None
-
-
-def _exit_code(error: Exception) -> int:
-    if isinstance(error, USAGE):
-        return 2
-    if not isinstance(error, errors.WalkCancelled):
-        return 1
-    if _is_terminated(error):
-        return TERMINATED
-    return INTERRUPTED
-
-
-def _is_terminated(error: Exception) -> bool:
-    from graphflow.cli.watch import Terminated
-
-    return isinstance(error, Terminated)
+def _next(rest: Iterator[str]) -> list[str]:
+    """The argument that follows, if there is one."""
+    for argument in rest:
+        return [argument]
+    return []
 
 
 def _is_click(error: Exception) -> bool:
@@ -472,8 +208,15 @@ def _is_click(error: Exception) -> bool:
     return hasattr(error, "exit_code")
 
 
-def _click_code(error: Exception) -> int:
-    show = getattr(error, "show", None)
-    if show is not None:
-        show(file=sys.stderr)
-    return int(getattr(error, "exit_code", 2))
+def _click_code(error: ClickObject) -> int:
+    """Says what is wrong with a line as everything else is said, and where to read what it takes."""
+    # What reads values puts that in front of its own words.
+    message = str(error.format_message()).replace("Value error, ", "")
+    context = getattr(error, "ctx", None)
+    if type(error).__name__ == "NoArgsIsHelpError":
+        say(message)
+        return int(error.exit_code)
+    note(message)
+    if context is not None:
+        note(f"`{context.command_path} --help` shows what it takes")
+    return int(error.exit_code)

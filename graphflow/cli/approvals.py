@@ -14,18 +14,30 @@ import json
 import unicodedata
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from typing import Any
+from fnmatch import fnmatchcase
 
 from pydantic import BaseModel
 
-from graphflow.cli.show import note
-from graphflow.cli.terminal import ask_line, forget_typed, say
+from graphflow.cli.printing import note, say
+from graphflow.cli.terminal import ask_line, forget_typed
 from graphflow.cli.visible import visible
+from graphflow.errors import InputInvalid
 from graphflow.messages.media import Media
 from graphflow.messages.message import to_json_value
 from graphflow.messages.types import type_name
-from graphflow.policy import Approval, Use, allow, always, deny
+from graphflow.policy import (
+    Approval,
+    ApprovalAnswer,
+    Use,
+    allow,
+    always,
+    deny,
+    effect_words,
+    undecided,
+)
 from graphflow.redaction import scrub
+from graphflow.runtime.consent import answer_of
+from graphflow.runtime.options import ForkOptions
 
 YES = ("y", "yes")
 """What counts as a yes."""
@@ -35,12 +47,60 @@ EDIT = ("e", "edit")
 PROMPT = "Allow it? [y/N/a(lways)/e(dit)]"
 MAX_SHOWN = 2_000
 """Characters of one value that are shown, with the number of those that are not."""
-EFFECT_VERBS = {
-    "reads": "reads",
-    "writes": "writes",
-    "network": "uses the network",
-    "executes": "runs programs",
-}
+
+
+ALL = "all"
+"""What `--approve` says of every call."""
+
+
+class Beforehand:
+    """Approvals that a command line gives, by the names of what is called; everything else is asked for as ever.
+
+    Args:
+        names: what may be called; `*` and `?` stand for any text, and "all" for every name.
+    """
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self.names = tuple(names)
+
+    async def ask(self, use: Use) -> ApprovalAnswer:
+        """A yes where the name is one of them."""
+        for name in self.names:
+            if name == ALL or fnmatchcase(use.node, name):
+                return allow
+        return undecided
+
+
+def approved_beforehand(options: ForkOptions, names: Sequence[str] | None) -> None:
+    """Adds to the options of a run what its command line approves.
+
+    Raises:
+        InputInvalid: a name is empty.
+    """
+    if not names:
+        return
+    if not all(map(str.strip, names)):
+        raise InputInvalid("--approve: name what may be called, or write all")
+    options["approve"] = Beforehand(names).ask
+
+
+def ask_here(options: ForkOptions, aside: Callable[[], AbstractContextManager[None]]) -> None:
+    """Has the person at the terminal asked about what the command line does not approve.
+
+    Args:
+        options: of the run.
+        aside: takes away what is drawn on the screen while a question stands there.
+    """
+    asker = Asker(aside)
+    beforehand = options.get("approve")
+
+    async def ask(use: Use) -> ApprovalAnswer:
+        answer: ApprovalAnswer = undecided
+        if beforehand is not None:
+            answer = await answer_of(beforehand, use)
+        return await asker.ask(use) if answer is undecided else answer
+
+    options["approve"] = ask
 
 
 class Asker:
@@ -50,7 +110,7 @@ class Asker:
         aside: takes away what is drawn on the screen while a question stands there.
     """
 
-    def __init__(self, aside: Callable[[], AbstractContextManager[Any]]) -> None:
+    def __init__(self, aside: Callable[[], AbstractContextManager[None]]) -> None:
         self.aside = aside
         self._turn = asyncio.Lock()
 
@@ -95,10 +155,9 @@ async def consent_of(change: Callable[[], Awaitable[Approval]]) -> Approval:
 def question(use: Use) -> str:
     """What is asked: what would be called, what it may do, and each argument with its type."""
     head = f"graphflow: may the {use.kind} {use.node!r} be called{_where(use.path)}?"
-    verbs = [verb for effect, verb in EFFECT_VERBS.items() if effect in use.effects]
-    if verbs:
-        listed = " and ".join(verbs)
-        head += f" It {listed}."
+    words = effect_words(use.effects)
+    if words:
+        head += f" It {words}."
     lines = [visible(head)]
     for line in argument_lines(use.arguments):
         lines.append(f"    {line}")

@@ -13,7 +13,8 @@ from graphflow.cli.show import AnyRun
 from graphflow.cli.stored_runs import header_of, load_run, with_store
 from graphflow.journal.store import Store
 from graphflow.limits import Usage
-from graphflow.project.graphs import ENDINGS, find_all, load
+from graphflow.project.graph_files import ENDINGS, find_all
+from graphflow.project.graphs import load
 from graphflow.project.runs import RunPlace, place_of_runs
 from graphflow.proofs.proven import AnyGraph
 from graphflow.proofs.report import counted

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from graphflow import errors
-from graphflow.cli.show import out
+from graphflow.cli.printing import out
 from graphflow.proofs.proven import AnyGraph
 from graphflow.render import draw, draw_run, to_ascii, to_mermaid, walked
 from graphflow.render.forms.output import to_text

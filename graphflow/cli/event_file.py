@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
-from typing import IO
 
-from graphflow.errors import FileUnreadable
 from graphflow.events import Event
-from graphflow.messages.message import error_text
 from graphflow.run import EventRecorder
+from graphflow.telemetry.event_lines import EventLines
 
 
 class EventFile:
-    """Events as lines of JSON. Each line is whole and on the disk's way before the next event is taken.
+    """Events as lines of JSON, in a new file: as `graphflow.telemetry.JsonlSink` writes them, but that no text is cut.
 
     A walk has cost time and money, and its record is not worth more than the walk: when a line cannot be written (the disk
-    is full), that is said once, and the walk goes on without the rest of its record.
+    is full), that is said once, and the walk goes on.
 
     Raises:
         FileUnreadable: the file cannot be opened. Nothing has run then, so this is an error.
@@ -26,42 +24,27 @@ class EventFile:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.failed = False
-        try:
-            # 1: a line at a time.
-            self._file: IO[str] = path.open("w", encoding="utf-8", buffering=1)
-        except OSError as error:
-            raise FileUnreadable(f"{path} cannot be written: {error.strerror}") from None
+        self._lines = EventLines(path, self._say, anew=True)
 
     def write(self, event: Event, records: EventRecorder) -> None:
         """Takes one event. Pieces of an answer that is still being written do not belong in a record."""
-        if event.passing or self.failed:
-            return
-        try:
-            record = records.record(event)
-            line = json.dumps(record, ensure_ascii=False, allow_nan=False)
-            self._file.write(f"{line}\n")
-        except (OSError, ValueError, RecursionError, MemoryError) as error:
-            self._give_up(error)
+        if not event.passing:
+            self._lines.add(partial(records.record, event))
 
     def close(self) -> None:
-        """Closes the file; what is still to be written may fail here, too."""
-        try:
-            self._file.close()
-        except OSError as error:
-            self._give_up(error)
+        """Closes the file, and says what is not in it."""
+        self._lines.close()
+        if self._lines.lost:
+            self._print(f"{self._lines.lost} events are not in {self.path}")
 
-    def _give_up(self, error: BaseException) -> None:
-        if self.failed:
-            return
-        self.failed = True
-        why = getattr(error, "strerror", None) or error_text(error) or type(error).__name__
+    def _say(self, why: str) -> None:
+        self._print(
+            f"{self.path} cannot be written: {why}; the walk goes on, and its record has gaps"
+        )
+
+    def _print(self, text: str) -> None:
         with suppress(OSError):  # standard error may be full or gone as well
-            print(
-                f"graphflow: {self.path} cannot be written any further: {why}; the walk goes on, and its record ends here",
-                file=sys.stderr,
-                flush=True,
-            )
+            print(f"graphflow: {text}", file=sys.stderr, flush=True)
 
     def __enter__(self) -> EventFile:
         return self

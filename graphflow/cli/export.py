@@ -18,9 +18,9 @@ from typing import Any
 from graphflow.cli.run_list import iso_time
 from graphflow.cli.stored_runs import header_of
 from graphflow.errors import FileUnreadable
-from graphflow.journal.row_reader import digests_in
+from graphflow.journal.copying import named_in
 from graphflow.journal.store import Store
-from graphflow.journal.stored import RunHeader, StoredRow
+from graphflow.journal.stored import RunHeader
 
 
 async def export_run(store: Store, id: str | None, path: Path | None) -> int:
@@ -47,13 +47,6 @@ async def export_run(store: Store, id: str | None, path: Path | None) -> int:
     return count
 
 
-def _named_in(row: StoredRow, body: dict[str, Any]) -> list[str]:
-    """The digests of the large values that a row names; the first names the form of its graph, too."""
-    named = digests_in(row)
-    form = body.get("form")
-    return [*named, form] if isinstance(form, str) else named
-
-
 async def _lines(store: Store, header: RunHeader) -> AsyncIterator[dict[str, Any]]:
     yield {
         "run": header.id,
@@ -69,7 +62,7 @@ async def _lines(store: Store, header: RunHeader) -> AsyncIterator[dict[str, Any
     written: set[str] = set()
     async for row in store.rows(header.id):
         body = json.loads(row.body)
-        for digest in _named_in(row, body):
+        for digest in named_in(row, body):
             if digest not in written:
                 written.add(digest)
                 content = await store.large(header.id, digest)

@@ -6,17 +6,19 @@ import asyncio
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import cast
 
-from graphflow.cli.approvals import Asker
+from graphflow.cli.approvals import ask_here
 from graphflow.cli.keeping import Keeping
-from graphflow.cli.show import AnyRun, note
+from graphflow.cli.printing import note
+from graphflow.cli.show import AnyRun
+from graphflow.cli.sinks import sinks_of_project
 from graphflow.cli.terminal import can_ask
 from graphflow.cli.watch import Watcher, stopped_run, until_terminated
 from graphflow.declaration.node import AnyNode
 from graphflow.errors import InputInvalid
 from graphflow.graph import RunnableGraph
-from graphflow.limits import Limits
-from graphflow.runtime.options import ForkOptions
+from graphflow.runtime.options import ForkOptions, RunOptions
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +47,7 @@ def read_edits(pairs: Sequence[str] | None) -> dict[str, object]:
     edits: dict[str, object] = {}
     for pair in pairs or ():
         place, text = _parted(pair, "--edit", "PLACE=VALUE, for example 'writers > draft#2=better'")
-        # What is no JSON is meant as it stands, as on the command line of `run`.
+        # What is not JSON is meant as it stands, as on the command line of `run`.
         try:
             edits[place] = json.loads(text)
         except ValueError:
@@ -79,29 +81,26 @@ def walk_fork(
     graph: RunnableGraph,
     branch: BranchPoint,
     keeping: Keeping,
-    model: str | None,
-    limits: Limits | None,
+    options: RunOptions,
 ) -> AnyRun:
     """Forks a run, and walks the fork to its end.
 
     Raises: whatever the walk raises; Ctrl-C and SIGTERM cancel it cleanly.
     """
-    return asyncio.run(until_terminated(_forked(graph, branch, keeping, model, limits)))
+    with sinks_of_project():
+        forking = _forked(graph, branch, keeping, cast("ForkOptions", options))
+        return asyncio.run(until_terminated(forking))
 
 
 async def _forked(
     graph: RunnableGraph,
     branch: BranchPoint,
     keeping: Keeping,
-    model: str | None,
-    limits: Limits | None,
+    options: ForkOptions,
 ) -> AnyRun:
     watch = Watcher(None, None, whole=False, asks=can_ask())
-    options: ForkOptions = {"model": model}
     if watch.asks:
-        options["approve"] = Asker(watch.aside).ask
-    if limits is not None:
-        options["limits"] = limits
+        ask_here(options, watch.aside)
     # It begins and goes on in one call, so nothing of it is drawn while it does.
     parent, store, id = branch.parent, keeping.store, keeping.id
     try:

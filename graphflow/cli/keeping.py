@@ -8,18 +8,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from secrets import token_hex
 
-from graphflow.cli.show import AnyRun, note
+from graphflow.cli.printing import note
+from graphflow.cli.show import AnyRun
 from graphflow.cli.stored_runs import OVER, command_for, is_gone
-from graphflow.errors import InputInvalid, StoreError
+from graphflow.errors import BudgetExceeded, InputInvalid, StoreError
 from graphflow.graph import RunnableGraph
 from graphflow.journal.storable import check_storable
 from graphflow.journal.store import Store
-from graphflow.project.graphs import ENDINGS
+from graphflow.project.graph_files import ENDINGS
 from graphflow.project.runs import RunPlace, place_of_runs
 from graphflow.runtime.durability import begun_with
 from graphflow.runtime.options import RunOptions, Sync
 
 _ODD = re.compile(r"[^\w.-]+")
+LOOK_S = 1.0
+"""Seconds between two looks at a lease that has to end."""
 
 
 def keeping_of(
@@ -29,6 +32,7 @@ def keeping_of(
     *,
     id: str | None = None,
     sync: Sync = "effects",
+    conversation: str | None = None,
 ) -> Keeping | None:
     """How a new run is kept; None: it is not.
 
@@ -38,21 +42,27 @@ def keeping_of(
         address: where it is to be kept, if somebody has said.
         id: how it is to be called, if somebody has said.
         sync: when it waits until what it did is kept.
+        conversation: which one it is part of, if somebody has said.
 
     Raises:
-        InputInvalid: it is named, and not kept.
+        InputInvalid: it is named, or part of a conversation, and not kept.
     """
     place = place_of_runs(address)
     if place is None:
-        if id is not None:
-            raise InputInvalid(
-                f"--id {id}: this run is kept nowhere; say where: --store sqlite:FILE"
-            )
+        for option, given in (("--id", id), ("--conversation", conversation)):
+            if given is not None:
+                raise InputInvalid(
+                    f"{option} {given}: this run is kept nowhere; say where: --store sqlite:FILE"
+                )
         return None
-    is_file = Path(named.partition(":")[0]).suffix in ENDINGS
-    return Keeping(
-        place, place.open(), id or new_id(graph.name), sync, graph=named if is_file else None
-    )
+    name = id or new_id(graph.name)
+    shown = named if is_file(named) else None
+    return Keeping(place, place.open(), name, sync, graph=shown, conversation=conversation)
+
+
+def is_file(named: str) -> bool:
+    """Whether a graph was named by its file."""
+    return Path(named.partition(":")[0]).suffix in ENDINGS
 
 
 def new_id(graph: str) -> str:
@@ -73,6 +83,7 @@ class Keeping:
         sync: when it waits until what it did is kept.
         resumes: whether it is there already.
         graph: how the graph was named, where its name alone does not lead to it.
+        conversation: which one it is part of, if any.
     """
 
     place: RunPlace
@@ -81,6 +92,7 @@ class Keeping:
     sync: Sync = "effects"
     resumes: bool = False
     graph: str | None = None
+    conversation: str | None = None
 
     async def begin(self, graph: RunnableGraph, message: object, options: RunOptions) -> object:
         """Adds to the options of a run how it is kept.
@@ -94,26 +106,44 @@ class Keeping:
         options["id"] = self.id
         options["sync"] = self.sync
         # What a project keeps by itself must not stop a walk that would have gone well without.
-        options["best_effort"] = not self.place.given
+        # An exchange is part of its record, though.
+        if self.conversation is None:
+            options["best_effort"] = not self.place.given
+        else:
+            options["conversation"] = self.conversation
+        # A run of that id may be there already, and is gone on with then.
+        await self._wait_for_lease()
         if self.resumes:
-            await self._wait_for_lease()
             message, limits = await begun_with(self.store, self.id, graph)
             options.setdefault("limits", limits)
         else:
-            # The model is no part of the graph, and whoever goes on needs the same.
+            # The model is not part of the graph, and whoever goes on needs the same.
             model = options.get("model")
             options["metadata"] = {} if model is None else {"model": model}
         return message
 
     async def _wait_for_lease(self) -> None:
         """Waits until the lease of a process ends that is gone: it cannot give the run back any more."""
-        lease = (await self.store.header(self.id)).lease
+        is_told = False
+        while True:
+            left_s, who = await self._lease_of_the_gone()
+            if left_s <= 0:
+                return
+            if not is_told:
+                note(
+                    f"{who} has this run, and is gone; going on when its lease ends, in {left_s:.0f} s"
+                )
+                is_told = True
+            # By and by: somebody may remove it meanwhile.
+            await asyncio.sleep(min(left_s, LOOK_S))
+
+    async def _lease_of_the_gone(self) -> tuple[float, str]:
+        """For how many seconds a process that is gone still has the run, and which; 0 if none has."""
+        header = await self.store.find(self.id)
+        lease = None if header is None else header.lease
         if lease is None or not is_gone(lease.holder):
-            return
-        left_s = lease.until - await self.store.now()
-        if left_s > 0:
-            note(f"{lease.holder} is gone; its lease ends in {left_s:.0f} s")
-            await asyncio.sleep(left_s)
+            return 0.0, ""
+        return lease.until - await self.store.now(), lease.holder
 
     async def _can_begin(self, graph: RunnableGraph) -> bool:
         """Whether runs can be kept; where a project would keep them by itself and cannot, that is said and no more."""
@@ -123,7 +153,7 @@ class Keeping:
             await asyncio.to_thread(self.place.prepare)
             await self.store.find(self.id)
         except (StoreError, OSError) as error:
-            if self.place.given:
+            if self.place.given or self.conversation is not None:
                 raise
             note(f"the run is not kept: {error}")
             return False
@@ -140,4 +170,6 @@ class Keeping:
             return ""
         command = command_for(self.place, ["resume", run.id], self.graph)
         when = " once the limit is raised" if run.status == "limited" else ""
+        if isinstance(run.error, BudgetExceeded):
+            when = " once there is something left"
         return f"`{command}` goes on with it{when}; what was done is kept"

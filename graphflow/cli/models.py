@@ -8,7 +8,7 @@ from pathlib import Path
 
 import typer
 
-from graphflow.cli.show import note, out, out_json
+from graphflow.cli.printing import note, out, out_json
 from graphflow.errors import WeightsError
 from graphflow.model.prices import price_of
 from graphflow.providers.embedded import weights

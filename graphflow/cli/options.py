@@ -1,26 +1,32 @@
-"""What several commands take: a graph, a run, a store, limits, spans of time, where the output goes."""
+"""What several commands take: a graph, a run, a store, limits, where the output goes.
+
+Every command loads this, `--help` and the completion of shells too: nothing of graphflow is imported here.
+"""
 
 from __future__ import annotations
 
-import re
-import time
-from dataclasses import dataclass, fields
-from datetime import datetime
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, get_args, get_type_hints
+from typing import Annotated, Literal
 
 import typer
 
-from graphflow.errors import InputInvalid
-from graphflow.limits import Limits
-
 STORE_VARIABLE = "GRAPHFLOW_STORE"
+USER_VARIABLE = "GRAPHFLOW_USER"
 GraphName = Annotated[
     str,
     typer.Argument(
         metavar="GRAPH",
-        help="Name of a graph (`graphflow list` shows them), a .py or .yaml file, or FILE.py:VARIABLE. "
+        help="Name of a graph (`graphflow list` shows them), a .py, .yaml, .json or .toml file, or FILE.py:VARIABLE. "
         "A file is code that is run, YAML too.",
+    ),
+]
+GraphOrMain = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="GRAPH",
+        help="Name of a graph (`graphflow list` shows them), a .py, .yaml, .json or .toml file, or FILE.py:VARIABLE. "
+        "A file is code that is run, YAML too. Default: the graph of your project.",
     ),
 ]
 ModelName = Annotated[
@@ -38,6 +44,17 @@ OpenLevels = Annotated[
         help="How many levels of nested graphs to show: a number, or all.",
     ),
 ]
+Measure = Literal["usd", "tokens", "calls", "runs"]
+"""What a bar of `graphflow usage` shows."""
+Grouping = Literal["day", "graph", "node", "model", "conversation"]
+"""What a row of `graphflow usage` is about."""
+RunState = Literal[
+    "running", "interrupted", "waiting", "completed", "failed", "cancelled", "limited"
+]
+"""How a run that is kept may stand."""
+STATES = "running, interrupted, waiting, completed, failed, cancelled or limited"
+WhenKept = Literal["effects", "each", "end"]
+"""When a run waits until what it did is on the disk."""
 AsJson = Annotated[bool, typer.Option("--json", help="Print as JSON.")]
 StoreAddress = Annotated[
     str | None,
@@ -65,9 +82,75 @@ GraphOfRun = Annotated[
     ),
 ]
 StatedLimits = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--limit",
+        "--limits",
+        metavar="NAME=VALUE",
+        help="What the run may use, for example steps=500 or usd=2; may be repeated, or several with commas.",
+    ),
+]
+RunInput = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="INPUT", help="The graph's input: text, JSON, or - to read standard input."
+    ),
+]
+InputFields = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set", "-s", metavar="FIELD=VALUE", help="Set a field of the input; may be repeated."
+    ),
+]
+OutputAsJson = Annotated[
+    bool, typer.Option("--json", help="Print the output, status and usage as JSON.")
+]
+EventsFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--events", metavar="FILE.jsonl", help="Write every event to this file, one JSON line each."
+    ),
+]
+ReportFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--report",
+        metavar="FILE.html",
+        help="Write the run as an HTML page: pictures, conversations, costs.",
+    ),
+]
+ApprovedNames = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--approve",
+        metavar="all|NAME",
+        help="Allow calls that need approval without asking: all, or those of a name such as 'send_*'; may be repeated.",
+    ),
+]
+ConversationId = Annotated[
+    str | None,
+    typer.Option("--conversation", metavar="ID", help="Which conversation the message is said in."),
+]
+
+
+SecretVariables = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--secret-env",
+        metavar="NAME",
+        help="A variable whose value nobody sees of this run: no model, no file, no screen; may be repeated.",
+    ),
+]
+
+
+UserName = Annotated[
     str | None,
     typer.Option(
-        metavar="NAME=NUMBER,...", help="What the run may use, for example steps=500,usd=2."
+        "--user",
+        metavar="NAME",
+        envvar=USER_VARIABLE,
+        show_envvar=True,
+        help="Whom the run serves: budgets that are per user count by it.",
     ),
 ]
 
@@ -85,73 +168,3 @@ class WalkOutput:
     as_json: bool = False
     events: Path | None = None
     report: Path | None = None
-
-
-SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
-"""Seconds of the units in which spans are given."""
-_SPAN = re.compile(r"(\d+(?:\.\d+)?)\s*([smhdw])")
-
-
-def read_span(text: str, option: str) -> float:
-    """Seconds of a span of time: 90s, 15m, 12h, 30d, 2w.
-
-    Raises:
-        InputInvalid: it is none.
-    """
-    found = _SPAN.fullmatch(text.strip())
-    if found is None:
-        raise InputInvalid(
-            f"{option} {text}: give a number and a unit, such as 90s, 15m, 12h, 30d or 2w"
-        )
-    number, unit = found.groups()
-    return float(number) * SECONDS[unit]
-
-
-def read_since(text: str) -> float:
-    """A moment in seconds since 1970: a span before now, or a date.
-
-    Raises:
-        InputInvalid: it is neither.
-    """
-    if _SPAN.fullmatch(text.strip()):
-        return time.time() - read_span(text, "--since")
-    try:
-        return datetime.fromisoformat(text).timestamp()
-    except ValueError:
-        raise InputInvalid(
-            f"--since {text}: give a span such as 2h or 30d, or a date such as 2026-01-31"
-        ) from None
-
-
-def read_limits(text: str | None) -> Limits | None:
-    """Limits as they stand on a command line: depth=3,usd=0.5.
-
-    Raises:
-        InputInvalid: there is no such limit, or its value is no number.
-    """
-    if text is None:
-        return None
-    kinds = get_type_hints(Limits)
-    names = [field.name for field in fields(Limits)]
-    given: dict[str, int | float | str] = {}
-    for part in text.split(","):
-        name, equals, value = part.strip().partition("=")
-        if not equals or name not in names:
-            have = ", ".join(names)
-            raise InputInvalid(
-                f"--limits {text}: {part.strip()!r} is no limit; write NAME=NUMBER with one of: {have}"
-            )
-        given[name] = _number(text, name, value, kinds[name])
-    return Limits(**given)  # type: ignore[arg-type]  # each value was read by the type of its limit
-
-
-def _number(text: str, name: str, value: str, kind: object) -> int | float | str:
-    if name == "unpriced":
-        return value
-    # Dollars and seconds come in parts, steps do not.
-    read = float if float in get_args(kind) else int
-    try:
-        return read(value)
-    except ValueError:
-        words = "a number" if read is float else "a whole number"
-        raise InputInvalid(f"--limits {text}: {name} must be {words}") from None

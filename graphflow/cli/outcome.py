@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
+from graphflow.cli.exit_codes import WAITING
 from graphflow.cli.keeping import Keeping
 from graphflow.cli.options import WalkOutput
-from graphflow.cli.show import AnyRun, note, out_json, show_output, summary
+from graphflow.cli.partial_answer import partial_answer
+from graphflow.cli.printing import note, out_json, say
+from graphflow.cli.show import AnyRun, show_output, summary
 from graphflow.cli.stored_runs import command_for
 from graphflow.journal.question import Question
 from graphflow.messages.message import error_text, to_json_value
+from graphflow.policy import effect_words
 from graphflow.redaction import scrub
 
-WAITING = 3
-"""The exit code of a run that waits for an answer."""
 MAX_ASKED = 300
 """Characters of a question that are shown."""
 
@@ -29,7 +32,11 @@ def walk_and_show(walk: Callable[[], AnyRun], output: WalkOutput, keeping: Keepi
     except Exception as error:
         partial: AnyRun | None = getattr(error, "run", None)
         if partial is not None:
-            _write(partial, output, keeping)
+            text = partial_answer(partial)
+            _write(partial, output, keeping, text)
+            if text and not output.as_json:
+                note("the answer, as far as it was said:")
+                say(text)
             advise(error, partial, keeping)
         raise
     _write(run, output, keeping)
@@ -44,12 +51,14 @@ def walk_and_show(walk: Callable[[], AnyRun], output: WalkOutput, keeping: Keepi
     return 0
 
 
-def _write(run: AnyRun, output: WalkOutput, keeping: Keeping | None) -> None:
+def _write(run: AnyRun, output: WalkOutput, keeping: Keeping | None, partial: str = "") -> None:
     if output.report is not None:
         run.report(str(output.report))
     if output.as_json:
         is_kept = keeping is not None and run.store is keeping.store
         data = outcome(run, is_kept=is_kept)
+        if partial:
+            data["partial"] = partial
         out_json(data)
 
 
@@ -115,14 +124,25 @@ def _show_waiting(run: AnyRun, keeping: Keeping | None) -> None:
 
 def question_line(question: Question) -> str:
     """A question on one line: its id, what it is about, what is asked."""
-    # On one line, so that what a model wrote cannot pass for lines of ours.
-    asked = scrub(_asked(question.message)).replace("\n", " ")
-    if len(asked) > MAX_ASKED:
-        asked = f"{asked[:MAX_ASKED]}..."
+    asked = one_line(_asked(question))
     return f"{question.id} ({question.about}): {asked}"
 
 
-def _asked(message: object) -> str:
+def one_line(text: str) -> str:
+    """The beginning of a text on one line, so that what a model wrote cannot pass for lines of ours."""
+    line = scrub(text).replace("\n", " ")
+    if len(line) > MAX_ASKED:
+        return f"{line[:MAX_ASKED]}..."
+    return line
+
+
+def _asked(question: Question) -> str:
+    message = to_json_value(question.message)
     if isinstance(message, str):
         return message
-    return str(to_json_value(message))
+    if question.about == "approval" and isinstance(message, dict):
+        words = effect_words(message["effects"])
+        does = f" It {words}." if words else ""
+        arguments = json.dumps(message["arguments"], ensure_ascii=False)
+        return f"may {message['node']!r} be called with {arguments}?{does}"
+    return json.dumps(message, ensure_ascii=False)

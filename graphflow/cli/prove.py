@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from graphflow.claims import ClaimVerdict
-from graphflow.cli.show import out
+from graphflow.cli.printing import out
 from graphflow.files.claims import read_claim
 from graphflow.graph import RunnableGraph
 

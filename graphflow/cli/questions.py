@@ -19,7 +19,8 @@ from collections.abc import Mapping, Sequence
 
 from graphflow.cli.answer_schema import NOTHING, AnswerSchema
 from graphflow.cli.approvals import argument_lines, consent_of, head_of, shown
-from graphflow.cli.terminal import ask_line, forget_typed, say
+from graphflow.cli.printing import say
+from graphflow.cli.terminal import ask_line, forget_typed
 from graphflow.journal.entries import Given
 from graphflow.journal.question import Question
 from graphflow.messages.message import to_json_value
@@ -217,7 +218,7 @@ async def _choice(label: str, names: Sequence[str], usual: int | None = None) ->
 async def _line_of(
     schema: AnswerSchema, label: str, default: object, *, ends: bool = False
 ) -> object:
-    """One value on one line; with `ends`, an empty line is no value."""
+    """One value on one line; with `ends`, an empty line is not a value."""
     has_default = default is not NOTHING
     prompt = f"{label} ({schema.word})"
     if has_default:

@@ -8,9 +8,10 @@ from datetime import UTC, datetime
 
 from pydantic import BaseModel
 
-from graphflow.cli.show import note, out, out_json, table
+from graphflow.cli.printing import note, out, out_json
+from graphflow.cli.show import table
 from graphflow.cli.stored_runs import can_go_on, graph_of, state_of
-from graphflow.errors import StoreError, UnknownGraph
+from graphflow.errors import GraphflowError, StoreError
 from graphflow.journal.store import Store
 from graphflow.journal.stored import RunHeader
 from graphflow.journal.verdict import Verdict
@@ -99,7 +100,7 @@ async def _verdict(store: Store, header: RunHeader) -> Verdict | None:
     # That a graph is gone is a reason, and no mistake of whoever asks.
     try:
         graph = graph_of(header, None)
-    except UnknownGraph as error:
+    except GraphflowError as error:
         return Verdict(header.id, header.status, "refused", (str(error),))
     (verdict,) = await graph.verdict(store=store, runs=[header.id])
     return verdict

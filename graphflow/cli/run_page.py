@@ -8,8 +8,9 @@ from pathlib import Path
 from pydantic import BaseModel
 
 from graphflow.cli.outcome import outcome, question_line
+from graphflow.cli.printing import note, out, out_json, out_line
 from graphflow.cli.run_list import ago, local_time
-from graphflow.cli.show import AnyRun, note, out, out_json, out_line, summary, table
+from graphflow.cli.show import AnyRun, summary, table
 from graphflow.cli.stored_runs import header_of, load_run, state_of
 from graphflow.errors import UnknownGraph
 from graphflow.events import RunStarted
@@ -188,6 +189,17 @@ def _show_table(lines: list[StepLine] | list[UsageLine], otherwise: str) -> None
         out(table(lines))
     else:
         note(otherwise)
+
+
+def show_failure(run: AnyRun, *, as_json: bool) -> None:
+    """Prints why a run has not completed."""
+    failure = run.failure
+    if failure is None:
+        note(f"run {run.id} has not failed: it is {run.status}")
+    elif as_json:
+        out_json(to_json_value(failure.to_json()))
+    else:
+        out(str(failure))
 
 
 def show_events(run: AnyRun) -> None:

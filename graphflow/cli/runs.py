@@ -1,27 +1,24 @@
-"""The commands for runs that are kept: runs, show, resume, answer, replay, fork, export, prune."""
+"""What the commands for runs that are kept do: resume, answer, replay, fork, prune, delete."""
 
 from __future__ import annotations
 
 import getpass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Any
 
-import typer
-
-from graphflow.cli.options import (
-    AsJson,
-    GraphOfRun,
-    ModelName,
-    RunId,
-    StatedLimits,
-    StoreAddress,
-    WalkOutput,
-    read_limits,
-    read_since,
-    read_span,
-)
-from graphflow.cli.show import note, out
+from graphflow.cli.answers import give_answer
+from graphflow.cli.approvals import approved_beforehand
+from graphflow.cli.export import export_run
+from graphflow.cli.forks import BranchPoint, read_edits, read_prompts, walk_fork
+from graphflow.cli.keeping import Keeping, new_id
+from graphflow.cli.option_values import read_limits
+from graphflow.cli.options import WalkOutput
+from graphflow.cli.outcome import walk_and_show
+from graphflow.cli.printing import note, out
+from graphflow.cli.project_options import limits_meant, sitting_options
 from graphflow.cli.stored_runs import (
     OVER,
     can_go_on,
@@ -31,6 +28,7 @@ from graphflow.cli.stored_runs import (
     state_of,
     with_store,
 )
+from graphflow.cli.watch import walk_here
 from graphflow.journal.store import Store
 from graphflow.journal.stored import RunHeader
 from graphflow.project.runs import RunPlace
@@ -38,116 +36,37 @@ from graphflow.proofs.report import counted
 from graphflow.run import Run
 
 
-def runs(
-    graph: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Only runs of the graph of this name.")
-    ] = None,
-    status: Annotated[
-        str | None,
-        typer.Option(
-            help="Only those that are running, interrupted, waiting, completed, failed, cancelled or limited."
-        ),
-    ] = None,
-    since: Annotated[
-        str | None,
-        typer.Option(metavar="SPAN", help="Only those that changed since: 2h, 30d, or a date."),
-    ] = None,
-    limit: Annotated[int, typer.Option(min=1, help="How many at most, the newest first.")] = 20,
-    check: Annotated[
-        bool,
-        typer.Option(
-            "--check",
-            help="Say of each that has not ended whether it can go on with its graph as it is now.",
-        ),
-    ] = False,
-    as_json: AsJson = False,
-    store: StoreAddress = None,
-) -> None:
-    """List the runs that are kept, the newest first. With --check, exits with 1 if one cannot go on."""
-    from graphflow.cli.run_list import WantedRuns, listed, show_list
+@dataclass(frozen=True, slots=True)
+class NextSitting:
+    """How a run goes on.
 
-    wanted = WantedRuns(graph, status, None if since is None else read_since(since), limit, check)
-    rows, more = with_store(store, lambda opened, _: listed(opened, wanted))
-    show_list(rows, more, as_json=as_json)
-    # A deployment has to be able to stop by it.
-    if any(row.is_stuck for row in rows):
-        raise typer.Exit(1)
+    Attributes:
+        graph: its graph, if somebody has said.
+        model: for nodes that name none; None: that which it was begun with.
+        limits: instead of those that it was begun with.
+        secret_env: variables that hold secrets.
+        approve: the names of what may be called without asking.
+        output: what is printed and written.
+    """
+
+    graph: str | None = None
+    model: str | None = None
+    limits: Sequence[str] | None = None
+    secret_env: Sequence[str] | None = None
+    approve: Sequence[str] | None = None
+    output: WalkOutput = field(default_factory=WalkOutput)
 
 
-def show(
-    id: RunId = None,
-    steps: Annotated[bool, typer.Option("--steps", help="List the steps.")] = False,
-    usage: Annotated[bool, typer.Option("--usage", help="List what each node used.")] = False,
-    events: Annotated[
-        bool, typer.Option("--events", help="Print every event, one JSON line each.")
-    ] = False,
-    why: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NODE",
-            help="Say why a node ran, or why it did not; with --picture, on the picture.",
-        ),
-    ] = None,
-    picture: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="Draw the run: .svg, .png, .pdf, .dot or .mmd."),
-    ] = None,
-    timeline: Annotated[
-        Path | None, typer.Option(metavar="FILE.svg", help="Draw who worked when.")
-    ] = None,
-    report: Annotated[
-        Path | None, typer.Option(metavar="FILE.html", help="Write the run as an HTML page.")
-    ] = None,
-    as_json: AsJson = False,
-    graph: GraphOfRun = None,
-    store: StoreAddress = None,
-) -> None:
-    """Show a run that is kept, however far it has come."""
-    from graphflow.cli.run_page import (
-        read_run,
-        show_events,
-        show_run,
-        show_steps,
-        show_usage,
-        write_pictures,
-    )
+def resume_run(id: str | None, address: str | None, sitting: NextSitting) -> int:
+    """Goes on with a run; the exit code.
 
-    run, state = with_store(store, lambda opened, _: read_run(opened, id, graph))
-    # Who asks for a file wants nothing printed.
-    if write_pictures(run, picture=picture, timeline=timeline, report=report, why=why):
-        return
-    if why is not None:
-        out(str(run.explain(why)))
-    elif events:
-        show_events(run)
-    elif steps:
-        show_steps(run, as_json=as_json)
-    elif usage:
-        show_usage(run, as_json=as_json)
-    else:
-        show_run(run, state, as_json=as_json)
+    Args:
+        id: the run; None: the newest one that can go on.
+        address: where it is kept, if somebody has said.
+        sitting: how it goes on.
 
-
-def resume(
-    id: RunId = None,
-    limits: StatedLimits = None,
-    model: ModelName = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print the output, status and usage as JSON.")
-    ] = False,
-    events: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE.jsonl", help="Write every event to this file, one JSON line each."
-        ),
-    ] = None,
-    report: Annotated[
-        Path | None, typer.Option(metavar="FILE.html", help="Write the run as an HTML page.")
-    ] = None,
-    graph: GraphOfRun = None,
-    store: StoreAddress = None,
-) -> None:
-    """Go on with a run: after Ctrl-C, a crash, an answer, or a limit that was raised. What was done is not done again."""
+    Raises: whatever the run raises.
+    """
 
     async def find(opened: Store, place: RunPlace) -> tuple[RunHeader, RunPlace]:
         # By the store's clock, which leases are counted by.
@@ -160,61 +79,49 @@ def resume(
         )
         return header, place
 
-    header, place = with_store(store, find)
-    output = WalkOutput(as_json, events, report)
-    _go_on(header, place, graph, model, limits, output)
+    header, place = with_store(address, find)
+    return go_on(header, place, sitting)
 
 
-def _go_on(
-    header: RunHeader,
-    place: RunPlace,
-    graph: str | None,
-    model: str | None,
-    limits: str | None,
-    output: WalkOutput,
-) -> NoReturn:
-    from graphflow.cli.keeping import Keeping
-    from graphflow.cli.watch import walk_here
-
-    found = graph_of(header, graph)
-    model = model or _model_of(header)
-    keeping = Keeping(place, place.open(), header.id, resumes=True, graph=graph)
+def go_on(header: RunHeader, place: RunPlace, sitting: NextSitting) -> int:
+    """Goes on with a run that was found; the exit code."""
+    found = graph_of(header, sitting.graph)
+    store = place.open()
+    keeping = Keeping(place, store, header.id, resumes=True, graph=sitting.graph)
+    # Going on with it shows what it was.
     if header.status in OVER:
         note(f"run {header.id} has ended already ({header.status})")
-    limited = read_limits(limits)
-    code = walk_here(found, None, model=model, limits=limited, output=output, keeping=keeping)
-    raise typer.Exit(code)
+    limited = read_limits(sitting.limits)
+    model = sitting.model or _model_of(header)
+    options = sitting_options(model, sitting.secret_env)
+    approved_beforehand(options, sitting.approve)
+    return walk_here(found, None, options, limits=limited, output=sitting.output, keeping=keeping)
 
 
-def answer(
-    id: RunId = None,
-    question: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="QUESTION",
-            help="Its id, or the node that asks. Default: the only one that is open.",
-        ),
-    ] = None,
-    value: Annotated[
-        str | None,
-        typer.Argument(metavar="VALUE", help="JSON, or a text. Default: standard input."),
-    ] = None,
-    by: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Who answers. Default: your user name.")
-    ] = None,
-    goes_on: Annotated[bool, typer.Option("--resume", help="Go on with the run at once.")] = False,
-    graph: GraphOfRun = None,
-    store: StoreAddress = None,
-) -> None:
-    """Answer a question that a run waits for, from any process; `graphflow runs --status waiting` lists them."""
-    from graphflow.cli.answers import give_answer
+def answer_question(
+    id: str | None, address: str | None, given: tuple[str | None, str | None, str | None]
+) -> tuple[RunHeader, RunPlace, str]:
+    """Answers a question of a run.
 
-    header, place, asked = with_store(
-        store, lambda opened, place: give_answer(opened, place, id, question, value, by or _user())
+    Args:
+        id: the run; None: the newest one that waits.
+        address: where it is kept, if somebody has said.
+        given: the question, the answer, and who gives it, as far as somebody has said.
+
+    Returns:
+        The run, where it is kept, and the question's id.
+
+    Raises: what `give_answer` raises.
+    """
+    question, value, by = given
+    who = by or _user()
+    return with_store(
+        address, lambda opened, place: give_answer(opened, place, id, question, value, who)
     )
-    # It never comes back from there: how the run goes is the exit code.
-    if goes_on:
-        _go_on(header, place, graph, model=None, limits=None, output=WalkOutput())
+
+
+def tell_answered(header: RunHeader, place: RunPlace, asked: str, graph: str | None) -> None:
+    """Says that a question is answered, and how the run goes on."""
     command = command_for(place, ["resume", header.id], graph)
     note(f"{asked} is answered; `{command}` goes on with the run")
 
@@ -226,82 +133,66 @@ def _user() -> str:
         return ""
 
 
-def replay(id: RunId = None, graph: GraphOfRun = None, store: StoreAddress = None) -> None:
-    """Make a run again from its record alone: nobody is asked, no node runs, and every row has to be the same."""
+def replay_run(id: str | None, graph: str | None, address: str | None) -> None:
+    """Makes a run again from its record alone.
+
+    Raises:
+        RowDiffers: a row is not the same.
+    """
 
     async def replaying(opened: Store, place: RunPlace) -> tuple[RunHeader, Run[Any]]:
         header = await header_of(opened, id)
         return header, await graph_of(header, graph).replay(header.id, store=opened)
 
-    header, _ = with_store(store, replaying)
+    header, _ = with_store(address, replaying)
     out(f"run {header.id}: {counted(header.rows, 'row')}, all the same")
 
 
-def fork(
-    id: Annotated[
-        str,
-        typer.Argument(
-            metavar="ID", help="The run that it is made of, or the beginning of its id."
-        ),
-    ],
-    at: Annotated[
-        str | None,
-        typer.Option(
-            metavar="PLACE",
-            help="What is done again, with all that depends on it: a node, such as draft#2.",
-        ),
-    ] = None,
-    edits: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--edit",
-            metavar="PLACE=VALUE",
-            help="Another answer of a node, as JSON or text; may be repeated.",
-        ),
-    ] = None,
-    prompts: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--prompt",
-            metavar="AGENT=TEXT",
-            help="Another prompt of an agent, which is asked anew; may be repeated.",
-        ),
-    ] = None,
-    new_id: Annotated[
-        str | None, typer.Option("--id", metavar="ID", help="The name of the new run.")
-    ] = None,
-    limits: StatedLimits = None,
-    model: ModelName = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print the output, status and usage as JSON.")
-    ] = False,
-    report: Annotated[
-        Path | None, typer.Option(metavar="FILE.html", help="Write the run as an HTML page.")
-    ] = None,
-    graph: GraphOfRun = None,
-    store: StoreAddress = None,
-) -> None:
-    """Make another run of one: what does not depend on the cut is taken over, the rest is done anew."""
-    from graphflow.cli.forks import BranchPoint, read_edits, read_prompts, walk_fork
-    from graphflow.cli.keeping import Keeping
-    from graphflow.cli.keeping import new_id as id_for
-    from graphflow.cli.outcome import walk_and_show
+@dataclass(frozen=True, slots=True)
+class StatedFork:
+    """What a command line says of a fork.
+
+    Attributes:
+        parent: the run that it is made of, or the beginning of its id.
+        at: what is done again.
+        edits: other answers, PLACE=VALUE.
+        prompts: other prompts, AGENT=TEXT.
+        id: the name of the new run, if somebody has said.
+    """
+
+    parent: str
+    at: str | None
+    edits: Sequence[str] | None
+    prompts: Sequence[str] | None
+    id: str | None
+
+
+def fork_run(stated: StatedFork, address: str | None, sitting: NextSitting) -> int:
+    """Makes another run of one, and walks it to its end; the exit code.
+
+    Raises: whatever the walk raises.
+    """
 
     async def find(opened: Store, place: RunPlace) -> tuple[RunHeader, RunPlace]:
-        return await header_of(opened, id), place
+        return await header_of(opened, stated.parent), place
 
-    header, place = with_store(store, find)
-    found = graph_of(header, graph)
+    header, place = with_store(address, find)
+    found = graph_of(header, sitting.graph)
     # Read before anything is done: a mistake in an option must not leave half a fork behind.
-    branch = BranchPoint(header.id, at, read_edits(edits), read_prompts(prompts))
-    limited = read_limits(limits)
-    keeping = Keeping(place, place.open(), new_id or id_for(header.graph), graph=graph)
-    uses = model or _model_of(header)
-
-    walk = partial(walk_fork, found, branch, keeping, uses, limited)
-    output = WalkOutput(as_json, report=report)
-    code = walk_and_show(walk, output, keeping)
-    raise typer.Exit(code)
+    edits = read_edits(stated.edits)
+    prompts = read_prompts(stated.prompts)
+    branch = BranchPoint(header.id, stated.at, edits, prompts)
+    limited = limits_meant(sitting.limits)
+    name = stated.id or new_id(header.graph)
+    store = place.open()
+    keeping = Keeping(place, store, name, graph=sitting.graph)
+    model = sitting.model or _model_of(header)
+    options = sitting_options(model, None)
+    approved_beforehand(options, sitting.approve)
+    if limited is not None:
+        options["limits"] = limited
+    walk = partial(walk_fork, found, branch, keeping, options)
+    return walk_and_show(walk, sitting.output, keeping)
 
 
 def _model_of(header: RunHeader) -> str | None:
@@ -310,39 +201,35 @@ def _model_of(header: RunHeader) -> str | None:
     return known if isinstance(known, str) else None
 
 
-def export(
-    id: RunId = None,
-    path: Annotated[
-        Path | None,
-        typer.Argument(metavar="FILE.jsonl", help="Where to write it. Default: standard output."),
-    ] = None,
-    store: StoreAddress = None,
-) -> None:
-    """Write all that is kept of a run as lines of JSON: its header, its rows, answers and large values."""
-    from graphflow.cli.export import export_run
-
-    count = with_store(store, lambda opened, _: export_run(opened, id, path))
-    if path is not None:
-        out(f"wrote {counted(count, 'line')} to {path}")
-
-
-def prune(
-    older_than: Annotated[
-        str, typer.Option("--older-than", metavar="SPAN", help="Such as 12h, 30d or 8w.")
-    ],
-    keep: Annotated[
-        int, typer.Option(min=0, help="How many of the newest stay, however old they are.")
-    ] = 0,
-    store: StoreAddress = None,
-) -> None:
-    """Remove runs that have ended, and give their space back. What waits or goes on stays."""
-    seconds = read_span(older_than, "--older-than")
+def prune_runs(seconds: float, keep: int, address: str | None) -> None:
+    """Removes runs that have ended for so many seconds, but for the newest ones."""
 
     async def removing(opened: Store, place: RunPlace) -> int:
         return await opened.prune(older_than=seconds, keep=keep)
 
-    removed = with_store(store, removing)
+    removed = with_store(address, removing)
     out(f"removed {counted(removed, 'run')}")
 
 
-COMMANDS = (runs, show, resume, answer, replay, fork, export, prune)
+def delete_run(id: str, address: str | None) -> None:
+    """Removes a run for good.
+
+    Raises:
+        RunUnknown: there is none.
+        RunOwned: somebody is at it.
+    """
+
+    async def removing(opened: Store, place: RunPlace) -> str:
+        header = await header_of(opened, id)
+        await opened.delete(header.id)
+        return header.id
+
+    removed = with_store(address, removing)
+    out(f"removed run {removed}")
+
+
+def export_rows(id: str | None, path: Path | None, address: str | None) -> None:
+    """Writes all that is kept of a run as lines of JSON."""
+    count = with_store(address, lambda opened, _: export_run(opened, id, path))
+    if path is not None:
+        out(f"wrote {counted(count, 'line')} to {path}")

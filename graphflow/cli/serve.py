@@ -8,20 +8,34 @@ import sys
 from contextlib import redirect_stdout
 from pathlib import Path
 
-from graphflow.cli.show import note
-from graphflow.errors import FileUnreadable
+from graphflow.cli.printing import note
+from graphflow.cli.project_options import limits_meant, sitting_options
+from graphflow.cli.sinks import sinks_of_project
+from graphflow.errors import FileUnreadable, InputInvalid
 from graphflow.project.graphs import load
+from graphflow.project.runs import place_of_runs
+from graphflow.runtime.options import RunOptions
 from graphflow.server.mcp import HOST, PATH, new_token, serve
 
 TOKEN = "GRAPHFLOW_MCP_TOKEN"  # the name of a variable
 
 
 def serve_graphs(
-    names: list[str], model: str | None, port: int | None, token_file: Path | None
+    names: list[str],
+    model: str | None,
+    port: int | None,
+    token_file: Path | None,
+    user: str | None,
 ) -> None:
     """Loads the graphs and serves them. Standard output belongs to the protocol, so notes go to standard error."""
     with redirect_stdout(sys.stderr):
+        # What is said of the project goes there, too.
+        options = sitting_options(model, None, user)
         graphs = [load(name) for name in names]
+    keep_if_counted(options)
+    limits = limits_meant(None)
+    if limits is not None:
+        options["limits"] = limits
     token = ""
     if port is not None:
         token = os.environ.get(TOKEN, "")
@@ -31,7 +45,27 @@ def serve_graphs(
             note(f"${TOKEN} is not set; made a token: {place}")
         served = ", ".join(graph.name for graph in graphs)
         note(f"{served} at http://{HOST}:{port}{PATH}")
-    serve(graphs, model, port, token)
+    with sinks_of_project():
+        serve(graphs, options.pop("model"), port, token, options)
+
+
+def keep_if_counted(options: RunOptions) -> None:
+    """Has runs kept that have budgets, since these are counted where runs are kept.
+
+    Raises:
+        InputInvalid: they are to be kept nowhere.
+    """
+    if not options.get("budgets"):
+        return
+    place = place_of_runs(None)
+    if place is None:
+        raise InputInvalid(
+            "[budgets] are counted in a store, and runs are kept nowhere; set [store] in the project file"
+        )
+    place.prepare()
+    options["store"] = place.open()
+    # What they spend has to be counted; what they do may be lost.
+    options["best_effort"] = True
 
 
 def _written(token: str, path: Path | None) -> str:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
+import re
 import shutil
-import sys
 import textwrap
 from collections.abc import Sequence
 from itertools import zip_longest
@@ -12,8 +11,9 @@ from typing import Any, TypeAlias
 
 from pydantic import BaseModel
 
-from graphflow.cli.visible import visible, visible_json
-from graphflow.errors import DepsInvalid, GraphflowError, ModelUnset
+from graphflow.cli.printing import note, out, out_json, say
+from graphflow.cli.visible import visible
+from graphflow.errors import DepsInvalid, GraphflowError, LimitExceeded, ModelUnset
 from graphflow.messages.message import error_text, to_json_value
 from graphflow.proofs.report import counted
 from graphflow.redaction import scrub
@@ -31,54 +31,20 @@ MIN_COLUMN = 12
 """A column is made no narrower to fit the terminal."""
 
 
-def out(text: str) -> None:
-    """A line on standard output. Control characters, which a terminal would obey, are shown; `--json` has them as they are."""
-    _print(visible(text))
-
-
-def out_json(value: object) -> None:
-    """A value as JSON on standard output."""
-    plain = to_json_value(value)
-    text = json.dumps(plain, ensure_ascii=False, indent=2)
-    _print(visible_json(text))
-
-
-def out_line(value: object) -> None:
-    """A value as JSON on one line of standard output."""
-    plain = to_json_value(value)
-    text = json.dumps(plain, ensure_ascii=False)
-    _print(visible_json(text))
-
-
-def note(text: str) -> None:
-    """A line of graphflow's own on standard error: standard output has nothing but the answer, for pipes."""
-    _print_aside(f"graphflow: {text}")
-
-
-def _print_aside(text: str) -> None:
-    line = visible(text)
-    print(line, file=sys.stderr, flush=True)
-
-
-def _print(text: str) -> None:
-    try:
-        print(text, flush=True)
-    except UnicodeEncodeError:  # half a character, or a terminal that is not UTF-8
-        encoding = sys.stdout.encoding or "ascii"
-        escaped = text.encode(encoding, "backslashreplace")
-        print(escaped.decode(encoding), flush=True)
-
-
 def show_output(run: AnyRun) -> None:
     """The output on standard output, one line about the run on standard error."""
-    output = run.output
+    show_value(run.output)
+    say(summary(run))
+
+
+def show_value(output: object) -> None:
+    """An output on standard output: a text as it is, messages of one kind as a table, all else as JSON."""
     if isinstance(output, str):
         out(output)
     elif isinstance(output, list) and _is_table(output):
         out(table(output))
     else:
         out_json(output)
-    _print_aside(summary(run))
 
 
 def summary(run: AnyRun) -> str:
@@ -97,6 +63,13 @@ def summary(run: AnyRun) -> str:
         parts.append(f"{count} failed")
     parts.append(f"{usage.seconds:.1f} s")
     return ", ".join(parts)
+
+
+def is_expected(error: Exception) -> bool:
+    """Whether an error needs no traceback: graphflow's own, the system's, and whatever a node of a walk has raised."""
+    if isinstance(error, (GraphflowError, OSError)):
+        return True
+    return getattr(error, "run", None) is not None
 
 
 def show_error(error: BaseException) -> None:
@@ -150,9 +123,22 @@ def _in_words_of_a_command(error: BaseException) -> str:
     text = error_text(error)
     if not text:
         text = type(error).__name__
+    if isinstance(error, LimitExceeded):
+        return _LIMIT.sub(_as_option, text)
     if isinstance(error, DepsInvalid):
         return f"{text}; a command line cannot give them: run the graph in a program of yours"
     return text
+
+
+_LIMIT = re.compile(r"Limits\((\w+)=([^()]*)\)")
+"""A limit as code states it."""
+
+
+def _as_option(found: re.Match[str]) -> str:
+    """The same as a command line states it."""
+    name, value = found.groups()
+    number = "N" if value == "..." else value
+    return f"--limit {name}={number}"
 
 
 # -- tables ----------------------------------------------------------------------------------------

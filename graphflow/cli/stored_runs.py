@@ -11,11 +11,19 @@ from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 from graphflow.cli.options import STORE_VARIABLE
-from graphflow.cli.show import AnyRun, note
-from graphflow.errors import InputInvalid, RunUnknown, UnknownGraph, Unreadable
+from graphflow.cli.printing import note
+from graphflow.cli.show import AnyRun
+from graphflow.errors import (
+    GraphflowError,
+    InputInvalid,
+    RunUnknown,
+    UnknownGraph,
+    Unreadable,
+)
 from graphflow.graph import RunnableGraph
 from graphflow.journal.store import Store
 from graphflow.journal.stored import RunHeader
+from graphflow.messages.message import error_text
 from graphflow.project.graphs import load
 from graphflow.project.runs import RunPlace, graph_named, place_with_runs
 
@@ -33,8 +41,18 @@ MAX_NAMED = 5
 """So many ids are listed where a beginning fits several."""
 
 
-def with_store(address: str | None, work: Callable[[Store, RunPlace], Coroutine[Any, Any, T]]) -> T:
+def with_store(
+    address: str | None,
+    work: Callable[[Store, RunPlace], Coroutine[Any, Any, T]],
+    *,
+    clear: bool = False,
+) -> T:
     """Does something with the runs that are meant, and closes the store behind it.
+
+    Args:
+        address: where they are kept, if somebody has said.
+        work: what is done.
+        clear: whether the store is opened without a key, even if there is one.
 
     Raises:
         RunUnknown: none are kept there.
@@ -43,7 +61,7 @@ def with_store(address: str | None, work: Callable[[Store, RunPlace], Coroutine[
 
     # Opened and closed in one event loop, where its threads and connections live.
     async def working() -> T:
-        store = place.open()
+        store = place.open(clear=clear)
         try:
             return await work(store, place)
         finally:
@@ -131,9 +149,10 @@ def graph_of(header: RunHeader, given: str | None) -> RunnableGraph:
 
     Raises:
         UnknownGraph: it is not in reach, or the one that is given has another name.
+        GraphflowError: it cannot be loaded.
     """
     if given is None:
-        return graph_named(header.graph)
+        return graph_named(header.graph, digest=header.about.get("digest"))
     graph = load(given)
     if graph.name != header.graph:
         raise UnknownGraph(
@@ -147,9 +166,11 @@ async def load_run(store: Store, header: RunHeader, given: str | None) -> AnyRun
     # Neither a graph that is gone nor one that has changed since hides what was done with it.
     try:
         graph = graph_of(header, given)
-    except UnknownGraph:
+    except GraphflowError as error:
         if given is not None:
             raise
+        if not isinstance(error, UnknownGraph):
+            note(f"{error_text(error)}; the run is shown as plain data")
         run: AnyRun = await store.load(header.id)
         return run
     try:
@@ -166,6 +187,6 @@ def command_for(place: RunPlace, words: list[str], graph: str | None = None) -> 
     line = ["graphflow", *words]
     if graph is not None:
         line += ["--graph", graph]
-    if place.given and place.address != os.environ.get(STORE_VARIABLE):
+    if place.given and place.named and place.address != os.environ.get(STORE_VARIABLE):
         line += ["--store", place.shown]
     return shlex.join(line)

@@ -23,11 +23,6 @@ def _is_terminal(stream: TextIO | None) -> bool:
     return stream.isatty()
 
 
-def say(text: str) -> None:
-    """A line of a question."""
-    print(visible(text), file=sys.stderr, flush=True)
-
-
 async def ask_line(prompt: str) -> str:
     """What somebody types behind a prompt, without its newline.
 
@@ -35,7 +30,11 @@ async def ask_line(prompt: str) -> str:
         EOFError: the input has ended.
     """
     print(visible(prompt), end=" ", file=sys.stderr, flush=True)
-    line = await _line()
+    try:
+        line = await _line()
+    except asyncio.CancelledError:
+        print(file=sys.stderr, flush=True)  # what is said next begins a line of its own
+        raise
     if not line.endswith("\n"):
         print(file=sys.stderr, flush=True)
         raise EOFError("the input has ended")

@@ -5,17 +5,20 @@ from __future__ import annotations
 import asyncio
 import signal
 import sys
-from collections.abc import AsyncIterator, Coroutine, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from graphflow.cli.approvals import Asker
+from graphflow.cli.approvals import ask_here
 from graphflow.cli.event_file import EventFile
+from graphflow.cli.exit_codes import Terminated
 from graphflow.cli.keeping import Keeping
 from graphflow.cli.options import WalkOutput
 from graphflow.cli.outcome import walk_and_show
-from graphflow.cli.show import AnyRun, note
+from graphflow.cli.printing import note
+from graphflow.cli.show import AnyRun
+from graphflow.cli.sinks import sinks_of_project
 from graphflow.cli.terminal import can_ask
 from graphflow.cli.visible import visible
 from graphflow.errors import AnswerExists, AnswerInvalid, WalkCancelled
@@ -27,6 +30,7 @@ from graphflow.events import (
     CallStarted,
     Event,
     FrameEntered,
+    ModelDelta,
     ModelFinished,
     NodeCancelled,
     NodeFailed,
@@ -52,17 +56,17 @@ TreePlace = tuple[str, ...]
 """Where something runs: the names of the graphs around it, from the outside in, and its own."""
 
 REDRAWS_A_SECOND = 8
-
-
-class Terminated(WalkCancelled):
-    """The walk was stopped by SIGTERM, the way in which services and containers are asked to end."""
+MAX_SAID = 100
+"""Characters of what a model says that stand below the tree."""
+MAX_READ = 1000
+"""Characters that are looked at for it."""
 
 
 def walk_here(
     graph: RunnableGraph,
     message: object,
+    options: RunOptions,
     *,
-    model: str | None,
     limits: Limits | None,
     output: WalkOutput,
     keeping: Keeping | None,
@@ -72,7 +76,7 @@ def walk_here(
     Args:
         graph: what is walked.
         message: its input.
-        model: for nodes that name none.
+        options: of the run: its model, its secrets.
         limits: of the run; for one that goes on, instead of those that it was begun with.
         output: what is printed and written.
         keeping: how the run is kept; None: it is not.
@@ -82,6 +86,7 @@ def walk_here(
 
     def walk() -> AnyRun:
         with ExitStack() as stack:
+            stack.enter_context(sinks_of_project())
             picture = sink = None
             # Piped, nothing but the answer is printed.
             if sys.stdout.isatty() and not output.as_json:
@@ -90,7 +95,7 @@ def walk_here(
                 sink = stack.enter_context(EventFile(output.events))
             is_whole = output.report is not None
             watch = Watcher(picture, sink, is_whole, can_ask())
-            walking = _walked(graph, message, model, limits, watch, keeping)
+            walking = _walked(graph, message, options, limits, watch, keeping)
             return asyncio.run(until_terminated(walking))
 
     return walk_and_show(walk, output, keeping)
@@ -124,13 +129,12 @@ async def until_terminated(walking: Coroutine[Any, Any, AnyRun]) -> AnyRun:
 async def _walked(
     graph: RunnableGraph,
     message: object,
-    model: str | None,
+    options: RunOptions,
     limits: Limits | None,
     watch: Watcher,
     keeping: Keeping | None,
 ) -> AnyRun:
     try:
-        options: RunOptions = {"model": model}
         if limits is not None:
             options["limits"] = limits
         if keeping is not None:
@@ -140,7 +144,7 @@ async def _walked(
             except asyncio.CancelledError:
                 raise stopped_run(graph, None) from None
         if watch.asks:
-            options["approve"] = Asker(watch.aside).ask
+            ask_here(options, watch.aside)
         run = graph.start(message, observed=watch.is_needed, **options)
         # Not earlier: what cannot begin is kept nowhere.
         if keeping is not None and run.store is keeping.store:
@@ -162,17 +166,27 @@ async def _answered_here(graph: RunnableGraph, run: AnyRun, watch: Watcher) -> b
     """Whether the person at the terminal has answered something that the run waits for, so that it can go on."""
     if run.status != "waiting":
         return False
-    answered = False
     try:
-        for question in run.pending:
-            if question.about in ("time", "message"):  # which no person is asked
-                continue
-            with watch.aside():
-                if not await _answered(run, question):
-                    break
-            answered = True
+        return await answered_here(run, watch.aside)
     except asyncio.CancelledError:
         raise stopped_run(graph, run) from None
+
+
+async def answered_here(run: AnyRun, aside: Callable[[], AbstractContextManager[None]]) -> bool:
+    """Whether the person at the terminal has answered something that a run waits for.
+
+    Args:
+        run: the run.
+        aside: takes away what is drawn on the screen while a question stands there.
+    """
+    answered = False
+    for question in run.pending:
+        if question.about in ("time", "message"):  # which no person is asked
+            continue
+        with aside():
+            if not await _answered(run, question):
+                break
+        answered = True
     return answered
 
 
@@ -268,26 +282,37 @@ class Watcher:
         if self.picture is None:
             yield
             return
+        self._begin_drawing(self.picture)
+        try:
+            yield
+        finally:
+            self._end_drawing()
+
+    def _begin_drawing(self, picture: WalkTree) -> None:
         from rich.live import Live
 
-        draw = self.picture.tree
-        with Live(
+        draw = picture.tree
+        self._screen = Live(
             get_renderable=draw, refresh_per_second=REDRAWS_A_SECOND, transient=True
-        ) as self._screen:
-            yield
-        self._screen = None
+        )
+        self._screen.start(refresh=True)
+
+    def _end_drawing(self) -> None:
+        screen, self._screen = self._screen, None
+        if screen is not None:
+            screen.stop()
 
     @contextmanager
     def aside(self) -> Iterator[None]:
         """While a question stands on the screen, nothing is drawn over it."""
-        screen = self._screen
-        if screen is not None:
-            screen.stop()
+        is_drawn = self._screen is not None
+        self._end_drawing()
         try:
             yield
         finally:
-            if screen is not None:
-                screen.start(refresh=True)
+            # A new one: the old one would take away as many lines as it had drawn, and these are the question's now.
+            if is_drawn and self.picture is not None:
+                self._begin_drawing(self.picture)
 
 
 @dataclass(slots=True)
@@ -311,6 +336,9 @@ class WalkTree:
     rows: dict[TreePlace, TreeRow] = field(default_factory=dict)
     paths: dict[int, TreePlace] = field(default_factory=dict)
     last: str = ""
+    """What a model has said last; whether that is whole, and what others are saying, by question."""
+    is_whole: bool = True
+    texts: dict[int, str] = field(default_factory=dict)
 
     def take(self, event: Event) -> None:
         """Counts one event."""
@@ -332,11 +360,22 @@ class WalkTree:
             case Approved():
                 row = self._row(path, event.node)
                 row.asking = max(0, row.asking - 1)
-            case ModelFinished():
-                self._row(path, event.node).tokens += event.input_tokens + event.output_tokens
-                self.last = event.text
+            case ModelFinished() | ModelDelta():
+                self._hear(event, path)
             case _:
                 pass
+
+    def _hear(self, event: ModelDelta | ModelFinished, path: TreePlace) -> None:
+        """Adds to what is said; of several that speak at a time, whoever spoke last is heard."""
+        text = self.texts.pop(event.question, "")
+        self.is_whole = isinstance(event, ModelFinished)
+        if isinstance(event, ModelFinished):
+            self.last = event.text
+            self._row(path, event.node).tokens += event.input_tokens + event.output_tokens
+        elif event.channel == "text":
+            self.last = self.texts[event.question] = text + event.text
+        elif event.channel != "restart":  # what it thinks is not its answer
+            self.texts[event.question] = text
 
     def _row(self, path: TreePlace, node: str) -> TreeRow:
         return self.rows.setdefault((*path, node), TreeRow())
@@ -367,10 +406,17 @@ class WalkTree:
                 line = _line(path[-1], self.rows[path])
                 branches[path] = parent.add(line)
         if self.last:
-            # Scrubbed before it is cut: half a secret would not be known as one.
-            text = scrub(self.last[:1000])[:100].replace("\n", " ")
-            root.add(Text(visible(text), style="italic dim"))
+            root.add(Text(visible(self._words()), style="italic dim"))
         return root
+
+    def _words(self) -> str:
+        """Of a text that is whole the beginning, of one that grows the end, on one line."""
+        # Scrubbed before it is cut: half a secret would not be known as one.
+        if not self.is_whole:
+            text = scrub(self.last[-MAX_READ:])[-MAX_SAID:]
+        else:
+            text = scrub(self.last[:MAX_READ])[:MAX_SAID]
+        return text.replace("\n", " ")
 
 
 def _mark(row: TreeRow) -> tuple[str, str]:

@@ -44,7 +44,7 @@ Where = tuple[str, int]
 """File and line."""
 Test = Callable[[Any], bool]
 """A plain function of a message."""
-Guard = Test | Literal["otherwise"]
+EdgeGuard = Test | Literal["otherwise"]
 CO_COROUTINE = 0x80
 """The flag of a code object that makes its function a coroutine function."""
 
@@ -73,7 +73,7 @@ class Origin:
         self,
         node: AnyNode | Terminal,
         arm: Type = None,
-        guard: Guard | None = None,
+        guard: EdgeGuard | None = None,
         each: bool = False,
         laps: int | None = None,
         fork: ForkPolicy | None = None,
@@ -263,6 +263,33 @@ class Path(Entry[In, Out]):
 AnyPath: TypeAlias = Path[Any, Any]
 
 
+class _Arrow(Path[In, Out]):
+    """The most common path: one arrow from what is before it to a node. There are as many of them as a graph has arrows."""
+
+    __slots__ = ("_edge", "_target")
+
+    # What a path keeps in tuples is made when it is asked for: Python's collector looks at each of them again and again.
+    def __init__(self, before: AnyEntry, edge: Edge, target: AnyEntry) -> None:
+        self.heads = before._heads()
+        self.before = before
+        self.within = ()
+        self._edge = edge
+        self._target = target
+
+    @property
+    def new(self) -> tuple[Edge, ...]:  # type: ignore[override]  # read only, as all of a path is
+        return (self._edge,)
+
+    def _exits(self) -> Origins:
+        # Nothing goes on from END, so that whatever is put right of it finds no exits, and is refused.
+        target = self._target
+        return () if target is END else target._exits()
+
+    @property
+    def tails(self) -> Origins:  # type: ignore[override]  # read only, as above
+        return self._exits()
+
+
 class Arm(Entry[In, Out]):
     """One part of a node's output: an arm of its type, a label, a guard, its items one by one."""
 
@@ -405,19 +432,15 @@ class StateEnd(Terminal, AnyEntry):
 
 def connect(left: object, right: object, where: Where) -> AnyPath:
     """The path from everything on the left to everything on the right of an arrow."""
-    if isinstance(right, State):
-        right = StateEnd(right)
     if isinstance(left, Entry) and isinstance(right, Entry):
         exits = left._exits()
         # By far the most common arrow: one node behind another.
         if len(exits) == 1 and not isinstance(right, Path):
-            origin = exits[0]
             target, port = right._entry()
-            edge = Edge(origin, target, port, where)
-            # Nothing goes on from END, so that whatever is put right of it finds no exits, and is refused.
-            tails = () if target is END else right._exits()
-            heads = left._heads()
-            return Path(heads, (edge,), tails, left)
+            edge = Edge(exits[0], target, port, where)
+            return _Arrow(left, edge, right)
+    if isinstance(right, State):
+        return connect(left, StateEnd(right), where)
     sources = _entries(left, "left")
     targets = _entries(right, "right")
     before = left if isinstance(left, Path) else None

@@ -13,11 +13,27 @@ from pydantic import PrivateAttr, computed_field
 from graphflow.errors import BackgroundFailed, LimitExceeded, WalkCancelled
 from graphflow.events import Status
 from graphflow.messages.message import Message, error_text
+from graphflow.messages.state import StateWrites
 
 backgrounds: ContextVar[dict[str, Background] | None] = ContextVar(
     "graphflow_backgrounds", default=None
 )
 """The calls in the background of the run that the code is part of, by handle, if the run goes on from a record."""
+
+
+class Collector(Protocol):
+    """Who looks at answers of calls in the background, and takes what those have written to states."""
+
+    def collect(self, background: Background) -> None:
+        """Takes what the call has written.
+
+        Raises:
+            BackgroundFailed: it was called from elsewhere.
+        """
+
+
+collector: ContextVar[Collector | None] = ContextVar("graphflow_collector", default=None)
+"""The states as the node sees them that the code is part of; None where its graph has none."""
 
 
 class RestingPlace(Protocol):
@@ -41,6 +57,9 @@ class Background(Message):
     _sitting: Any = PrivateAttr(None)
     _ended: bool = PrivateAttr(False)
     _cut_off: bool = PrivateAttr(False)
+    _caller: tuple[int, int] = PrivateAttr((-1, -1))
+    _written: list[StateWrites] = PrivateAttr(default_factory=list)
+    """What it has written, once it has answered; one list for all copies of the handle."""
 
     @computed_field  # type: ignore[prop-decorator]  # pydantic's own way
     @property
@@ -92,11 +111,28 @@ class Background(Message):
 
     @property
     def answer(self) -> Any:
-        """What it answered; None until it has."""
+        """What it answered; None until it has. What it has added to states is added now.
+
+        Raises:
+            BackgroundFailed: it has added to states, and this is not the activation that has called it.
+        """
         task = self._own().task
         if task is None or self.status != "completed":
             return None
+        self._collect()
         return task.result()
+
+    def _collect(self) -> None:
+        """Adds to states what it has added, behind what was written there so far."""
+        own = self._own()
+        # Nearly every call has written nothing, and may be looked at anywhere.
+        if not own.writes:
+            return
+        # Of a node that has no states to look at, there is none: it cannot be the one that has called.
+        view = collector.get()
+        if view is None:
+            raise foreign(own)
+        view.collect(own)
 
     # -- what only the runtime does with it --------------------------------------------------------
     def begin(
@@ -127,6 +163,25 @@ class Background(Message):
         """Whether the run ended first."""
         return self._cut_off
 
+    @property
+    def caller(self) -> tuple[int, int]:
+        """The number of the frame, and that of the activation in it, that has called."""
+        return self._caller
+
+    def note_caller(self, frame: int, activation: int) -> None:
+        """Notes who has called."""
+        self._caller = (frame, activation)
+
+    @property
+    def writes(self) -> StateWrites:
+        """What it has added to the states that its caller sees."""
+        return self._written[0] if self._written else ()
+
+    def note_writes(self, writes: StateWrites) -> None:
+        """Notes what it has added to states."""
+        # Appended, not set: a handle that was copied meanwhile shares the list.
+        self._written.append(writes)
+
     def note_end(self) -> None:
         """Notes that its end is in the journal."""
         self._ended = True
@@ -142,6 +197,7 @@ class Background(Message):
         status = await self.wait()
         task = self._own().task
         if status == "completed" and task is not None:
+            self._collect()
             return task.result()
         error = self.error
         why = (
@@ -152,6 +208,15 @@ class Background(Message):
         raise BackgroundFailed(
             f"background call {self.handle!r} of {self.node!r}: {status}; {why}"
         ) from error
+
+
+def foreign(background: Background) -> BackgroundFailed:
+    """What it is to look at the answer of a call elsewhere than where its writes can count."""
+    states = ", ".join(repr(name) for name in {write.state.name for write in background.writes})
+    return BackgroundFailed(
+        f"background call {background.handle!r} of {background.node!r} has added to {states}, which counts where it was called: "
+        "await its handle there, and hand on the answer"
+    )
 
 
 def cut_off(background: Background) -> BackgroundFailed:

@@ -74,7 +74,7 @@ def split_arm(name: str) -> tuple[str, str]:
 
 
 def _check_name(claim: str, name: object, *, answers: bool) -> None:
-    """Refuses what is no name, and an arm where nothing has answered yet.
+    """Refuses what is not a name, and an arm where nothing has answered yet.
 
     Raises:
         DeclarationError: the text says what to write.

@@ -12,14 +12,16 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from inspect import isawaitable, iscoroutinefunction
+from pathlib import PurePath
 from random import Random
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar, cast
 from uuid import NAMESPACE_OID, UUID, uuid5
 
 from graphflow import clock
+from graphflow.compaction.omission import LeftOut
 from graphflow.concurrency import in_thread
 from graphflow.declaration.background import Background
-from graphflow.errors import StateUndeclared
+from graphflow.errors import PolicyRefused, StateUndeclared
 from graphflow.events import Emitted, Event
 from graphflow.limits import Answered, Ledger, Limits
 from graphflow.messages.artifacts import Artifact
@@ -33,8 +35,19 @@ from graphflow.policy import Policy
 if TYPE_CHECKING:
     from graphflow.declaration.node import AnyNode, Inputs, Node
     from graphflow.model.reply import Reply
+    from graphflow.secrets.mask import SecretPlace
+    from graphflow.secrets.opened import OpenSecrets
+    from graphflow.secrets.secret import Secret
 
 B = TypeVar("B")
+if TYPE_CHECKING:
+    from typing_extensions import TypeVar as DefaultTypeVar
+
+    D = DefaultTypeVar("D", default=Any, covariant=True)
+else:
+    D = TypeVar(
+        "D", covariant=True
+    )  # defaults came with Python 3.13, and only checkers ask for them
 H = TypeVar("H")
 V = TypeVar("V")
 
@@ -51,6 +64,37 @@ class SeenStates(Protocol):
     def turn(self) -> AbstractContextManager[None]: ...
 
 
+class SeenMask(Protocol):
+    """What masks the secrets of the run; the runtime implements it."""
+
+    secrets: OpenSecrets
+
+    def value(self, value: V, where: str, stamp: tuple[float, int, int], node: str) -> V: ...
+    def error(
+        self, error: BaseException, stamp: tuple[float, int, int], node: str
+    ) -> BaseException: ...
+    def turns(
+        self, turns: Sequence[Turn], stamp: tuple[float, int, int], node: str
+    ) -> Sequence[Turn]: ...
+    def note_clean(self, text: str) -> None: ...
+    def noting(
+        self, stamp: tuple[float, int, int], node: str
+    ) -> Callable[[str, SecretPlace], None]: ...
+
+
+class BudgetHold(Protocol):
+    """What is held of budgets for a question under way; the runtime implements it."""
+
+    async def settle(self, reply: Answered, ctx: Context) -> None: ...
+    async def break_off(self, error: BaseException, reply: Answered | None) -> None: ...
+
+
+class KeptBudgets(Protocol):
+    """What keeps a run within its budgets; the runtime implements it."""
+
+    async def hold(self, model: Model, least_tokens: int, ctx: Context) -> BudgetHold: ...
+
+
 class ContextFrame(Protocol):
     """What a context asks of the frame it looks into; the runtime implements it."""
 
@@ -65,9 +109,13 @@ class ContextFrame(Protocol):
     @property
     def session(self) -> str | None: ...
     @property
+    def conversation_key(self) -> str | None: ...
+    @property
     def run_id(self) -> str: ...
     @property
     def limits(self) -> Limits: ...
+    @property
+    def policies(self) -> Sequence[Policy]: ...
     @property
     def ledger(self) -> Ledger: ...
     @property
@@ -75,11 +123,16 @@ class ContextFrame(Protocol):
 
     @property
     def conversation(self) -> Conversation | None: ...
+    @property
+    def mask(self) -> SeenMask | None: ...
+    @property
+    def budgets(self) -> KeptBudgets | None: ...
 
     # What happens, and when.
     def clock(self) -> float: ...
     def tell(self, event: Event, detail: Any = ...) -> None: ...
     def tell_once(self, ctx: Context, event: Event, way: str, content: object) -> None: ...
+    async def artifact(self, digest: str) -> bytes | None: ...
     def keep(self, ctx: Context, name: str, payload: object, kind: str, mime: str) -> Artifact: ...
 
     # Calls, frames, hand-overs. What is asked of the outside has a place.
@@ -106,6 +159,12 @@ class ContextFrame(Protocol):
     def known_reply(self, place: str) -> Reply | BaseException | None: ...
     def known_value(self, place: str) -> list[Any]: ...
     def keep_turns(self, ctx: Context, turns: Sequence[Turn]) -> None: ...
+    @property
+    def remembers(self) -> bool: ...
+    def remembered(self, ctx: Context) -> Sequence[Turn]: ...
+    def name_of(self, node: AnyNode) -> str: ...
+    def left_out(self, ctx: Context) -> LeftOut: ...
+    def answered_last(self, node: AnyNode) -> str | None: ...
     async def keep_record(self) -> None: ...
     def keep_value(
         self, ctx: Context, place: str, name: str, value: object, *, lasting: bool = False
@@ -117,18 +176,24 @@ class ContextFrame(Protocol):
     def can_wait(self) -> bool: ...
 
     # Models.
-    def model(self, caller: AnyNode) -> Model: ...
-    def charge_model_call(self) -> int: ...
-    def add_model_call(self, reply: Answered) -> None: ...
+    def model(self, caller: AnyNode, named: Model | str | None = None) -> Model: ...
+    def charge_model_call(self, node: AnyNode) -> int: ...
+    def add_model_call(self, reply: Answered, node: AnyNode) -> None: ...
 
 
-class Context:
+class Context(Generic[D]):
     """The frame's view that a node is given: where it runs, what it may use, what it can reach.
+
+    `ctx: Context[Shop]` says of what type `ctx.deps` is: a type checker sees it, and a run without such a one is refused.
 
     Attributes:
         frame: the running frame. Internal to kinds.
         node: the node that was activated.
         activation: the number of this activation within its frame.
+        attempt: the number of this attempt, from 1: more where the node is tried again (`retry=`), after a crash as well.
+        stopped: for plain functions, which nobody can stop from outside: whether the walk has given them up, as time was over,
+            the run was cancelled, or another branch has ended it. What is returned then goes nowhere: look at it in long loops,
+            and end. What is async is cancelled where it awaits, and never sees it.
         given: what the node was given, by port. Internal to kinds.
         caller: who called the node along a call edge, if somebody did. Internal to kinds.
         conversation: what the node's model and it have said, or those who called it, for those it calls. Internal to kinds.
@@ -136,9 +201,13 @@ class Context:
             frame's. Internal to kinds.
     """
 
+    aside: ClassVar[bool] = False
+    """Whether what is said here is not the node's own words: a guard asks. Internal to kinds."""
+
     __slots__ = (
-        *("_asking", "_ids", "_place", "_random", "activation", "caller", "calls_under_way"),
-        *("conversation", "frame", "given", "node", "policies", "states"),
+        *("_asking", "_ids", "_place", "_random", "activation", "attempt", "caller"),
+        *("calls_under_way", "conversation", "frame", "given", "node", "policies", "states"),
+        "stopped",
     )
 
     def __init__(
@@ -152,6 +221,8 @@ class Context:
         self.frame = frame
         self.node = node
         self.activation = activation
+        self.attempt = 1
+        self.stopped = False
         self.given = given
         self._place = place
         """Where it stands; of an activation, looked up when it is first asked for."""
@@ -203,9 +274,9 @@ class Context:
         return self.states
 
     @property
-    def deps(self) -> Any:
+    def deps(self) -> D:
         """What was given to `run(deps=...)`; any object of the user's."""
-        return self.frame.deps
+        return cast(D, self.frame.deps)
 
     @property
     def depth(self) -> int:
@@ -226,6 +297,20 @@ class Context:
     def session(self) -> str | None:
         """The session's name, if the run was given one."""
         return self.frame.session
+
+    @property
+    def conversation_key(self) -> str | None:
+        """The key of the conversation that the run belongs to, else its session's name; None: it has neither."""
+        return self.frame.conversation_key
+
+    @property
+    def answered_last(self) -> str | None:
+        """The node beside this one that has given the last answer of the conversation, or lies around who has.
+
+        None: the run is in no conversation, nothing was said in it yet, or somebody elsewhere has answered, or several have.
+        A run that goes on later, and its forks, see the same.
+        """
+        return self.frame.answered_last(self.node)
 
     @property
     def run_id(self) -> str:
@@ -261,6 +346,53 @@ class Context:
             self._asking = Asking(self.place)
         return self._asking
 
+    def secret(self, name: str) -> Secret:
+        """A secret of the run, for code to use: it shows its name, and its value to whoever calls `reveal()`.
+
+        Raises:
+            SecretUnknown: the run has none of that name; the text names those that it has.
+        """
+        mask = self.frame.mask
+        # The same error as of a run that has others.
+        if mask is None:
+            from graphflow.secrets.opened import unknown_secret
+
+            raise unknown_secret(name, {})
+        return mask.secrets.secret(name)
+
+    def check_path(self, path: str | PurePath, *, changes: bool = False) -> None:
+        """Refuses a file that the policies of this call do not allow: for tools that find out on their way which files they reach.
+
+        Args:
+            path: its path.
+            changes: whether it is written.
+
+        Raises:
+            PolicyRefused: one does not allow it.
+        """
+        for policy in self._policies():
+            self._refuse(policy.refuses_path(str(path), changes=changes))
+
+    def check_host(self, address: str) -> None:
+        """The same for a host: for tools that are sent on to another one, as by a redirect.
+
+        Args:
+            address: the address, or the name of the host.
+
+        Raises:
+            PolicyRefused: one does not allow it.
+        """
+        for policy in self._policies():
+            self._refuse(policy.refuses_host(address))
+
+    def _policies(self) -> Sequence[Policy]:
+        # Of a call those of its caller count, too.
+        return self.frame.policies if self.policies is None else self.policies
+
+    def _refuse(self, why: str | None) -> None:
+        if why is not None:
+            raise PolicyRefused(f"{self.node.name!r} may not do this here: {why}")
+
     def keep(self, name: str, payload: object, *, kind: str = "file", mime: str = "") -> Artifact:
         """Keeps something beside the answer, by the hash of its content; `run.artifacts` lists it, `run.payload(...)` has it.
 
@@ -274,6 +406,10 @@ class Context:
 
     def emit(self, name: str, value: object = None) -> None:
         """Tells something to whoever watches the run; it is journaled, too."""
+        mask = self.frame.mask
+        # What code says is told to people, and kept: it comes into the walk as an answer does.
+        if mask is not None:
+            name, value = mask.value((name, value), "emitted", self.stamp, self.node.name)
         event = Emitted(*self.stamp, self.node.name, name, value)
         self.frame.tell_once(self, event, "emit", [name, value])
 

@@ -19,7 +19,7 @@ from graphflow.model.turns import Turn
 
 
 @strict_keywords
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Handoff:
     """One hand-over edge, tuned. `Agent(handoffs=[billing, Handoff(support, conversation=True)])`.
 
@@ -44,6 +44,20 @@ class Handoff:
     def tool(self) -> str:
         """What the model calls to hand over."""
         return f"transfer_to_{self.name}"
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Handoff):
+            return NotImplemented
+        mine = (self.name, self.conversation, self.description, self.laps)
+        if mine != (other.name, other.conversation, other.description, other.laps):
+            return False
+        # One that names its target means the node of that name, which the graph is compared by, too.
+        if isinstance(self.target, str) or isinstance(other.target, str):
+            return True
+        return self.target == other.target
+
+    def __hash__(self) -> int:
+        return hash((Handoff, self.name))
 
 
 @dataclass(frozen=True, slots=True)

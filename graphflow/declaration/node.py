@@ -21,8 +21,9 @@ A kind of one's own is a class:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
 from enum import Enum
+from functools import cached_property
 from types import UnionType
 from typing import (
     TYPE_CHECKING,
@@ -37,6 +38,7 @@ from typing import (
     overload,
 )
 
+from graphflow.access import Access
 from graphflow.declaration.arrows import (
     Arm,
     Entry,
@@ -52,13 +54,16 @@ from graphflow.declaration.arrows import (
     _check_policy,
 )
 from graphflow.declaration.context import Context
+from graphflow.declaration.guards import Guards
+from graphflow.declaration.hooks import NO_HOOKS, Hooks
 from graphflow.declaration.options import NO_OPTIONS, NodeOptions, Retry, read_options
 from graphflow.declaration.ports import Port
 from graphflow.errors import DeclarationError, NotReachable
 from graphflow.keywords import Keywords, check, keywords_of, present_names
-from graphflow.limits import Limits, Meter
+from graphflow.limits import Limits, Meter, Quota
 from graphflow.messages.state import AnyState, WriteKind
 from graphflow.messages.types import Type, type_name
+from graphflow.model.conversation import Remembers
 from graphflow.model.seam import Model
 from graphflow.policy import Effect, Policy
 from graphflow.values import check_values
@@ -77,6 +82,27 @@ Direct = Callable[[Any], Coroutine[Any, Any, Any]]
 """What is awaited with the message, where an activation is nothing else."""
 Isolation = Literal["isolated", "shared", "forked"]
 """What a sub-agent sees of its caller's conversation: nothing, the very same, or a copy."""
+
+
+REMARKABLE = (
+    "problems",
+    "unanswered",
+    "in_background",
+    "source",
+    "calls",
+    "handoffs",
+    "before",
+    "after",
+    "reads",
+    "adds",
+    "sets",
+    "remembers",
+    "untrusted",
+    "takes_untrusted",
+)
+"""Attributes of a node of which a graph has something to prove, where they are not empty."""
+OWN_PROOFS = ("entry", "within", "check_arrivals", "check_beside")
+"""What a kind writes that has something to be proven of its own, or has other nodes behind it."""
 
 
 class Node(Entry[In, Out], Generic[In, Out]):
@@ -100,41 +126,66 @@ class Node(Entry[In, Out], Generic[In, Out]):
     effects: frozenset[Effect] = frozenset()
     undeclared: bool = True
     """Whether nobody has said what it does to the world."""
+    access: Access | None = None
+    """What it declares of the files and hosts that its arguments name; None: it reaches none by itself."""
     concurrency_safe: bool = True
     isolation: Isolation = "isolated"
+    remembers: Remembers | None = None
+    """What it is shown of what was said before; None: all of a conversation where the message of its graph reaches it."""
     in_background: bool = False
     inherits_deps: bool = True
     """Whether what is entered behind it gets its caller's dependencies."""
     unanswered: tuple[str, ...] = ()
     """What is wrong with it where its answer travels on an edge; where it is only called, nothing is."""
+    untrusted: bool = False
+    """Whether what it answers is untrusted content: it came from outside."""
+    takes_untrusted: bool = False
+    """Whether what it is given is, whoever gives it."""
+    checks: bool = False
+    """Whether what it answers has been checked, whatever it was made of: by a person, or by code that says so."""
+    keeps_in: object | None = None
+    """Where it keeps what it is given, for others to find."""
+    finds_in: object | None = None
+    """Where it finds what it answers."""
+    before: Guards = ()
+    """What judges the messages that it is given."""
+    after: Guards = ()
+    """What judges its answers."""
+    hooks: Hooks = NO_HOOKS
+    """What changes its messages and answers, and what its model is asked and says."""
+    wants_deps: Type | None = None
+    """The type of the dependencies that its code wants (`Context[Shop]`); None: it does not say."""
+    wants_secrets: tuple[str, ...] = ()
+    """The secrets of the run that its code is given."""
     sees_run: bool = True
     """Whether its answer may depend on the run: its dependencies, session, model, policies."""
 
     name: str
     ports: tuple[Port, ...]
     output: Type
-    description: str
-    calls: tuple[Callee, ...]
-    retry: Retry | None
-    timeout_s: float | None
-    cache: bool | float
-    policy: Policy | None
-    approval: bool | Test
-    approval_timeout_s: float | None
-    reads: tuple[AnyState, ...]
-    adds: tuple[AnyState, ...]
-    sets: tuple[AnyState, ...]
-    plain: bool
+    description: str = ""
+    calls: tuple[Callee, ...] = ()
+    retry: Retry | None = None
+    timeout_s: float | None = None
+    cache: bool | float = False
+    policy: Policy | None = None
+    approval: bool | Test = False
+    approval_timeout_s: float | None = None
+    quota: Quota | None = None
+    reads: tuple[AnyState, ...] = ()
+    adds: tuple[AnyState, ...] = ()
+    sets: tuple[AnyState, ...] = ()
+    plain: bool = True
     """Whether an activation needs none of the care that the options above ask for."""
-    problems: tuple[str, ...]
+    problems: tuple[str, ...] = ()
     where: tuple[str, int] | None
     """File and line of its declaration, where they are known."""
-    passes_input: bool
+    passes_input: bool = False
     """Whether what travels on is the node's input and its output only says where: for routers by labels alone.
 
     A node that sends on what it got declares its output as the type of its port.
     """
-    direct: Direct | None
+    direct: Direct | None = None
     _names_before: tuple[str, ...] = ()
     """The names that it had before `.named()`, the latest first."""
     _as_graph: AnyNode | None = None
@@ -175,20 +226,17 @@ class Node(Entry[In, Out], Generic[In, Out]):
                 raise DeclarationError(
                     f"{self.kind} {name!r} calls {callee!r}, which is not a node; decorate functions with @tool"
                 )
-        # As `_set` does, without the dicts between: ten thousand nodes are made in one go.
-        self.__dict__.update(
-            NO_OPTIONS,
-            plain=True,
-            name=name,
-            ports=ports,
-            output=output,
-            description=description,
-            calls=tuple(calls),
-            problems=problems,
-            where=where,
-            passes_input=passes_input,
-            direct=direct,
-        )
+        rare = {
+            "description": description,
+            "calls": tuple(calls),
+            "problems": problems,
+            "passes_input": passes_input,
+            "direct": direct,
+        }
+        # What is as it is with most nodes stands on the class: ten thousand of them are made in one go, and looked at by
+        # Python's collector again and again.
+        own = {attribute: value for attribute, value in rare.items() if value}
+        self._set(name=name, ports=ports, output=output, where=where, **own)
         if options:
             self._tune(options)
 
@@ -202,6 +250,7 @@ class Node(Entry[In, Out], Generic[In, Out]):
 
     def _set(self, **attributes: object) -> None:
         """Writes attributes while the node is made; nobody else does, and nothing does afterwards."""
+        self.__dict__.pop("is_simple", None)
         self.__dict__.update(attributes)
 
     async def activate(self, inputs: Inputs, ctx: Context) -> Out:
@@ -211,10 +260,26 @@ class Node(Entry[In, Out], Generic[In, Out]):
         """
         raise NotImplementedError
 
+    @cached_property
+    def is_simple(self) -> bool:
+        """Whether a graph has nothing to prove of the node but what its types say: nearly all of a large graph are so."""
+        if (
+            self.enters != "never"
+            or not self.ports
+            or any(getattr(self, name) for name in REMARKABLE)
+        ):
+            return False
+        return all(getattr(type(self), name) is getattr(Node, name) for name in OWN_PROOFS)
+
     @property
     def touched(self) -> tuple[AnyState, ...]:
         """The states that its own code reads or writes."""
         return (*self.reads, *self.adds, *self.sets)
+
+    @property
+    def lasting_states(self) -> tuple[AnyState, ...]:
+        """Those that it owns and that live as long as a conversation."""
+        return ()
 
     @property
     def needed_states(self) -> tuple[AnyState, ...]:
@@ -229,6 +294,11 @@ class Node(Entry[In, Out], Generic[In, Out]):
         if state in self.sets:
             kinds.add("set")
         return kinds
+
+    @property
+    def side_effects(self) -> frozenset[Effect]:
+        """What it is declared to do to the world, beside reading it."""
+        return self.effects - {"reads"}
 
     def entry(self) -> tuple[AnyNode, Limits | None]:
         """What is walked when this node is entered as a frame, and the limits of that call edge."""
@@ -297,6 +367,10 @@ class Node(Entry[In, Out], Generic[In, Out]):
         """What is wrong with this node, given the types of the messages that its edges bring."""
         return []
 
+    def check_beside(self, names: Collection[str]) -> list[str]:
+        """What is wrong with this node, given the names of the nodes of its graph."""
+        return []
+
     def settle(self) -> None:
         """Reads annotations again that named something not defined yet when the node was declared."""
 
@@ -304,16 +378,26 @@ class Node(Entry[In, Out], Generic[In, Out]):
         """The same node under another name, so that it can stand in one graph twice."""
         if not isinstance(name, str) or not name or name in ("START", "END"):
             raise DeclarationError(f"a node cannot be named {name!r}")
-        return self.twin(name=name, _names_before=(self.name, *self._names_before))
+        before = (self.name, *self._names_before)
+        # Found out once for the thousands of twins that a node may have.
+        return self.twin(name=name, _names_before=before, is_simple=self.is_simple)
 
     def twin(self, **changed: object) -> Self:
         """The same node but for these attributes. Internal to kinds and variants."""
         # A copy, not a new declaration: what the kind has checked and read of its function holds.
         twin = object.__new__(type(self))
-        attributes = dict(self.__dict__)
+        attributes = self.__dict__ | changed
         attributes.pop("_as_graph", None)  # the graph that the other one is by itself
-        twin._set(**{**attributes, **changed})
+        if "is_simple" not in changed:
+            attributes.pop("is_simple", None)
+        object.__setattr__(twin, "__dict__", attributes)
         return twin
+
+    def guarded(self, before: Guards, after: Guards) -> Self:
+        """The same node with guards around those that it has. Internal to `graphflow.security`."""
+        return self.twin(
+            before=(*before, *self.before), after=(*self.after, *after), plain=False, direct=None
+        )
 
     def into(self, port: str) -> Into[Any, Out]:
         """This node, entered at the port of that name."""
@@ -375,11 +459,15 @@ class Node(Entry[In, Out], Generic[In, Out]):
     def _value(self) -> tuple[object, ...]:
         """What makes two nodes the same one."""
         value: list[tuple[str, object]] = []
+        made = self.__dict__.get(FACTORY_CALL)
         for name, attribute in self.__dict__.items():
             if name.startswith("_") or name in _NOT_OF_ITS_VALUE:
                 continue
+            # Each call of a factory has functions of its own, and the call says what they are.
+            if made is not None and name in _OF_ITS_FUNCTION:
+                continue
             value.append((name, attribute))
-        return tuple(value)
+        return (*value, made)
 
     def __eq__(self, other: object) -> bool:
         if self is other:
@@ -409,10 +497,14 @@ Callee: TypeAlias = AnyNode | str
 Inputs: TypeAlias = Mapping[str, Any]
 """What a node is given, by port."""
 
-_FOR_ATTEMPTS = ("retry", "timeout_s", "cache", "approval")
+_FOR_ATTEMPTS = ("retry", "timeout_s", "cache", "approval", "quota")
 """Options for which an activation is more than a call of the node's function."""
-_NOT_OF_ITS_VALUE = frozenset({"direct", "problems", "where"})
-"""What two equal nodes may differ in: how a call is made, and where and how well each was declared."""
+FACTORY_CALL = "_factory_call"
+"""Under which name a node has the call of a factory that it came of."""
+_OF_ITS_FUNCTION = frozenset({"access", "arguments", "function", "ports"})
+"""What is not looked at where a factory has made a node: its function, and what is read or said of that anew each time."""
+_NOT_OF_ITS_VALUE = frozenset({"direct", "is_simple", "problems", "where"})
+"""What two equal nodes may differ in: how a call is made, where and how well each was declared, what was asked of one already."""
 
 
 def _check_call(
@@ -466,3 +558,10 @@ def find_callee(caller: AnyNode, callee: Callee, reachable: Sequence[AnyNode]) -
     raise NotReachable(
         f"{caller.name!r} has no call edge to {wanted!r}; it can reach: {have}. Add it to calls=[...] (or tools=[...])"
     )
+
+
+def sole_message(inputs: Mapping[str, object]) -> object:
+    """What a node was given: its message, or the messages by port."""
+    if len(inputs) != 1:
+        return inputs
+    return next(iter(inputs.values()))

@@ -12,6 +12,7 @@ from graphflow._faces import former_name
 from graphflow.declaration.arrows import Test
 from graphflow.errors import DeclarationError, GraphflowError, ModelError
 from graphflow.keywords import refuse, strict_keywords
+from graphflow.limits import Quota
 from graphflow.messages.state import AnyState, State
 from graphflow.policy import Policy
 
@@ -107,7 +108,7 @@ class NodeOptions(TypedDict, total=False):
     the node, and everything within it, may call. `approval`: whether somebody has to agree before it is activated; a
     function of its message tells case by case. `approval_timeout_s`: seconds after which nobody is waited for any more, and
     the answer is no; it holds for questions that a run waits for, not for `approve=`. `reads`, `adds`, `sets`: the states of
-    the graph that its code reads, adds to and replaces.
+    the graph that its code reads, adds to and replaces. `quota`: what it may use in one run, a `Quota` of calls, seconds, tokens.
     """
 
     retry: Retry | int | None
@@ -116,6 +117,7 @@ class NodeOptions(TypedDict, total=False):
     policy: Policy | None
     approval: bool | Test
     approval_timeout_s: float | None
+    quota: Quota | None
     reads: Sequence[AnyState]
     adds: Sequence[AnyState]
     sets: Sequence[AnyState]
@@ -128,6 +130,7 @@ NO_OPTIONS: Mapping[str, object] = {
     "policy": None,
     "approval": False,
     "approval_timeout_s": None,
+    "quota": None,
     "reads": (),
     "adds": (),
     "sets": (),
@@ -191,6 +194,10 @@ def _is_policy(value: object) -> bool:
     return isinstance(value, (Policy, NoneType))
 
 
+def _is_quota(value: object) -> bool:
+    return isinstance(value, (Quota, NoneType))
+
+
 def _are_states(value: object) -> bool:
     return isinstance(value, (list, tuple)) and all(isinstance(each, State) for each in value)
 
@@ -208,6 +215,7 @@ _OPTION_CHECKS: Mapping[str, tuple[Callable[[object], bool], str]] = {
     "policy": (_is_policy, "; give a Policy(...)"),
     "approval": (_is_approval, "; it is True, or a plain function of the message"),
     "approval_timeout_s": (_is_timeout, " must be a positive number of seconds"),
+    "quota": (_is_quota, "; give a Quota(calls=...), of seconds or tokens as well"),
     "reads": (_are_states, "; give a list of State(...)"),
     "adds": (_are_states, "; give a list of State(...)"),
     "sets": (_are_states, "; give a list of State(...)"),

@@ -2,6 +2,7 @@
 
 Rules:
 1. Every parameter is a port; its annotation is the type of its messages. A parameter annotated `Context` is none.
+   One annotated `Secret` is none either: code gets it, and nobody is asked for it.
 2. `T | None` beside other ports, or a default, makes a port optional. `list[T]` collects when items of type T arrive,
    and is a plain port when whole lists do; which one is decided by the edges, in the graph.
 """
@@ -15,7 +16,7 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import SimpleNamespace
-from typing import Annotated, Any, get_args, get_type_hints
+from typing import Annotated, Any, TypeVar, get_args, get_type_hints
 
 from pydantic.errors import PydanticUserError
 
@@ -33,6 +34,8 @@ from graphflow.messages.types import (
     plain,
     type_name,
 )
+from graphflow.messages.untrusted import is_marked, without_mark
+from graphflow.secrets.secret import Secret
 
 MISSING: Any = inspect.Parameter.empty
 
@@ -108,8 +111,33 @@ class Signature:
     """What is wrong if its answer travels on an edge: it does not say of what type that is."""
     positional: tuple[str, ...] = ()
     """Parameters that Python takes by their place only (those before a `/`)."""
+    untrusted: bool = False
+    """Whether its answer is marked as untrusted content."""
+    takes_untrusted: bool = False
+    """Whether what it takes is."""
     states: tuple[tuple[str, AnyState], ...] = ()
     """Parameters that get the value of a state: `plan: Annotated[Plan, plan_state]`."""
+    secrets: tuple[tuple[str, str], ...] = ()
+    """Parameters that get a secret of the run, and its name: `key: Secret`, `key: Annotated[Secret, "stripe_key"]`."""
+    deps: Type | None = None
+    """The type of the dependencies that it wants: `ctx: Context[Shop]`."""
+
+    @property
+    def marks(self) -> Mapping[str, bool]:
+        """What it says of untrusted content, as a node has it; empty if that is nothing."""
+        if not self.untrusted and not self.takes_untrusted:
+            return {}
+        return {"untrusted": self.untrusted, "takes_untrusted": self.takes_untrusted}
+
+    @property
+    def sees_run(self) -> bool:
+        """Whether the function sees more than its messages: the context, or a secret of the run."""
+        return self.context is not None or bool(self.secrets)
+
+    @property
+    def secret_names(self) -> tuple[str, ...]:
+        """The secrets of the run that the function is given."""
+        return tuple(name for _, name in self.secrets)
 
     def reads(self, declared: Sequence[AnyState]) -> tuple[AnyState, ...]:
         """The states that a function reads: those that were declared, and those of its parameters."""
@@ -129,10 +157,14 @@ def read_signature(function: Function, context_type: type) -> Signature:
     ports: list[Port] = []
     states: list[tuple[str, AnyState]] = []
     context: str | None = None
-    for parameter in _open_parameters(function, parameters):
+    deps: Type | None = None
+    # They are no ports: nothing on an arrow, and no model, gives them.
+    secrets = _secrets_of(hints)
+    for parameter in _open_parameters(function, parameters, secrets):
         hint = hints.get(parameter.name, MISSING)
         if _is_context(hint, context_type):
             context = parameter.name
+            deps = _deps_in(hint, context_type)
             continue
         state = _state_of(hint)
         if state is not None:
@@ -159,23 +191,47 @@ def read_signature(function: Function, context_type: type) -> Signature:
             unanswered = (
                 f"{name!r} has no return annotation; write '-> Type', the type of the message it sends",
             )
+    # The mark is read here, once: from now on the answer is of the type that it marks.
+    untrusted = is_marked(output)
+    output = without_mark(output)
+    takes_untrusted = _takes_untrusted(ports, hints)
     kinds = [port.type for port in ports]
     for kind in (*kinds, output):
         problems += _unusable(name, kind)
     positional = _positional_names(parameters.values())
     return Signature(
-        tuple(ports), output, context, tuple(problems), unanswered, positional, tuple(states)
+        tuple(ports),
+        output,
+        context,
+        tuple(problems),
+        unanswered,
+        positional,
+        untrusted,
+        takes_untrusted,
+        tuple(states),
+        tuple(secrets.items()),
+        deps,
     )
 
 
+def _takes_untrusted(ports: Iterable[Port], hints: Mapping[str, Type]) -> bool:
+    """Whether one of these ports is annotated as untrusted."""
+    # A port has the type without its mark, so the annotations are looked at.
+    for port in ports:
+        hint = hints.get(port.name)
+        if hint is not None and is_marked(hint):
+            return True
+    return False
+
+
 def _open_parameters(
-    function: Function, parameters: Mapping[str, inspect.Parameter]
+    function: Function, parameters: Mapping[str, inspect.Parameter], secrets: Mapping[str, str]
 ) -> Iterator[inspect.Parameter]:
-    """The parameters that a message is waited for."""
+    """The parameters that a message is waited for, and those that get the context or a state."""
     # What a partial function was given by name still stands in its signature.
     bound = function.keywords if isinstance(function, functools.partial) else {}
     for name, parameter in parameters.items():
-        if name not in bound:
+        if name not in bound and name not in secrets:
             yield parameter
 
 
@@ -189,7 +245,7 @@ def _read_port(parameter: inspect.Parameter, hint: Type) -> Port:
 
 def _positional_names(parameters: Iterable[inspect.Parameter]) -> tuple[str, ...]:
     """Parameters that Python takes by their place only."""
-    # A message arrives by the name of its port, which is no keyword of these: the caller has to count places instead.
+    # A message arrives by the name of its port, which is not a keyword of these: the caller has to count places instead.
     names: list[str] = []
     for parameter in parameters:
         if parameter.kind is parameter.POSITIONAL_ONLY:
@@ -222,6 +278,30 @@ def _is_context(hint: Type, context_type: type) -> bool:
         if isinstance(known, type) and issubclass(known, context_type):
             return True
     return False
+
+
+def _deps_in(hint: Type, context_type: type) -> Type | None:
+    """What an annotation says of the dependencies; None: nothing, as `Context` and `Context[Any]` do."""
+    for arm in arms(hint):
+        if _is_context(arm, context_type):
+            for kind in get_args(arm):
+                if kind is not Any and not isinstance(kind, TypeVar):
+                    return kind
+    return None
+
+
+def _secrets_of(hints: Mapping[str, Type]) -> dict[str, str]:
+    """The parameters that get a secret: the one of their own name, or the one that the annotation names."""
+    found: dict[str, str] = {}
+    for parameter, hint in hints.items():
+        if plain(hint) is not Secret:
+            continue
+        # Its own name, unless the annotation has another one: a tool of somebody else's calls it as it likes.
+        found[parameter] = parameter
+        for extra in get_args(hint)[1:]:
+            if isinstance(extra, str):
+                found[parameter] = extra
+    return found
 
 
 def _state_of(hint: Type) -> AnyState | None:

@@ -2,6 +2,7 @@
 
     GraphflowError
     ├── DeclarationError (TypeError)       a node or arrow cannot mean anything
+    │   └── PortUnavailable                a sink cannot serve at its port: somebody else does
     ├── GraphError (ValueError)            a graph is unsound; `problems` holds all that was found
     ├── PromptError (ValueError)           a template does not parse or names what it cannot have
     ├── WalkError                          a walk did not complete; `run` holds what was done
@@ -11,6 +12,7 @@
     │   ├── NoOutput                       the walk ended and nothing reached END
     │   │   └── Stuck                      ... because a port that others waited beside was never filled
     │   ├── LimitExceeded                  a limit stopped the work; `limit` names it
+    │   │   ├── BudgetExceeded             ... what runs may spend together; `budget`, `spent`, `resets_at`
     │   │   └── DepthExceeded (RecursionError)
     │   ├── WalkCancelled                  somebody called `run.cancel()`
     │   ├── StrayCancellation              a node raised CancelledError, and nobody had cancelled it
@@ -29,6 +31,7 @@
     │   ├── PolicyRefused (PermissionError)     a policy does not allow the call; nothing was done
     │   ├── ApprovalRefused (PermissionError)   nobody approved the call; nothing was done
     │   ├── ClaimRefused (PermissionError)  a claim does not allow the call now; the text says what must come first
+    │   ├── GuardRejected (ValueError)     a guard rejected what a node was given or has answered
     │   ├── NoteInvalid (ValueError)       what was to be remembered or forgotten is not a note, or names none
     │   ├── BackgroundFailed               a background call that was awaited has failed; its error is the cause
     │   ├── ServerFailed (ConnectionError) a tool server is not there, died, or does not keep to its protocol
@@ -46,7 +49,9 @@
     │   ├── Overloaded                     the provider has too much to do
     │   ├── ServerError                    the provider failed
     │   ├── BadRequest (ValueError)        the provider does not understand or allow the request
-    │   │   └── ContextOverflow            ... because it is longer than the model can read
+    │   │   ├── ContextOverflow            ... because it is longer than the model can read
+    │   │   │   └── ContextFull            ... and nothing more may be left out of it
+    │   │   └── SignatureInvalid           ... because it does not take back what it has signed
     │   ├── NotFound (LookupError)         no such model, file or earlier reply
     │   ├── ContentFiltered                a filter of the provider's stopped the question or the answer
     │   ├── Refused                        the model declined to answer
@@ -76,12 +81,29 @@
     │   ├── Unreadable (ValueError)        what was written does not fit its type, which has changed since
     │   ├── Diverged (ValueError)          a record does not fit the graph as it is now
     │   ├── PlaceUnknown (LookupError)     nothing of that name stands in the record of a run; the text names near ones
-    │   └── RowDiffers (ValueError)        a row of a run that is replayed would be written in another way now
+    │   ├── RowDiffers (ValueError)        a row of a run that is replayed would be written in another way now
+    │   ├── ConversationUnknown (LookupError)   no conversation of that key
+    │   ├── ConversationExists (ValueError)     another conversation has that key
+    │   ├── ConversationBusy               somebody else has it; `run_id` and `holder` tell who, `questions` what it waits for
+    │   ├── ConversationMoved              it has gone on without this run, which adds nothing to it
+    │   └── ConversationUnreadable (ValueError)   written by a newer version, or not as it was written
+    ├── SecretInvalid (ValueError)         what was given as a secret cannot be one
+    ├── SecretUnknown (LookupError)        code asks for a secret that is not there; the text names those that are
+    ├── SecretInError                      stands for an error whose own text could not be kept free of secrets; `kind`
+    ├── HistoryInvalid (ValueError)        turns that were given as a history are none that a model could be shown
     ├── MemoryUnavailable (ConnectionError)   a memory could not be asked; `on_error="skip"` goes on without it
+    ├── PluginError                        a plug-in cannot be used; `seam`, `plugin`, `distribution`
+    │   ├── PluginUnknown (LookupError)    no plug-in of that name is installed; the text names near ones
+    │   ├── PluginRefused (PermissionError)     it is denied, or its name is taken
+    │   ├── PluginBroken (ImportError)     it cannot be loaded, or does not make what it is for
+    │   └── PluginOptionsInvalid (ValueError)   it does not take such options; `problems` holds all that is wrong
     ├── RecordedError                      an error that was read from a journal, and whose class is not known here
     └── ProjectError                       what a command names cannot be found or read
         ├── UnknownGraph (LookupError)
-        └── FileUnreadable (OSError)
+        ├── FileUnreadable (OSError)
+        ├── ProjectUnknown (LookupError)   no folder in reach is a project
+        ├── SettingsInvalid (ValueError)   a project file says what cannot be; `problems` holds all that is wrong
+        └── ReloadRefused                  a part of a running project cannot be swapped; the old one is still in use
 
 Rules: the text says what, where and what to change; attributes carry the same for machines; a leaf also inherits the
 built-in it refines. An exception of a user's own node is raised as it is, with `.run` attached.
@@ -89,7 +111,15 @@ built-in it refines. An exception of a user's own node is raised as it is, with 
 
 from __future__ import annotations
 
-from graphflow.errors.graphs import DeclarationError, GraphError, PromptError
+from graphflow.errors.conversations import (
+    ConversationBusy,
+    ConversationExists,
+    ConversationMoved,
+    ConversationUnknown,
+    ConversationUnreadable,
+    HistoryInvalid,
+)
+from graphflow.errors.graphs import DeclarationError, GraphError, PortUnavailable, PromptError
 from graphflow.errors.memories import MemoryUnavailable, NoteInvalid
 from graphflow.errors.models import (
     AuthError,
@@ -97,6 +127,7 @@ from graphflow.errors.models import (
     CommandFailed,
     ConnectionFailed,
     ContentFiltered,
+    ContextFull,
     ContextOverflow,
     KeyMissing,
     MalformedReply,
@@ -112,12 +143,29 @@ from graphflow.errors.models import (
     ReplayMiss,
     ScriptError,
     ServerError,
+    SignatureInvalid,
     ToolUseFailed,
     UnknownProvider,
     WeightsError,
 )
-from graphflow.errors.projects import FileUnreadable, ProjectError, UnknownGraph
+from graphflow.errors.plugins import (
+    PluginBroken,
+    PluginError,
+    PluginOptionsInvalid,
+    PluginRefused,
+    PluginUnknown,
+)
+from graphflow.errors.projects import (
+    FileProblem,
+    FileUnreadable,
+    ProjectError,
+    ProjectUnknown,
+    ReloadRefused,
+    SettingsInvalid,
+    UnknownGraph,
+)
 from graphflow.errors.root import GraphflowError, IntegerTooLong, MissingExtra
+from graphflow.errors.secrets import SecretInError, SecretInvalid, SecretUnknown
 from graphflow.errors.stores import (
     AnswerExists,
     Diverged,
@@ -148,6 +196,7 @@ from graphflow.errors.tools import (
     BackgroundFailed,
     ClaimRefused,
     CodeFailed,
+    GuardRejected,
     PolicyRefused,
     ResultInvalid,
     ServerFailed,
@@ -155,6 +204,7 @@ from graphflow.errors.tools import (
 )
 from graphflow.errors.walks import (
     AnswerInvalid,
+    BudgetExceeded,
     ClaimBroken,
     DepsInvalid,
     DepthExceeded,
@@ -183,21 +233,31 @@ __all__ = [
     "AuthError",
     "BackgroundFailed",
     "BadRequest",
+    "BudgetExceeded",
     "ClaimBroken",
     "ClaimRefused",
     "CodeFailed",
     "CommandFailed",
     "ConnectionFailed",
     "ContentFiltered",
+    "ContextFull",
     "ContextOverflow",
+    "ConversationBusy",
+    "ConversationExists",
+    "ConversationMoved",
+    "ConversationUnknown",
+    "ConversationUnreadable",
     "DeclarationError",
     "DepsInvalid",
     "DepthExceeded",
     "Diverged",
+    "FileProblem",
     "FileUnreadable",
     "GraphError",
     "GraphUnstorable",
     "GraphflowError",
+    "GuardRejected",
+    "HistoryInvalid",
     "InputInvalid",
     "IntegerTooLong",
     "KeyInvalid",
@@ -219,9 +279,16 @@ __all__ = [
     "OutputInvalid",
     "Overloaded",
     "PlaceUnknown",
+    "PluginBroken",
+    "PluginError",
+    "PluginOptionsInvalid",
+    "PluginRefused",
+    "PluginUnknown",
     "PolicyRefused",
+    "PortUnavailable",
     "PriceUnknown",
     "ProjectError",
+    "ProjectUnknown",
     "PromptError",
     "QuestionUnknown",
     "QuotaExceeded",
@@ -229,6 +296,7 @@ __all__ = [
     "RecordInvalid",
     "RecordedError",
     "Refused",
+    "ReloadRefused",
     "ReplayMiss",
     "ResultInvalid",
     "RowDiffers",
@@ -238,8 +306,13 @@ __all__ = [
     "RunUnknown",
     "ScriptError",
     "SealBroken",
+    "SecretInError",
+    "SecretInvalid",
+    "SecretUnknown",
     "ServerError",
     "ServerFailed",
+    "SettingsInvalid",
+    "SignatureInvalid",
     "StateInvalid",
     "StateUndeclared",
     "StateUnset",

@@ -10,9 +10,17 @@ from graphflow.errors.root import GraphflowError
 class DeclarationError(GraphflowError, TypeError):
     """A node or an arrow was declared in a way that cannot mean anything."""
 
+    retryable = False
+
+
+class PortUnavailable(DeclarationError):
+    """A sink is to serve numbers at a port, and cannot: somebody else does, or this user may not."""
+
 
 class GraphError(GraphflowError, ValueError):
     """A graph is unsound. All problems found are in `problems`, one text each."""
+
+    retryable = False
 
     def __init__(self, graph: str, problems: Sequence[str], where: str = "") -> None:
         self.graph = graph
@@ -37,3 +45,5 @@ class GraphError(GraphflowError, ValueError):
 
 class PromptError(GraphflowError, ValueError):
     """A prompt template does not parse, or names a field that its message does not have."""
+
+    retryable = False

@@ -9,6 +9,8 @@ from graphflow.errors.tools import ToolError
 class MemoryUnavailable(GraphflowError, ConnectionError):
     """A memory could not be asked: its file cannot be read or written, its embedder failed, it took too long."""
 
+    retryable = True
+
 
 # A model can mend this, so it is an error of the call and not of the memory: `on_error="skip"` lets it through.
 class NoteInvalid(ToolError, ValueError):

@@ -19,7 +19,7 @@ class ModelError(GraphflowError):
         retryable: whether the same request may well succeed a little later.
         provider: the endpoint that failed ("anthropic", "openai"...), or empty.
         status: the HTTP status, or None if none was received.
-        code: the provider's own code, or empty.
+        provider_code: the provider's own code, or empty.
         type: the provider's own type of error, or empty.
         request_id: the provider's name for the request, for its support; or empty.
         retry_after: seconds to wait that the provider asked for, or None.
@@ -42,7 +42,7 @@ class ModelError(GraphflowError):
         source: str = "",
         provider: str = "",
         status: int | None = None,
-        code: str = "",
+        provider_code: str = "",
         type: str = "",
         request_id: str = "",
         retry_after: float | None = None,
@@ -50,7 +50,7 @@ class ModelError(GraphflowError):
         self.source = source
         self.provider = provider
         self.status = status
-        self.code = code
+        self.provider_code = provider_code
         self.type = type
         self.request_id = request_id
         self.retry_after = retry_after
@@ -145,6 +145,24 @@ class ContextOverflow(BadRequest):
     """The request is longer than the model can read."""
 
     kind = "context_length"
+
+
+class ContextFull(ContextOverflow):
+    """What must be shown does not fit into what the model can read, and nothing more may be left out.
+
+    Attributes:
+        tokens: about how many tokens it is, at least.
+        room: tokens that a request may have.
+    """
+
+    tokens: int = 0
+    room: int = 0
+
+
+class SignatureInvalid(BadRequest):
+    """The provider does not take back what it has signed: thinking, or a call. It was another model's, or was changed."""
+
+    kind = "signature"
 
 
 class NotFound(ModelError, LookupError):

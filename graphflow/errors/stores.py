@@ -19,6 +19,8 @@ class StoreUnreadable(StoreError, OSError):
 class StoreUnreachable(StoreError, ConnectionError):
     """A database is not there, the connection to it was lost, or another process kept it locked for too long."""
 
+    retryable = True
+
 
 class StoreFull(StoreError, OSError):
     """There is no room for what was to be written. Everything that was acknowledged before is kept."""
@@ -74,11 +76,13 @@ class RunOwned(StoreError):
         left_s: for how many seconds, if it does not renew its lease.
     """
 
+    retryable = True
+
     def __init__(self, run: str, holder: str, left_s: float) -> None:
         self.holder = holder
         self.left_s = left_s
         super().__init__(
-            f"run {run!r} is owned by {holder} for another {left_s:.0f} s; try again after that"
+            f"run {run!r} is owned by {holder} for another {left_s:.0f} s, or longer if that goes on working; try again after that"
         )
 
 
@@ -153,7 +157,7 @@ class RecordedError(GraphflowError):
 
 
 class RecordInvalid(StoreError, ValueError):
-    """Something cannot be recorded, as it is no data, or what was read is no record of what was expected."""
+    """Something cannot be recorded, as it is not data, or what was read is not a record of what was expected."""
 
 
 class Diverged(StoreError, ValueError):

@@ -55,12 +55,33 @@ class ClaimRefused(ToolError, PermissionError):
         super().__init__(f"{node!r} may not be called now: {why} (claim {claim})")
 
 
+class GuardRejected(ToolError, ValueError):
+    """A guard rejected what a node was given, and nothing was done; or what it answered, and nobody got it.
+
+    Attributes:
+        node: whose guard it is.
+        stage: "before": what it was given was rejected; "after": what it answered.
+        guard: the name of the guard.
+        retryable: what was given is the same in every attempt, so only a rejected answer is worth another one.
+    """
+
+    def __init__(self, node: str, stage: str, guard: str, why: str) -> None:
+        self.node = node
+        self.stage = stage
+        self.guard = guard
+        self.retryable = stage == "after"
+        what = "what it answered" if stage == "after" else "what it was given"
+        super().__init__(f"{node!r}: {guard} rejected {what}: {why}")
+
+
 class BackgroundFailed(ToolError):
     """A background call ended without an answer; `__cause__` is its own error."""
 
 
 class ServerFailed(ToolError, ConnectionError):
     """A tool server could not be started or reached, died, or does not keep to its protocol."""
+
+    retryable = True
 
 
 class CodeFailed(ToolError):

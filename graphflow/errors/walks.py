@@ -92,6 +92,35 @@ class DepthExceeded(LimitExceeded, RecursionError):
         super().__init__("depth", limit, path, text=text)
 
 
+class BudgetExceeded(LimitExceeded):
+    """What runs may spend together is spent; no model was asked. The run is kept as it is, and can be resumed later.
+
+    Attributes:
+        budget: what the budget is called.
+        limit: what is spent: "tokens" or "usd".
+        value: how much of it the budget allows.
+        spent: how much of it is spent, in all processes; with what is held for questions under way.
+        resets_at: when its account begins anew, in seconds since 1970; None: it does not.
+        path: the name of the outermost graph.
+    """
+
+    def __init__(
+        self,
+        budget: str,
+        limit: str,
+        value: float,
+        spent: float,
+        resets_at: float | None,
+        path: Sequence[str],
+        *,
+        text: str,
+    ) -> None:
+        self.budget = budget
+        self.spent = spent
+        self.resets_at = resets_at
+        super().__init__(limit, value, path, text=text)
+
+
 class WalkCancelled(WalkError):
     """The walk was cancelled through `run.cancel()`; what had finished is in `run`."""
 
@@ -157,11 +186,18 @@ class MergeFailed(WalkError, ValueError):
 
     Attributes:
         state: the state's name.
+        branches: of a join, the nodes before it, whose writes it puts together.
     """
 
-    def __init__(self, state: str, why: str) -> None:
+    def __init__(self, state: str, why: str, branches: Sequence[str] = ()) -> None:
         self.state = state
-        super().__init__(f"state {state!r}: {why}")
+        self.why = why
+        self.branches = tuple(branches)
+        text = f"state {state!r}: {why}"
+        if branches:
+            listed = ", ".join(map(repr, branches))
+            text += f"; it puts together what was written on the ways by {listed}"
+        super().__init__(text)
 
 
 class QuestionUnknown(WalkError, LookupError):

@@ -1,4 +1,4 @@
-"""Graphs as YAML files: the same words, the same arrows, the same object.
+"""Graphs as YAML, JSON and TOML files: the same words, the same arrows, the same object.
 
 A file is code, as it names functions, servers and programs; but the modules that it can name are those of its own project
 and graphflow's, and its arrows and types are parsed, never evaluated. All problems of a file are reported at once, each with
@@ -7,7 +7,7 @@ its line. When a graph is written, what a file cannot name, and every secret, is
 
 from __future__ import annotations
 
-from graphflow.files.reader import is_graph_file, load_graph, read_graph
-from graphflow.files.types import PLAIN_TYPES
+from graphflow._faces import face
 
-__all__ = ["PLAIN_TYPES", "is_graph_file", "load_graph", "read_graph"]
+# Loaded when somebody asks: where a project is can be found out without all that reads a file.
+__getattr__ = face(__name__, ("loader", "reader", "types"))

@@ -5,10 +5,11 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from types import ModuleType
-from typing import get_args
+from typing import Literal, get_args
 
 from graphflow.declaration.node import Node
 from graphflow.errors import FileUnreadable
+from graphflow.files.message_types import is_declared, written_name
 from graphflow.files.types import KNOWN_TYPES, PLAIN_TYPES
 from graphflow.messages.types import Type, arms, origin_of
 from graphflow.providers.declared_model import DeclaredModel
@@ -67,15 +68,23 @@ def _is_same(found: object, thing: object) -> bool:
     return False
 
 
+_WORDS: dict[Type, str] = {type(None): "None", ...: "..."}
+
+
 def type_text(kind: Type) -> str:
     """A type as it is written in a file."""
     kinds = arms(kind)
     if len(kinds) > 1:
         return " | ".join(map(type_text, kinds))
-    if kind is type(None):
-        return "None"
+    if kind in _WORDS:
+        return _WORDS[kind]
+    if is_declared(kind):
+        return written_name(kind)
     origin = origin_of(kind)
     arguments = get_args(kind)
+    if origin is Literal:
+        choices = ", ".join(map(repr, arguments))
+        return f"Literal[{choices}]"
     if origin is not None and arguments:
         inner = ", ".join(map(type_text, arguments))
         return f"{origin.__name__}[{inner}]"

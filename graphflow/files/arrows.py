@@ -14,13 +14,13 @@ from typing import Any
 
 from graphflow.declaration.arrows import END, START, connect
 from graphflow.declaration.node import Node
-from graphflow.errors import DeclarationError
+from graphflow.errors import DeclarationError, FileUnreadable
 from graphflow.files.expressions import read_expression
 from graphflow.files.nodes import NodeReader
 from graphflow.files.problems import AlreadyReported
 from graphflow.files.states import StateReader
 from graphflow.files.types import Types
-from graphflow.files.values import shown
+from graphflow.files.values import MAX_SHOWN, shown
 from graphflow.messages.message import Failure, LimitReached
 from graphflow.messages.types import arms, type_name
 
@@ -74,8 +74,7 @@ class ArrowReader:
     def _part(self, tree: ast.expr, text: str) -> ArrowPart:
         match tree:
             case ast.BinOp(left=left, op=ast.RShift(), right=right):
-                line = self.problems.line() or 1
-                place = (self.problems.where, line)
+                place = self.problems.written_at() or (self.problems.source().where, 1)
                 before = self._part(left, text)
                 behind = self._part(right, text)
                 return connect(before, behind, place)
@@ -104,8 +103,17 @@ class ArrowReader:
                 origin = self._part(base, text)
                 guard = self.nodes.names.function(test, "the guard")
                 return origin.when(guard)
+        raise self._no_part(tree, text)
+
+    def _no_part(self, tree: ast.expr, text: str) -> FileUnreadable:
+        arrow = shown(text)
+        # The slip that is made most: Python reads it as a comparison.
+        if isinstance(tree, ast.Compare) and isinstance(tree.ops[0], ast.Gt):
+            return self.problems.error(
+                f"the arrow {arrow} has a single >; write >> for each arrow, START >> a >> END"
+            )
         unknown = shown(ast.unparse(tree))
-        raise self.problems.error(f"in the arrow {shown(text)}, {unknown} is not one of: {_FORMS}")
+        return self.problems.error(f"in the arrow {arrow}, {unknown} is not one of: {_FORMS}")
 
     def _named(self, name: str, text: str) -> ArrowPart:
         if name == "START":
@@ -123,8 +131,10 @@ class ArrowReader:
         if state is not None:
             return state
         problem = f"the arrow {shown(text)} names {shown(name)}, and there is no such node"
-        known = [*self.nodes.nodes, *self.states.states]
-        near = difflib.get_close_matches(name, known, n=1)
+        known = [*self.nodes.nodes, *self.nodes.entries, *self.states.states]
+        # Keys of YAML may be numbers.
+        words = [each for each in known if isinstance(each, str)]
+        near = difflib.get_close_matches(name[:MAX_SHOWN], words, n=1)
         if near:
             problem += f"; did you mean {near[0]!r}?"
         raise self.problems.error(problem)

@@ -11,11 +11,17 @@ import yaml
 
 from graphflow.declaration.arrows import Edge, Origin
 from graphflow.files.addresses import address, model_of, type_text
+from graphflow.files.hidden import secrets_of
+from graphflow.files.memories import specs_of_memories
+from graphflow.files.message_types import writing_messages
+from graphflow.files.messages import written_messages
 from graphflow.files.secrets import refuse_secrets
 from graphflow.files.specs import limits_of, options_of, specs_of
 from graphflow.files.states import states_of
+from graphflow.files.yaml_text import YamlDumper
 from graphflow.messages.types import type_name
 from graphflow.proofs.proven import AnyGraph
+from graphflow.variables import escaped
 
 
 def dump_graph(graph: AnyGraph) -> str:
@@ -24,11 +30,41 @@ def dump_graph(graph: AnyGraph) -> str:
     Raises:
         FileUnreadable: something in it has no name that could be imported (a lambda, a function inside a function).
     """
-    declared: dict[str, object] = {"graph": graph.name}
+    declared = plain_graph(graph)
+    return yaml.dump(declared, Dumper=YamlDumper, sort_keys=False, allow_unicode=True, width=10_000)
+
+
+def plain_graph(graph: AnyGraph) -> dict[str, object]:
+    """A graph as the plain data that a file of it holds, in YAML, JSON or TOML.
+
+    Raises:
+        FileUnreadable: as for `dump_graph`.
+    """
+    with writing_messages() as found:
+        declared = _declared(graph)
+        messages = written_messages(found, type_text)
+    nodes = declared.pop("nodes")
+    edges = declared.pop("edges")
+    declared |= messages
+    declared |= {"nodes": nodes, "edges": edges}
+    # Last, and over everything: a secret may stand in a prompt or a description.
+    refuse_secrets(graph.name, declared)
+    return {key: escaped(part) for key, part in declared.items()}
+
+
+def _declared(graph: AnyGraph) -> dict[str, object]:
+    return {"graph": graph.name, **declared_graph(graph)}
+
+
+def declared_graph(graph: AnyGraph) -> dict[str, object]:
+    """A graph without its name, as it stands in a file, or in the place of a node."""
+    declared: dict[str, object] = {}
     if graph.model is not None:
         declared["model"] = model_of(graph.name, graph.model)
     if graph.ends != "one":
         declared["ends"] = graph.ends
+    if graph.on_untrusted != "refuse":
+        declared["untrusted"] = graph.on_untrusted
     if graph.description:
         declared["description"] = graph.description
     if graph.limits is not None:
@@ -38,7 +74,9 @@ def dump_graph(graph: AnyGraph) -> str:
     if graph.deps is not None:
         declared["deps"] = type_text(graph.deps)
     declared |= states_of(graph)
+    declared |= specs_of_memories(graph)
     declared |= _claims_of(graph)
+    declared |= secrets_of(graph)
     declared |= options_of(graph)
     declared["nodes"] = specs_of(graph)
     # The edges that a call or a hand-over implies come back by themselves.
@@ -49,9 +87,7 @@ def dump_graph(graph: AnyGraph) -> str:
             arrows.append(arrow)
     arrows += map(_arrow, graph.state_edges)
     declared["edges"] = arrows
-    # Last, and over everything: a secret may stand in a prompt or a description.
-    refuse_secrets(graph.name, declared)
-    return yaml.safe_dump(declared, sort_keys=False, allow_unicode=True, width=10_000)
+    return declared
 
 
 def _claims_of(graph: AnyGraph) -> dict[str, list[str]]:

@@ -2,6 +2,7 @@
 
 model: openai:gpt-5
 model: {name: openai:gpt-5, key: $MY_KEY, rpm: 60}
+model: {name: openai:gpt-5, credentials: "vault:give_key"}
 model: {failover: [openai:gpt-5, local:smollm2]}
 """
 
@@ -12,6 +13,7 @@ from functools import partial
 from typing import Any
 
 from graphflow.errors import GraphflowError
+from graphflow.files.names import Names
 from graphflow.files.problems import FileProblems
 from graphflow.files.values import shown
 from graphflow.model.resolve import open_model
@@ -30,8 +32,9 @@ _FAILOVER_KEYS = {"failover", "restart", "cooldown_s"}
 class ModelReader:
     """Reads the models of one file."""
 
-    def __init__(self, problems: FileProblems) -> None:
+    def __init__(self, problems: FileProblems, names: Names) -> None:
         self.problems = problems
+        self._names = names
 
     def read(self, given: object) -> Model | str | None:
         """The model that a value declares."""
@@ -47,6 +50,10 @@ class ModelReader:
         self._refuse_secrets(given)
         name = given["name"]
         options = _without(given, "name")
+        if "credentials" in options:
+            with self.problems.within("credentials"):
+                function = str(options["credentials"])
+                options["credentials"] = self._names.function(function, "what gives the keys")
         return self._declared(given, name, lambda: open_model(name, **_with_objects(options)))
 
     def _failover(self, given: Declaration) -> Model:

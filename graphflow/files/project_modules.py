@@ -6,8 +6,9 @@ read a project has read all that its files can run. `os:system` is not a module 
     my/project/graphs/desk.yaml  names  nodes.tools.search:search  >  my/project/nodes/tools/search.py
 
 Rules:
-1. The project is the nearest folder upwards with `graphs/` in it, else the file's own folder. Modules of `nodes` and
-   `graphs` that it lacks are looked for among those that come with graphflow.
+1. The project is the nearest folder upwards with `graphflow.toml`, `[tool.graphflow]` in its pyproject.toml, or `graphs/`,
+   else the file's own folder. Modules of `nodes` and `graphs` that it lacks are looked for among those that come with
+   graphflow.
 2. No folder is put into `sys.path`: a `jinja2.py` beside a file must not be what others import as jinja2. A finder of our
    own answers for the modules that a file names, and for what these import in turn, and to nobody else.
 3. What is installed, or is part of Python, keeps its name: a module of a project that is called like that is refused.
@@ -15,6 +16,7 @@ Rules:
 
 from __future__ import annotations
 
+import difflib
 import importlib
 import os
 import stat
@@ -22,11 +24,14 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.abc import MetaPathFinder
-from importlib.machinery import ModuleSpec
+from importlib.machinery import ModuleSpec, SourceFileLoader
 from importlib.util import spec_from_file_location
 from pathlib import Path
-from types import ModuleType
+from types import CodeType, ModuleType
 
+PROJECT_FILE = "graphflow.toml"
+PYPROJECT = "pyproject.toml"
+PYPROJECT_TABLE = ("tool", "graphflow")
 PROJECT_FOLDERS = ("nodes", "graphs")
 """The folders of a project; every project has them, so several places may share these names."""
 
@@ -46,19 +51,28 @@ def shipped_root() -> Path:
 
 
 def project_above(start: Path) -> Path | None:
-    """The nearest folder with `graphs/` in it, from `start` upwards.
+    """The nearest folder with a project file or `graphs/` in it, from `start` upwards.
 
     A folder above that everybody may write to (`/tmp`) is nobody's project: whoever else uses the machine could put a
     `graphs/` there.
     """
     here = start.resolve()
     for folder in (here, *here.parents):
-        graphs = folder / "graphs"
-        if not graphs.is_dir():
+        if not _is_project(folder):
             continue
         if folder == here or not _is_open_to_all(folder):
             return folder
     return None
+
+
+def _is_project(folder: Path) -> bool:
+    if (folder / "graphs").is_dir() or (folder / PROJECT_FILE).is_file():
+        return True
+    try:
+        text = (folder / PYPROJECT).read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return False
+    return f"[{'.'.join(PYPROJECT_TABLE)}" in text
 
 
 def _is_open_to_all(folder: Path) -> bool:
@@ -128,7 +142,7 @@ class ProjectModules:
             folders = " or ".join(map(str, self.folders))
             raise NotOfTheProject(
                 f"{module!r} is not a module of the project; a file names only code of its own project, "
-                f"and there is no {path} in {folders}"
+                f"and there is no {path} in {folders}{self._hint(module)}"
             )
         _check_free(module, file)
         loaded = sys.modules.get(module)
@@ -138,9 +152,25 @@ class ProjectModules:
         origin = getattr(loaded, "__file__", None)
         if origin is None or not _is_same(Path(origin), file):
             raise NotOfTheProject(
-                f"the module {module!r} of {file} cannot be used: another one of that name is loaded from {origin}"
+                f"the module {module!r} of {file} cannot be used: another one of that name is loaded from {origin}; rename one of them"
             )
         return loaded
+
+    def _hint(self, module: str) -> str:
+        """A module of the project that is nearly called so."""
+        parts = _parts(module)
+        if not parts:
+            return ""
+        *packages, last = parts
+        near: list[str] = []
+        for base in self._bases(parts[0]):
+            folder = base.joinpath(*packages)
+            stems = [file.stem for file in folder.glob("*.py")]
+            near += difflib.get_close_matches(last, stems, n=1)
+        if not near:
+            return ""
+        meant = ".".join([*packages, near[0]])
+        return f"; did you mean {meant!r}?"
 
     def spec(self, module: str) -> ModuleSpec | None:
         """How the import system finds a module of the project."""
@@ -149,7 +179,10 @@ class ProjectModules:
             inside: list[str] | None = None
             if file.name == "__init__.py":
                 inside = [str(file.parent)]
-            return spec_from_file_location(module, file, submodule_search_locations=inside)
+            loader = FreshLoader(module, str(file)) if _FINDER.is_fresh else None
+            return spec_from_file_location(
+                module, file, loader=loader, submodule_search_locations=inside
+            )
         folders = self._package_folders(module)
         if not folders:
             return None
@@ -243,17 +276,33 @@ def _is_below(file: Path, origin: ModuleSpec) -> bool:
     return False
 
 
+class FreshLoader(SourceFileLoader):
+    """Makes a module of its text.
+
+    Python tells by size and second whether the bytecode that it keeps is that of a file: a file that was saved twice in a second
+    is not told from what it was.
+    """
+
+    def get_code(self, fullname: str) -> CodeType:
+        """The code of the text as it stands."""
+        path = self.get_filename(fullname)
+        source = self.get_data(path)
+        return self.source_to_code(source, path)
+
+
 class _Finder(MetaPathFinder):
     """Finds modules of projects, for the files that name them and for each other.
 
     Attributes:
         by_name: the modules that a file names at the moment, with the packages around them.
         by_file: the files that were loaded so far; what they import may be of their project, too.
+        is_fresh: whether modules are made of their texts, whatever Python has kept of them.
     """
 
     def __init__(self) -> None:
         self.by_name: dict[str, ProjectModules] = {}
         self.by_file: dict[str, ProjectModules] = {}
+        self.is_fresh = False
 
     @contextmanager
     def serving(self, module: str, project: ProjectModules) -> Iterator[None]:
@@ -263,8 +312,7 @@ class _Finder(MetaPathFinder):
         while "." in module:
             module = module.rpartition(".")[0]
             names.append(module)
-        if self not in sys.meta_path:  # not before a file names code
-            sys.meta_path.insert(0, self)
+        self.begin()
         found_in = dict.fromkeys(names, project)
         self.by_name.update(found_in)
         try:
@@ -272,6 +320,11 @@ class _Finder(MetaPathFinder):
         finally:
             for name in names:
                 self.by_name.pop(name, None)
+
+    def begin(self) -> None:
+        """Answers from now on. Not before a file names code, since Python asks at each import."""
+        if self not in sys.meta_path:
+            sys.meta_path.insert(0, self)
 
     def elsewhere(self, module: str) -> ModuleSpec | None:
         """How everybody else would find a module."""
@@ -308,6 +361,28 @@ class _Finder(MetaPathFinder):
 
 
 _FINDER = _Finder()
+
+
+def fresh_spec(module: str, file: Path) -> ModuleSpec | None:
+    """How a file is loaded that is named itself: as everybody would, or of its text while modules are fresh."""
+    if not _FINDER.is_fresh:
+        return spec_from_file_location(module, file)
+    # What it imports of its project is fresh, too.
+    _FINDER.by_file[str(file)] = ProjectModules.of(file)
+    return spec_from_file_location(module, file, loader=FreshLoader(module, str(file)))
+
+
+@contextmanager
+def only_fresh() -> Iterator[None]:
+    """For the time of a `with`: modules of projects are made of their texts."""
+    _FINDER.begin()
+    _FINDER.is_fresh = True
+    try:
+        yield
+    finally:
+        _FINDER.is_fresh = False
+
+
 _MACHINERY = ("<frozen importlib", importlib.__file__)
 
 

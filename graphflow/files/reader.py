@@ -18,6 +18,7 @@ Rules:
 2. An unknown key, a duplicate key, a value of the wrong kind, a name that cannot be found: all are reported at once, with
    file and line and what is allowed there (`problems.py`).
 3. YAML is read as version 1.2: `no` is a word, not False (`loader.py`).
+4. `${NAME}` and `${NAME:-default}` in a value are a variable's, put in after the file was read (`graphflow.variables`).
 """
 
 from __future__ import annotations
@@ -26,27 +27,35 @@ import os
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
-from graphflow.errors import FileUnreadable, GraphError, GraphflowError, MissingExtra
+from graphflow.errors import GraphError, GraphflowError, MissingExtra
 from graphflow.files.arrows import ArrowReader
-from graphflow.files.loader import Marks, parse, read_text
+from graphflow.files.document import Marks, PlainMapping
+from graphflow.files.includes import INCLUDE, Includer
+from graphflow.files.loader import parse, read_text
+from graphflow.files.memories import PART as MEMORY_PART
+from graphflow.files.memories import MemoryReader
+from graphflow.files.messages import MESSAGES, MessageReader
 from graphflow.files.models import ModelReader
 from graphflow.files.names import Names
 from graphflow.files.nodes import NodeReader, OptionReader, Options
-from graphflow.files.problems import FileProblems
+from graphflow.files.problems import AlreadyReported, FileProblems
 from graphflow.files.project_modules import ProjectModules
+from graphflow.files.sources import GraphSource, GraphSources
 from graphflow.files.states import PARTS as STATE_PARTS
 from graphflow.files.states import StateReader
 from graphflow.files.types import Types
-from graphflow.files.values import Checker
+from graphflow.files.values import Checker, shown
 from graphflow.files.words import check_graph, graph_shape
 from graphflow.messages.message import error_text
+from graphflow.proofs.problems import place_text
 from graphflow.proofs.proven import AnyGraph
+from graphflow.variables import Expansion
 
 G = TypeVar("G", bound=AnyGraph)
 
-_PARTS = ("graph", "nodes", "edges")
+_PARTS = ("graph", "nodes", "edges", MEMORY_PART, MESSAGES, INCLUDE, "$schema", "kind")
 """The keys that are not options."""
 
 
@@ -65,47 +74,98 @@ def load_graph(path: str | Path, make: Callable[..., G], root: str | Path | None
     file = Path(path)
     where = str(file)
     text = read_text(file)
-    declared, marks = parse(text, where)
+    document = parse(text, where)
     project = None if root is None else Path(root)
     modules = ProjectModules.of(file, project)
-    reader = GraphReader(declared, where, marks, modules)
-    return reader.graph(make)
+    sources = GraphSources(GraphSource(where, document.marks))
+    return _read(document.data, sources, modules, make)
 
 
 def read_graph(declared: object, make: Callable[..., G], *, where: str = "graph") -> G:
     """The graph that plain data declares (what a YAML file holds), in the project of the working directory."""
     modules = ProjectModules.of(None)
-    no_lines = Marks()
-    reader = GraphReader(declared, where, no_lines, modules)
-    return reader.graph(make)
+    sources = GraphSources(GraphSource(where, Marks()))
+    return _read(declared, sources, modules, make)
 
 
-class GraphReader:
-    """Reads one file.
+def _read(
+    declared: object, sources: GraphSources, modules: ProjectModules, make: Callable[..., G]
+) -> G:
+    """The graph of a file, with all that the file includes, and the values of variables in it."""
+    problems = FileProblems(sources)
+    if not isinstance(declared, Mapping):
+        raise problems.error(
+            f"{shown(declared)} is not a graph; it needs the keys graph, nodes and edges"
+        )
+    includer = Includer(problems, modules.folders)
+    whole = _with_variables(includer.whole(declared), problems)
+    messages = MessageReader(problems, whole, includer.is_incomplete)
+    reader = GraphReader(whole, problems, modules, messages, make, includer.is_incomplete)
+    return reader.graph()
+
+
+def _with_variables(declared: PlainMapping, problems: FileProblems) -> PlainMapping:
+    """What the file holds, with the values of variables in the places of `${NAME}`."""
+    expansion = Expansion(os.environ)
+    expanded = {key: expansion.expanded(each, (key,)) for key, each in declared.items()}
+    for path, problem in expansion.problems:
+        problems.report_at(path, problem)
+    # From here on they are looked for in all that leaves this process.
+    expansion.remember()
+    return expanded
+
+
+class GraphReader(Generic[G]):
+    """Reads one graph: that of a file, or one that stands in its place in another.
 
     Args:
-        declared: what the file holds.
-        where: its name.
-        marks: the lines of what it holds.
+        declared: what is said of it.
+        problems: where it stands, and what is wrong with it.
         modules: those that it may name.
+        messages: those that its file declares.
+        make: what makes the graph.
+        is_incomplete: whether something that the file includes could not be taken.
     """
 
-    def __init__(self, declared: object, where: str, marks: Marks, modules: ProjectModules) -> None:
-        if not isinstance(declared, Mapping):
-            raise FileUnreadable(
-                f"{where} does not hold a graph; it needs the keys graph, nodes and edges"
-            )
-        self.declared: Mapping[Any, Any] = declared
-        self.problems = FileProblems(where, marks)
-        names = Names(self.problems, modules)
-        types = Types(names)
-        models = ModelReader(self.problems)
+    def __init__(
+        self,
+        declared: PlainMapping,
+        problems: FileProblems,
+        modules: ProjectModules,
+        messages: MessageReader,
+        make: Callable[..., G],
+        is_incomplete: bool = False,
+    ) -> None:
+        self.problems = problems
+        self.declared = declared
+        self.messages = messages
+        self._modules = modules
+        self._make = make
+        self._is_refused = False
+        """Whether its keys or values have been found wrong before it is read."""
+        names = Names(problems, modules)
+        types = Types(names, messages)
+        self.types = types
+        models = ModelReader(problems, names)
         self.states = StateReader(types, declared)
+        self.memories = MemoryReader(problems, declared)
         self.options = OptionReader(types, models, self.states)
-        self.nodes = NodeReader(names, self.options, declared)
+        self.nodes = NodeReader(names, self.options, declared, self._inner, is_incomplete)
         self.arrows = ArrowReader(types, self.nodes, self.states)
 
-    def graph(self, make: Callable[..., G]) -> G:
+    def _inner(self, name: str, declared: PlainMapping) -> G:
+        """The graph that stands in the place of a node, with what its file declares for all."""
+        problems = self.problems.inside()
+        whole = {**declared, "graph": name}
+        reader = GraphReader(whole, problems, self._modules, self.messages, self._make)
+        before = len(problems.found)
+        parts = reader.read()
+        # What is wrong with it is told with everything else.
+        if len(problems.found) > before:
+            raise AlreadyReported(name)
+        return reader.made(*parts)
+
+    def graph(self) -> G:
         """The graph, if nothing is wrong.
 
         Raises:
@@ -113,16 +173,28 @@ class GraphReader:
         """
         # Everything is tried, whatever went wrong before it, so that all problems are found in one go.
         self._check()
+        self.messages.make_all(self.types.read)
+        self._is_refused = bool(self.problems.found)
+        parts = self.read()
+        self.problems.raise_all()
+        return self.made(*parts)
+
+    def read(self) -> tuple[list[Any], Options]:
+        """The arrows and options; what is wrong with any part is among the problems."""
+        before = len(self.problems.found)
         self.states.make_all()
+        self.nodes.provide(self.memories.nodes())
         self.nodes.make_all()
         arrows = self.declared.get("edges")
         paths = self.arrows.read_all(arrows)
+        self.nodes.check_named()
         options = self._options()
-        if not self.problems.texts:  # else an option may be one that is reported already
+        if (
+            len(self.problems.found) == before and not self._is_refused
+        ):  # else an option may be one that is reported already
             read_options = partial(self.options.read, options)
             self.problems.attempt(read_options)
-        self.problems.raise_all()
-        return self._made(make, paths, options)
+        return paths, options
 
     def _options(self) -> Options:
         """The options of the graph itself."""
@@ -135,14 +207,16 @@ class GraphReader:
                 options[key] = value
         return options
 
-    def _made(self, make: Callable[..., G], paths: list[Any], options: Options) -> G:
+    def made(self, paths: list[Any], options: Options) -> G:
+        """The graph of its arrows and options."""
         name = self.declared.get("graph", "")
         try:
-            return make(name, *paths, **options)
+            return self._make(name, *paths, **options)
         except GraphError as error:
-            line = self.problems.marks.line(("graph",))
-            place = f"{self.problems.where}:{line or 1}"
-            raise GraphError(name, error.problems, place) from None
+            main = self.problems.sources.main
+            path = self.problems.base or ("graph",)
+            place = self.problems.sources.written_at(path) or (main.where, 1)
+            raise GraphError(name, error.problems, place_text(place)) from None
         except MissingExtra:
             raise
         except GraphflowError as error:
@@ -165,9 +239,7 @@ class GraphReader:
                 self.nodes.give_up(name)
             elif part in STATE_PARTS:
                 self.states.give_up(name)
-
-
-def is_graph_file(path: str | os.PathLike[str]) -> bool:
-    """Whether a name is that of a YAML file."""
-    ending = Path(path).suffix
-    return ending.lower() in (".yaml", ".yml")
+            elif part == MESSAGES:
+                self.messages.give_up(name)
+            elif part == MEMORY_PART:
+                self.memories.give_up(name)

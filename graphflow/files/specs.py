@@ -6,31 +6,45 @@ Only what differs from the defaults is written, so that a file says what its aut
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Container, Iterable
+from collections.abc import Callable, Container, Iterable, Mapping
 from datetime import datetime
 from functools import cache
 from typing import Any, NamedTuple
 
+from graphflow.agent import Agent
+from graphflow.declaration.factories import made_node
 from graphflow.declaration.handoffs import Handoff
 from graphflow.declaration.node import AnyNode, Node
 from graphflow.declaration.options import Retry
+from graphflow.declaration.turn_states import shown_states
 from graphflow.errors import FileUnreadable
 from graphflow.files.addresses import address, model_of, type_text
+from graphflow.files.contexts import context_spec
+from graphflow.files.factories import call_text, calls_among
+from graphflow.files.guards import guard_text
+from graphflow.files.hooks import hooks_of
+from graphflow.files.memories import declared_memory
+from graphflow.files.plugs import written_by_plugin
 from graphflow.files.secrets import names_secret, secret_in_command, secret_in_url, without_secrets
-from graphflow.kinds.agent import PARALLEL_CALLS, TURNS, Agent
+from graphflow.kinds.agent import PARALLEL_CALLS, TURNS
 from graphflow.kinds.code import Code
 from graphflow.kinds.delegation import background
 from graphflow.kinds.human import Human
+from graphflow.kinds.prompt_function import PromptFunction
+from graphflow.kinds.read_result import read_result
 from graphflow.kinds.router import AnyRouter, Router
 from graphflow.kinds.skills import Skills
 from graphflow.kinds.subagent import INHERITED, SubAgent
 from graphflow.kinds.tool import OUTPUT_LIMIT
 from graphflow.kinds.wait import Receive, Wait
-from graphflow.limits import Limits
+from graphflow.limits import Limits, Quota
 from graphflow.mcp.server import MCP, TIMEOUT_S
 from graphflow.messages.message import to_json_value
+from graphflow.plugins.making import making_of
+from graphflow.plugins.seams import KINDS as KIND_SEAM
+from graphflow.plugins.seams import POLICIES as POLICY_SEAM
 from graphflow.policy import Policy
-from graphflow.proofs.proven import AnyGraph
+from graphflow.proofs.proven import AnyGraph, ProvenGraph
 from graphflow.redaction import looks_secret
 
 Spec = dict[str, object]
@@ -42,7 +56,7 @@ def specs_of(graph: AnyGraph) -> Spec:
     todo: list[AnyNode] = list(graph.nodes)
     while todo:
         node = todo.pop(0)
-        if node.name in declared:
+        if node.name in declared or declared_memory(node) is not None:
             continue
         spec = _spec(node)
         declared[node.name] = spec
@@ -63,7 +77,7 @@ def _nodes_beside(node: AnyNode) -> list[AnyNode]:
         beside.append(node.target)
     if isinstance(node, Router):
         beside += node.cascade
-    # `background` is no node of the graph: it comes with the sub-agents that run in it.
+    # `background` is not a node of the graph: it comes with the sub-agents that run in it.
     nodes: list[AnyNode] = []
     for other in beside:
         if isinstance(other, Node) and other is not background:
@@ -71,9 +85,19 @@ def _nodes_beside(node: AnyNode) -> list[AnyNode]:
     return nodes
 
 
+def _entry(node: AnyNode) -> KindEntry | None:
+    """How a file declares a node of that kind; None: it cannot."""
+    # By the very class, as one of the user's has more to it. A graph's stands above this room.
+    if isinstance(node, ProvenGraph) and type(node).__module__ == GRAPH_HOME:
+        return GRAPH_ENTRY
+    return ENTRIES.get(type(node))
+
+
 def _has_entry(node: AnyNode) -> bool:
     """Whether a node has an entry of its own: always if no import could bring it as it is."""
-    entry = ENTRIES.get(type(node))
+    if making_of(node, KIND_SEAM.name) is not None:
+        return True
+    entry = _entry(node)
     if entry is None or _holds_function(node):
         return False
     if entry.always:
@@ -98,18 +122,67 @@ def _name_of(node: AnyNode | str) -> str:
     """What another entry calls a node."""
     if isinstance(node, str):
         return node
-    if _has_entry(node):
+    if _has_entry(node) or declared_memory(node) is not None:
         return node.name
-    return address(node, node.name)
+    return _address_of(node)
+
+
+def _address_of(node: AnyNode) -> str:
+    """The address of a node, or the call of a factory that makes it and nothing else.
+
+    Raises:
+        FileUnreadable: it has neither.
+    """
+    made = made_node(node)
+    if made is None:
+        return address(node, node.name)
+    try:
+        return address(node, node.name)
+    except FileUnreadable:
+        if made.call.nodes == (node,):
+            return call_text(made.call)
+        shown = made.call.text or made.call.address
+        raise FileUnreadable(
+            f"{node.name!r} is one of what {shown} has made, and is not as it was made or stands without the others; "
+            "a file names all of them in order, under their own names and options"
+        ) from None
 
 
 def _spec(node: AnyNode) -> Spec | str:
-    entry = ENTRIES.get(type(node))
+    making = making_of(node, KIND_SEAM.name)
+    if making is not None:
+        own = {key: _option(node, key, value) for key, value in making.options.items()}
+        return {"kind": making.word, **own, **_options(node)}
+    entry = _entry(node)
     if entry is None or _holds_function(node):
-        return address(node, node.name)
+        return _address_of(node)
     own = entry.write(node)
     options = _options(node)
     return {"kind": entry.kind, **own, **options}
+
+
+_TYPED = frozenset({"input", "output", "type"})
+"""Options that are types."""
+
+
+def _option(node: AnyNode, key: str, value: object) -> object:
+    """An option of a kind that a plug-in brings, as a file has it."""
+    if isinstance(value, (list, tuple)):
+        return [_option(node, key, each) for each in value]
+    if isinstance(value, Mapping):
+        return {name: _option(node, key, each) for name, each in value.items()}
+    # In code some are objects, which a file reads of names.
+    if isinstance(value, Node):
+        return _name_of(value)
+    if value is None or isinstance(value, (str, int, float)):
+        return value
+    if key in _TYPED:
+        return type_text(value)
+    if key == "model":
+        return model_of(node.name, value)
+    raise FileUnreadable(
+        f"{node.name!r} has {key} of type {type(value).__name__}, which a file cannot hold"
+    )
 
 
 def _options(node: AnyNode) -> Spec:
@@ -144,15 +217,47 @@ def options_of(node: AnyNode) -> Spec:
         spec["approval"] = True
     if node.approval_timeout_s is not None:
         spec["approval_timeout_s"] = node.approval_timeout_s
+    if node.quota is not None:
+        spec["quota"] = _quota(node.quota)
     if node.policy is not None:
         spec["policy"] = _policy(node.name, node.policy)
-    return spec | _touches(node)
+    return spec | _touches(node) | _guards_of(node)
+
+
+def _quota(quota: Quota) -> Spec:
+    """What is stated of a quota."""
+    spec: Spec = {}
+    for name in Quota.__dataclass_fields__:
+        value = getattr(quota, name)
+        if value is not None:
+            spec[name] = value
+    return spec
+
+
+def _guards_of(node: AnyNode) -> Spec:
+    """The guards around it, and whether it is declared to check."""
+    spec: Spec = {}
+    if node.before:
+        spec["before"] = [guard_text(guard) for guard in node.before]
+    if node.after:
+        spec["after"] = [guard_text(guard) for guard in node.after]
+    hooks = hooks_of(node)
+    if hooks:
+        spec["hooks"] = hooks
+    if node.checks and not type(node).checks:
+        spec["checked"] = True
+    return spec
 
 
 def _touches(node: AnyNode) -> Spec:
     """The states that it reads, adds to and sets, by name."""
     touches = {"reads": node.reads, "adds": node.adds, "sets": node.sets}
-    return {key: [state.name for state in states] for key, states in touches.items() if states}
+    named: Spec = {}
+    for key, states in touches.items():
+        names = [state.name for state in shown_states(states)]
+        if names:
+            named[key] = names
+    return named
 
 
 def _retry(name: str, retry: Retry) -> Spec:
@@ -168,7 +273,10 @@ def _retry(name: str, retry: Retry) -> Spec:
     return {key: getattr(retry, key) for key in keys}
 
 
-def _policy(name: str, policy: Policy) -> Spec:
+def _policy(name: str, policy: Policy) -> Spec | str:
+    plugged = written_by_plugin(policy, POLICY_SEAM, "policy")
+    if plugged is not None:
+        return plugged
     if policy.check is not None:
         raise FileUnreadable(f"{name!r} has a policy with a check, which a file cannot hold")
     spec: Spec = {}
@@ -176,8 +284,10 @@ def _policy(name: str, policy: Policy) -> Spec:
         spec["allow"] = list(policy.allow)
     if policy.deny:
         spec["deny"] = list(policy.deny)
-    if policy.effects is not None:
-        spec["effects"] = list(policy.effects)
+    for option in ("effects", "paths", "write_paths", "hosts"):
+        given = getattr(policy, option)
+        if given is not None:
+            spec[option] = list(given)
     return spec or {"deny": []}  # a policy that takes nothing away is not the same as none
 
 
@@ -203,12 +313,32 @@ def _changed(node: AnyNode, *defaults: tuple[str, object]) -> Spec:
 
 def _names_of(callees: Iterable[AnyNode | str]) -> list[str]:
     """What an entry calls; `background` comes with those that run in it."""
+    nodes = [callee for callee in callees if callee is not background]
+    calls = calls_among(nodes)
     names: list[str] = []
-    for callee in callees:
-        if callee is not background:
-            name = _name_of(callee)
-            names.append(name)
+    position = 0
+    while position < len(nodes):
+        node = nodes[position]
+        call = calls.get(position)
+        if call is None or _has_address(node):
+            name = _name_of(node)
+            position += 1
+        else:
+            # All that it makes belong together.
+            name = call_text(call)
+            position += len(call.nodes)
+        names.append(name)
     return names
+
+
+def _has_address(node: AnyNode | str) -> bool:
+    if isinstance(node, str):
+        return True
+    try:
+        address(node, node.name)
+    except FileUnreadable:
+        return False
+    return True
 
 
 # -- the kinds -------------------------------------------------------------------------------------
@@ -228,6 +358,8 @@ def _agent(agent: Agent[Any, Any]) -> Spec:
     if agent.examples:
         spec["examples"] = [_example(*pair) for pair in agent.examples]
     spec |= _changed(agent, *_AGENT_DEFAULTS)
+    if agent.context is not None:
+        spec["context"] = context_spec(agent.name, agent.context)
     for key, value in agent.settings.stated.items():
         if isinstance(value, tuple):  # YAML has none
             value = list(value)
@@ -238,6 +370,7 @@ def _agent(agent: Agent[Any, Any]) -> Spec:
 _AGENT_DEFAULTS = (
     ("description", ""),
     ("repairs", 2),
+    ("remembers", None),
     ("max_turns", TURNS),
     ("max_parallel_calls", PARALLEL_CALLS),
 )
@@ -257,7 +390,9 @@ def _prompts(agent: Agent[Any, Any]) -> Spec:
         )
     if agent.prompt is not None:
         spec["prompt"] = agent.prompt.source
-    if agent.system is not None:
+    if isinstance(agent.system, PromptFunction):
+        spec["system_function"] = address(agent.system.function)
+    elif agent.system is not None:
         spec["system"] = agent.system.source
     return spec
 
@@ -276,11 +411,13 @@ def _tools(agent: Agent[Any, Any]) -> Spec:
     tools: list[AnyNode | str] = []
     servers: list[AnyNode | str] = []
     # Those by which it writes states come with them.
-    of_states = [tool for state in (*agent.adds, *agent.sets) for tool in state.tools.values()]
+    own = [tool for state in (*agent.adds, *agent.sets) for tool in state.tools.values()]
+    # So does the one that reads results again.
+    own.append(read_result)
     for callee in _offered(agent.calls, agent.unoffered):
         if isinstance(callee, Node) and callee.source:
             servers.append(callee)
-        elif callee not in of_states:
+        elif callee not in own:
             tools.append(callee)
     spec: Spec = {}
     lists = {
@@ -329,7 +466,7 @@ def _sub_agent(node: SubAgent[Any, Any]) -> Spec:
 
 
 _TOOL_DEFAULTS = (("description", ""), ("output_limit", OUTPUT_LIMIT))
-_CODE_LIMITS = ("memory_mib", "seconds", "printed_limit", "max_calls", "recursion")
+_CODE_LIMITS = ("memory_mib", "seconds", "printed_limit", "max_calls", "recursion", "listed")
 
 
 def _code(node: Code) -> Spec:
@@ -395,6 +532,8 @@ _MCP_DEFAULTS = (
     ("cwd", None),
     ("prefix", ""),
     ("scope", "run"),
+    ("idle_s", None),
+    ("max_open", 32),
     ("trust_hints", False),
     ("connect_s", 30.0),
     ("handshake", False),
@@ -476,11 +615,13 @@ def _choice(router: AnyRouter) -> Spec:
     spec: Spec = {}
     if router.guards:
         spec["guards"] = {label: address(test) for label, test in router.guards.items()}
+    if router.back_to:
+        spec["back_to"] = list(router.back_to)
     if router.cascade:
         return spec
     # The labels of guards are the guards' own names, unless they are described.
     are_described = any(router.labels.values())
-    if are_described or not router.guards:
+    if are_described or not (router.guards or router.back_to):
         spec["labels"] = dict(router.labels)
     return spec
 
@@ -495,6 +636,16 @@ class KindEntry(NamedTuple):
     """Whether each of them has an entry, also one that a module holds: no import could bring it as it is."""
 
 
+def _graph(graph: AnyGraph) -> Spec:
+    # That page writes the nodes of a graph with this one, and a graph may be one of them.
+    from graphflow.files.dump import declared_graph
+
+    return declared_graph(graph)
+
+
+GRAPH_HOME = "graphflow.graph"
+GRAPH_ENTRY = KindEntry("graph", _graph, always=False)
+"""How a graph is declared that stands in the place of a node: one that no module holds."""
 ENTRIES: dict[type[AnyNode], KindEntry] = {
     Agent: KindEntry("agent", _agent, always=False),
     Router: KindEntry("router", _router, always=False),

@@ -3,7 +3,7 @@
 state:
   notes:  {type: "list[str]", start: [], merge: extend}
   plan:   {type: "messages:Plan"}
-  budget: {type: int, start: 0, merge: "steps:spend"}
+  budget: {type: int, start: 0, merge: "steps:spend", scope: conversation}
 uses:
   topic:  {type: str}
 nodes:
@@ -24,6 +24,7 @@ from pydantic import ValidationError
 
 from graphflow.errors import FileUnreadable
 from graphflow.files.addresses import address, type_text
+from graphflow.files.document import PlainMapping
 from graphflow.files.expressions import read_expression
 from graphflow.files.problems import AlreadyReported
 from graphflow.files.types import Types
@@ -46,7 +47,7 @@ class StateReader:
         declared: what the file holds.
     """
 
-    def __init__(self, types: Types, declared: Mapping[Any, Any]) -> None:
+    def __init__(self, types: Types, declared: PlainMapping) -> None:
         self.types = types
         self.problems = types.problems
         self.states: dict[str, AnyState] = {}
@@ -93,6 +94,8 @@ class StateReader:
         near = difflib.get_close_matches(name, self.states, n=1)
         if near:
             problem += f"; did you mean {near[0]!r}?"
+        else:
+            problem += f"; declare it: state: {{{name}: {{type: str}}}}"
         raise self.problems.error(problem)
 
     def _make(self, part: str, name: str, entry: object) -> None:
@@ -117,6 +120,8 @@ class StateReader:
         if entry.get("merge") is not None:
             with self.problems.within("merge"):
                 options["merge"] = self._merge(entry["merge"])
+        if entry.get("scope") is not None:
+            options["scope"] = entry["scope"]
         return State(name, kind, **options)
 
     def _start(self, name: str, kind: Type, given: object) -> object:
@@ -165,6 +170,9 @@ def _written(state: AnyState) -> dict[str, object]:
         entry["start"] = _written_start(state)
     if state.merge is not None:
         entry["merge"] = _written_merge(state.merge)
+    # What is usual goes without saying.
+    if state.scope != "frame":
+        entry["scope"] = state.scope
     return entry
 
 

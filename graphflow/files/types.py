@@ -1,20 +1,23 @@
-"""Types as they are written in a file: `str`, `list[messages:Question]`, `messages:Answer | None`."""
+"""Types as they are written in a file: `str`, `list[messages:Question]`, `Answer | None`, `Literal['yes', 'no']`."""
 
 from __future__ import annotations
 
 import ast
+import difflib
 import re
 from collections.abc import Mapping
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from pathlib import Path
 from types import GenericAlias, UnionType
-from typing import Any, get_origin
+from typing import Any, Literal, get_origin
 from uuid import UUID
 
+from graphflow.errors import GraphflowError
 from graphflow.files.expressions import read_expression
+from graphflow.files.messages import MessageReader
 from graphflow.files.names import Names, describe
-from graphflow.files.values import shown
+from graphflow.files.values import MAX_SHOWN, shown
 from graphflow.messages.types import Type
 
 PLAIN_TYPES: dict[str, Type] = {
@@ -46,8 +49,9 @@ _ADDRESS = re.compile(r"[\w.]+:\w+(?:\.\w+)*")
 class Types:
     """The types that one file names."""
 
-    def __init__(self, names: Names) -> None:
+    def __init__(self, names: Names, messages: MessageReader) -> None:
         self.names = names
+        self.messages = messages
         self.problems = names.problems
 
     def read(self, given: object) -> Type:
@@ -84,10 +88,12 @@ class Types:
         match tree:
             case ast.Name(id=name) if name in types:
                 return types[name]
-            case ast.Name(id=name) if name in PLAIN_TYPES:
-                return PLAIN_TYPES[name]
-            case ast.Constant(value=None):
-                return None
+            case ast.Name(id=name):
+                return self._named(name, text)
+            case ast.Constant(value=value) if value in (None, ...):  # tuple[str, ...]
+                return value
+            case ast.Subscript(value=ast.Name(id="Literal"), slice=choices):
+                return self._literal(choices, text)
             case ast.BinOp(left=left, op=ast.BitOr(), right=right):
                 one = self._type(left, types, text)
                 other = self._type(right, types, text)
@@ -100,11 +106,41 @@ class Types:
                 generic = self._type(base, types, text)
                 argument = self._type(inner, types, text)
                 return generic[argument]
-        unknown = shown(ast.unparse(tree))
-        allowed = ", ".join(PLAIN_TYPES)
-        raise self.problems.error(
-            f"the type {shown(text)} names {unknown}; write module:Name, or one of {allowed}"
-        )
+        raise self._unknown(ast.unparse(tree), text)
+
+    def _named(self, name: str, text: str) -> Type:
+        """A type of Python's, or a message that the file declares."""
+        if name in PLAIN_TYPES:
+            return PLAIN_TYPES[name]
+        message = self.messages.find(name, self.read)
+        if message is None:
+            raise self._unknown(name, text)
+        return message
+
+    def _literal(self, choices: ast.expr, text: str) -> Type:
+        """One of some words or whole numbers."""
+        members = choices.elts if isinstance(choices, ast.Tuple) else [choices]
+        values: list[str | int] = []
+        for member in members:
+            if not isinstance(member, ast.Constant) or not isinstance(member.value, str | int):
+                raise self.problems.error(
+                    f"the type {shown(text)} has {ast.unparse(member)}; in Literal[...] stand texts in quotes, and numbers"
+                )
+            values.append(member.value)
+        return Literal[tuple(values)]
+
+    def _unknown(self, name: str, text: str) -> GraphflowError:
+        problem = f"the type {shown(text)} names {shown(name)}; write module:Name, "
+        known = [*self.messages.entries, *PLAIN_TYPES]
+        near = difflib.get_close_matches(name[:MAX_SHOWN], filter(_is_text, known), n=1)
+        if near:
+            return self.problems.error(f"{problem}or did you mean {near[0]!r}?")
+        allowed = ", ".join([*PLAIN_TYPES, "Literal['a', 'b']"])
+        return self.problems.error(f"{problem}a message of the file, or one of {allowed}")
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
 
 
 def _is_type(value: object) -> bool:

@@ -12,7 +12,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias, TypeGuard
 
-from graphflow.files.problems import KeyPath
+from graphflow.files.document import PlainMapping
+from graphflow.files.secrets import names_secret
+from graphflow.files.sources import KeyPath
 from graphflow.keywords import translated
 
 MAX_SHOWN = 60
@@ -27,6 +29,10 @@ class Plain:
 
     words: str
     fits: Fits
+    schema: Mapping[str, object] = field(default_factory=dict)
+    """The same as JSON Schema, as far as that can say it."""
+    meant: Callable[[object], str] | None = None
+    """What was probably meant by a value that does not fit; "" if nothing is known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +58,12 @@ class Keys:
     keys: Mapping[str, ValueShape]
     renamed: Mapping[str, str] = field(default_factory=dict)
     """The present name of each key that had another one; the old ones are read, too."""
+    is_open: bool = False
+    """Whether there may be other keys, which somebody else looks at."""
+    needed: tuple[str, ...] = ()
+    """Those that have to be there; who reads them says so if they are not."""
+    is_foreign: Callable[[PlainMapping], bool] | None = None
+    """Whether such a mapping belongs to a plug-in, which has keys of its own: who reads it looks at them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,18 +129,29 @@ def _whole_from(lowest: int) -> Fits:
     return fits
 
 
-NOTHING = Plain("left out", lambda value: value is None)
+def _whole(lowest: int) -> Plain:
+    schema = {"type": "integer", "minimum": lowest}
+    return Plain(f"a whole number of at least {lowest}", _whole_from(lowest), schema)
+
+
+def _at_least(lowest: int) -> Plain:
+    schema = {"type": "number", "minimum": lowest}
+    return Plain(f"a number of at least {lowest}", _number_from(lowest), schema)
+
+
+NOT_EMPTY: Mapping[str, object] = {"type": "string", "pattern": "\\S"}
+NOTHING = Plain("left out", lambda value: value is None, {"type": "null"})
 ANY = Plain("any value", lambda value: True)
-TEXT = Plain("a text", _is_text)
-WORD = Plain("a text that is not empty", _is_word)
-TRUTH = Plain("true or false", _is_truth)
-WHOLE = Plain("a whole number", _is_whole)
-COUNT = Plain("a whole number of at least 1", _whole_from(1))
-COUNT_OR_NONE = Plain("a whole number of at least 0", _whole_from(0))
-NUMBER = Plain("a number", _is_number)
-POSITIVE = Plain("a positive number", _is_positive)
-AT_LEAST_0 = Plain("a number of at least 0", _number_from(0))
-AT_LEAST_1 = Plain("a number of at least 1", _number_from(1))
+TEXT = Plain("a text", _is_text, {"type": "string"})
+WORD = Plain("a text that is not empty", _is_word, NOT_EMPTY)
+TRUTH = Plain("true or false", _is_truth, {"type": "boolean"})
+WHOLE = Plain("a whole number", _is_whole, {"type": "integer"})
+COUNT = _whole(1)
+COUNT_OR_NONE = _whole(0)
+NUMBER = Plain("a number", _is_number, {"type": "number"})
+POSITIVE = Plain("a positive number", _is_positive, {"type": "number", "exclusiveMinimum": 0})
+AT_LEAST_0 = _at_least(0)
+AT_LEAST_1 = _at_least(1)
 TEXTS = ListOf(TEXT)
 
 
@@ -142,7 +165,7 @@ def one_of(words: Iterable[str]) -> Plain:
             return False
         return value in known
 
-    return Plain(f"one of {listed}", fits)
+    return Plain(f"one of {listed}", fits, {"enum": list(known)})
 
 
 def maybe(shape: Plain) -> Plain:
@@ -153,7 +176,8 @@ def maybe(shape: Plain) -> Plain:
             return True
         return shape.fits(value)
 
-    return Plain(shape.words, fits)
+    schema = {"anyOf": [shape.schema, NOTHING.schema]}
+    return Plain(shape.words, fits, schema)
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,6 +223,8 @@ class Checker:
 
     def _wrong(self, value: object, subject: Subject, allowed: str) -> None:
         given = shown(value)
+        if any(names_secret(str(step)) for step in subject.path):
+            given = "of another kind"  # it may be the secret itself
         problem = f"{subject.name} is {given}; it must be {allowed}"
         self.note(subject.path, problem)
 
@@ -240,11 +266,16 @@ class Checker:
     def _keys(self, value: object, shape: Keys, subject: Subject) -> None:
         if not isinstance(value, Mapping):
             given = shown(value)
-            problem = f"{shape.what} is declared by a mapping, not by {given}"
+            problem = f"{shape.what} is declared by a mapping, not by {given}; write {{key: value}}"
             self.note(subject.path, problem)
+            return
+        if shape.is_foreign is not None and shape.is_foreign(value):
             return
         for key, inner in value.items():
             part = subject.part(key, f"{key} of {shape.what}")
+            # Somebody else knows it, and looks at it.
+            if shape.is_open and key not in shape.keys:
+                continue
             problem = _key_problem(key, value, shape)
             if problem:
                 self.note(part.path, problem)
@@ -264,6 +295,9 @@ class Checker:
         plain = shape.plain
         if plain is None or not plain.fits(value):
             allowed = _alternatives(shape)
+            # A word of a plug-in, nearly.
+            if plain is not None and plain.meant is not None:
+                allowed += plain.meant(value)
             self._wrong(value, subject, allowed)
 
 
@@ -296,7 +330,9 @@ def _alternatives(shape: Either) -> str:
 
 
 def _hint(value: object, shape: Plain) -> str:
-    """What to do about a number or truth value that was meant as a text."""
+    """What to do about a value: a number or truth value that was meant as a text, a word that is nearly one."""
+    if shape.meant is not None:
+        return shape.meant(value)
     # `version: 1.0` was meant as a text, and YAML reads it as a number.
     if shape not in (TEXT, WORD):
         return ""

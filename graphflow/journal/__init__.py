@@ -11,5 +11,15 @@ from __future__ import annotations
 from graphflow._faces import face
 
 __getattr__ = face(
-    __name__, ("migrations", "verdict", "fork_report", "question", "store", "stored")
+    __name__,
+    (
+        "migrations",
+        "verdict",
+        "fork_report",
+        "question",
+        "store",
+        "stored",
+        "key_ring",
+        "copying",
+    ),
 )

@@ -79,6 +79,7 @@ class Detail:
         lasting: of a call, whether it may have left something behind in the world.
         effect: of the answer of an activation that may have, the place of the question; "" for any other.
         metered: what a call was charged as, beside a step; "" if nothing was.
+        unbegun: of something that has failed, whether it was refused before its node did anything; told where claims count.
         error: what ended a run.
         form: the form of the graph that a run walks, kept once by its digest.
         content: the bytes of an artifact, where they are kept for the first time.
@@ -92,6 +93,7 @@ class Detail:
     lasting: bool = False
     effect: str = ""
     metered: str = ""
+    unbegun: bool = False
     error: BaseException | None = None
     form: KeptForm | None = None
     content: bytes | None = None

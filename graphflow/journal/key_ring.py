@@ -13,9 +13,10 @@ Rules:
 from __future__ import annotations
 
 import os
-from base64 import b64decode
+from base64 import b64decode, b64encode
 from collections.abc import Mapping
 from os import urandom
+from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
 from graphflow.errors import KeyInvalid, MissingExtra, StoreLocked
@@ -26,10 +27,11 @@ KEY_BYTES = 32
 UNNAMED = "default"
 """What a key is called that was given without a name."""
 VARIABLE = "env:"
+FILE = "file:"
 _STANDARD = str.maketrans("-_", "+/")
 """From the alphabet of base64 that may stand in addresses to the usual one (RFC 4648, sections 5 and 4)."""
 _WANTED = (
-    "give 32 bytes, their base64 text, env:NAME of a variable that holds it, or {name: key, ...}"
+    "give 32 bytes, their base64 text, env:NAME or file:PATH of what holds it, or {name: key, ...}"
 )
 
 
@@ -57,11 +59,11 @@ class KeyRing:
         """A ring of these keys.
 
         Args:
-            keys: 32 bytes each, their base64 text, or `env:NAME`.
+            keys: 32 bytes each, their base64 text, `env:NAME` or `file:PATH`.
             active: the name of the active one.
 
         Raises:
-            KeyInvalid: one of them is no key, or none is active.
+            KeyInvalid: one of them is not a key, or none is active.
             MissingExtra: the package `cryptography` is not installed.
         """
         _need_package()
@@ -135,24 +137,34 @@ class KeyRing:
         )
 
 
+def new_key() -> str:
+    """A new key as base64 text: 256 bits of the system's randomness."""
+    return b64encode(urandom(KEY_BYTES)).decode()
+
+
 StoreKey: TypeAlias = "bytes | str | Mapping[str, bytes | str] | KeyRing"
 """What may be given as the key of a store."""
+
+
+def is_place(key: object) -> bool:
+    """Whether it is not a key, but says where one stands."""
+    return isinstance(key, str) and key.startswith((VARIABLE, FILE))
 
 
 def key_ring(key: StoreKey) -> KeyRing:
     """The key ring that is meant.
 
-    A text is base64 of 32 bytes, or several keys, the active one last: `2025=BASE64,2026=BASE64`; or `env:NAME`, a variable
-    that holds such a text.
+    A text is base64 of 32 bytes, or several keys, the active one last: `2025=BASE64,2026=BASE64`; or `env:NAME` or `file:PATH`,
+    a variable or a file that holds such a text.
 
     Raises:
-        KeyInvalid: it is no key.
+        KeyInvalid: it is not a key.
         MissingExtra: the package `cryptography` is not installed.
     """
     if isinstance(key, KeyRing):
         return key
     if isinstance(key, str):
-        return KeyRing(_named_keys(_read_variable(key)))
+        return KeyRing(_named_keys(_read_reference(key)))
     if isinstance(key, (bytes, bytearray)):
         return KeyRing({UNNAMED: bytes(key)})
     if isinstance(key, Mapping):
@@ -193,16 +205,18 @@ def _key_of(name: str, key: bytes | str) -> bytes:
 def _bytes_of(key: bytes | str) -> bytes | None:
     """What a key is written as; None if it is no base64."""
     if isinstance(key, str):
-        return _decoded(_read_variable(key))
+        return _decoded(_read_reference(key))
     return bytes(key)
 
 
-def _read_variable(text: str) -> str:
-    """What a variable holds, if the text names one.
+def _read_reference(text: str) -> str:
+    """What a variable or file holds, if the text names one.
 
     Raises:
-        KeyInvalid: it is not set.
+        KeyInvalid: it holds nothing.
     """
+    if text.startswith(FILE):
+        return _read_file(text.removeprefix(FILE))
     if not text.startswith(VARIABLE):
         return text
     name = text.removeprefix(VARIABLE)
@@ -210,6 +224,18 @@ def _read_variable(text: str) -> str:
     if not value:
         raise KeyInvalid(f"the variable {name} is not set; it should hold the key of the store")
     return value.strip()
+
+
+def _read_file(path: str) -> str:
+    try:
+        value = Path(path).expanduser().read_text(encoding="utf-8").strip()
+    except (OSError, ValueError) as error:
+        raise KeyInvalid(
+            f"the key of the store cannot be read from the file {path}: {type(error).__name__}"
+        ) from None
+    if not value:
+        raise KeyInvalid(f"the file {path} is empty; it should hold the key of the store")
+    return value
 
 
 def _decoded(text: str) -> bytes | None:

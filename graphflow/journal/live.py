@@ -16,7 +16,7 @@ Rules:
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING
 from weakref import WeakSet
@@ -34,7 +34,7 @@ MAX_PIECES = 1024
 class EventFeed:
     """What a run tells while it goes."""
 
-    __slots__ = ("_asleep", "_readers", "ended", "gone", "journal", "pieces")
+    __slots__ = ("_asleep", "_readers", "ended", "gone", "hear", "journal", "pieces")
 
     def __init__(self, journal: Sequence[Row]) -> None:
         self.journal = journal
@@ -42,6 +42,8 @@ class EventFeed:
         self.pieces: list[PlacedPiece] = []
         self.gone = 0
         """Pieces before the first that waits."""
+        self.hear: Callable[[Event], None] | None = None
+        """What gets each piece at once, if somebody has tapped the run."""
         self._readers: WeakSet[Reader] = WeakSet()
         self._asleep: list[asyncio.Future[None]] = []
 
@@ -54,6 +56,8 @@ class EventFeed:
     def say(self, piece: Event) -> None:
         """Lays a piece beside the journal."""
         self.pieces.append((len(self.journal), piece))
+        if self.hear is not None:
+            self.hear(piece)
         if len(self.pieces) > MAX_PIECES:
             self._tidy()
 

@@ -37,7 +37,7 @@ def migrate(old: type | str, new: type) -> Callable[[F], F]:
             its fields as plain data.
 
     Raises:
-        DeclarationError: it is no class with fields.
+        DeclarationError: it is not a class with fields.
     """
     if not isinstance(new, type) or not hasattr(new, "__annotations__"):
         raise DeclarationError(

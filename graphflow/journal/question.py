@@ -52,8 +52,8 @@ class Question:
     due: datetime | None = None
 
     @staticmethod
-    def of(event: QuestionAsked, path: tuple[str, ...], began_at: float) -> Question:
-        """The question that an event tells of, in a run that began then (in seconds since 1970)."""
+    def of(event: QuestionAsked, path: tuple[str, ...], asked_at: float) -> Question:
+        """The question that an event tells of, asked then (in seconds since 1970)."""
         due = None if event.due is None else datetime.fromtimestamp(event.due, UTC)
         return Question(
             event.question,
@@ -62,7 +62,7 @@ class Question:
             event.about,
             event.message,
             event.schema,
-            datetime.fromtimestamp(began_at + event.at, UTC),
+            datetime.fromtimestamp(asked_at, UTC),
             due,
         )
 

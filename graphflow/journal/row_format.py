@@ -36,7 +36,7 @@ DIGITS = 6
 """Decimals of a time: microseconds."""
 RowBody = dict[str, Any]
 """The fields of a row, as JSON has them."""
-TIMES = frozenset({"at", "started", "wait_s"})
+TIMES = frozenset({"at", "first_at", "started", "wait_s"})
 """Fields that hold seconds."""
 MESSAGES = frozenset({"input", "output", "value", "message", "piece"})
 """Fields that hold what nodes have made."""

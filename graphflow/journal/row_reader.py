@@ -6,7 +6,6 @@ import json
 from base64 import b64decode
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from typing import Any, Protocol
 
 from graphflow.declaration.handoffs import Handover
@@ -21,6 +20,7 @@ from graphflow.events import (
     FrameEntered,
     ModelFinished,
     NodeFinished,
+    event_classes,
 )
 from graphflow.journal.codec.errors import decode_error
 from graphflow.journal.codec.replies import decode_reply, decode_turns
@@ -121,7 +121,7 @@ class RowReader:
 
         Raises:
             Unreadable: something in it does not fit the graph any more.
-            RecordInvalid: it is no row of a run.
+            RecordInvalid: it is not a row of a run.
         """
         try:
             body = _body(row, large)
@@ -154,9 +154,8 @@ class RowReader:
 
     def _enter_frame(self, place: str, body: RowBody) -> None:
         """From here on rows may be of another frame."""
-        # The event has neither of these two.
-        node = body.pop("node")
-        call = body.pop("call", None)
+        node = body.pop("node")  # which the event has not
+        call = body.get("call")
         frame = body["frame"]
         parent = self.forms.get(body["parent"])
         called = None
@@ -246,6 +245,7 @@ def _take_detail(place: str, body: RowBody) -> Detail:
     detail.lasting = body.pop("lasting", False)
     detail.effect = body.pop("effect", "")
     detail.metered = body.pop("metered", "")
+    detail.unbegun = body.pop("unbegun", False)
     if "form" in body:
         # Who wants to know what the graph was looks it up.
         detail.form = KeptForm(body.pop("form"), b"")
@@ -371,18 +371,13 @@ def _column_codecs(
     return found
 
 
-@cache
-def _event_classes() -> Mapping[str, type[Event]]:
-    return {kind.kind: kind for kind in Event.__subclasses__()}
-
-
 def _event_class(kind: str) -> type[Event]:
     """The class of the events of a kind.
 
     Raises:
         RecordInvalid: this version knows no such kind.
     """
-    found = _event_classes().get(kind)
+    found = event_classes().get(kind)
     if found is None:
         raise RecordInvalid(
             f"a row of the kind {kind!r} is not known here; a newer version of graphflow has written it"

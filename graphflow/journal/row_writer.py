@@ -78,6 +78,7 @@ class RowWriter:
         if isinstance(event, FrameEntered):
             # By these two the frame's form is found again; whoever listens to events knows it by its path.
             form = self.forms[event.frame]
+            texts.pop("call", None)  # behind the node, as in the first records
             texts["node"] = json.dumps(form.node)
             if form.call is not None:
                 texts["call"] = str(form.call)
@@ -305,6 +306,8 @@ def _detail_data(detail: Detail) -> dict[str, Json]:
         data["effect"] = detail.effect
     if detail.metered:
         data["metered"] = detail.metered
+    if detail.unbegun:
+        data["unbegun"] = True
     if detail.form is not None:
         data["form"] = detail.form.digest
     if detail.error is not None:

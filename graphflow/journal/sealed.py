@@ -15,6 +15,7 @@ from dataclasses import replace
 from typing import Any, TypeAlias
 
 from graphflow.errors import RunDamaged, SealBroken
+from graphflow.journal.exchanges import StoredExchange
 from graphflow.journal.seal import PLAIN, Seal
 from graphflow.journal.stored import Json, StoredAnswer, StoredRow
 
@@ -137,6 +138,51 @@ def open_answer(seal: Seal, answer: StoredAnswer) -> StoredAnswer:
     packed = seal.open_text(answer.value, place)
     question, by, value = _unpacked(packed)
     return replace(answer, question=question, value=value, by=by)
+
+
+# -- conversations ---------------------------------------------------------------------------------
+def seal_exchange(seal: Seal, exchange: StoredExchange) -> StoredExchange:
+    """An exchange as it is kept. Its number and its run stand beside it, and are part of its seal."""
+    if seal is PLAIN:
+        return exchange
+    body = seal.seal_text(exchange.body, _exchange_place(exchange))
+    # A checksum of what is sealed would tell something of it, and the seal is one itself.
+    return replace(exchange, body=body, checksum=0)
+
+
+def open_exchange(seal: Seal | None, exchange: StoredExchange) -> StoredExchange:
+    """The exchange that is kept; one that does not open, or whose key is gone, is not sound."""
+    if seal is PLAIN:
+        return exchange
+    if seal is None:
+        return replace(exchange, body="", checksum=-1)
+    try:
+        body = seal.open_text(exchange.body, _exchange_place(exchange))
+    except SealBroken:
+        return replace(exchange, body="", checksum=-1)
+    return StoredExchange.of(exchange.number, exchange.run, exchange.at, body)
+
+
+def _exchange_place(exchange: StoredExchange) -> str:
+    return f"exchanges {exchange.number} {exchange.run}"
+
+
+def seal_about(seal: Seal, about: _HeaderData) -> str:
+    """What is kept about a conversation, as text."""
+    text = json.dumps(about, separators=(",", ":"))
+    return seal.seal_text(text, "conversations about")
+
+
+def open_about(seal: Seal | None, text: str) -> _HeaderData:
+    """What was written about a conversation; of one whose key is gone, nothing.
+
+    Raises:
+        ValueError: it is not as it was written (`SealBroken` is one, too).
+    """
+    if seal is None:
+        return {}
+    about: _HeaderData = json.loads(seal.open_text(text, "conversations about"))
+    return about
 
 
 # -- headers ---------------------------------------------------------------------------------------

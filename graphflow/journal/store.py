@@ -10,6 +10,7 @@ Rules:
    waits until then.
 4. A large value is kept once, by the digest of its content, and before the row that names it.
 5. Anybody may answer a question of a run, whoever owns it. The first answer counts, and later ones are refused.
+6. What runs spend is counted in accounts (`accounts.py`), whichever process they are in. Removing runs changes no account.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from graphflow.errors import (
     AnswerExists,
+    DeclarationError,
     LeaseLost,
     RunDamaged,
     RunExists,
@@ -32,11 +34,20 @@ from graphflow.errors import (
     StoreUnencrypted,
     StoreUnreadable,
 )
+from graphflow.journal.accounts import AccountBalance, AccountCharge, ChargeOutcome
+from graphflow.journal.addresses import address_problem
 from graphflow.journal.codec.secrets import hide
 from graphflow.journal.commit import Commit
+from graphflow.journal.exchanges import (
+    ConversationChange,
+    ConversationHeader,
+    ConversationName,
+    StoredExchange,
+)
 from graphflow.journal.key_ring import StoreKey
 from graphflow.journal.seal import PLAIN, Seal
 from graphflow.journal.stored import Json, Lease, RunHeader, StoredAnswer, StoredRow
+from graphflow.plugins.seams import STORES
 from graphflow.redaction import scrub
 
 LEASE_S = 30.0
@@ -134,23 +145,28 @@ class Store(ABC):
     """Keeps runs. Open one with `Store.open`; use it from any event loop; close it when no run uses it any more."""
 
     @staticmethod
-    def open(address: str, *, key: StoreKey | None = None) -> Store:
+    def open(address: str, *, key: StoreKey | None = None, **options: object) -> Store:
         """The store at an address. Nothing is created or connected to before it is used.
 
         Args:
-            address: "memory:", "jsonl:FOLDER", "sqlite:FILE", or "postgresql://USER@HOST/DATABASE".
-            key: what its content is encrypted with: 32 bytes, their base64 text, `env:NAME` of a variable that holds it, or
+            address: "memory:", "jsonl:FOLDER", "sqlite:FILE", "postgresql://USER@HOST/DATABASE", or one of a plug-in's scheme.
+            key: what its content is encrypted with: 32 bytes, their base64 text, `env:NAME` or `file:PATH` of what holds it, or
                 several keys by their names, the active one last (`KeyRing`); None: nothing is encrypted. Of what is in
                 memory nothing is at rest, so there a key changes nothing.
+            options: of the store of a plug-in, as it names them.
 
         Raises:
             StoreUnreadable: no kind of store has such addresses.
+            PluginError: a plug-in has them, which may not be used, cannot be loaded, or does not take these options.
+            DeclarationError: options were given for another store.
             KeyInvalid: the key is not one. Whether it is the right one is seen when the store is first used: `StoreLocked`.
             MissingExtra: its driver, or what encrypts, is not installed.
         """
         # Each store stands on this page, so this is the one place that reaches up. It does so when it is asked: a driver is
         # only loaded by whoever has runs where it leads to.
         kind, _, rest = address.partition(":")
+        if options:
+            return _plugged(address, key, options)
         if kind == "memory":
             from graphflow.journal.stores.memory import MemoryStore
 
@@ -168,11 +184,7 @@ class Store(ABC):
             from graphflow.journal.stores.postgres import PostgresStore
 
             return PostgresStore(address, key=key)
-        shown = without_password(address)
-        raise StoreUnreadable(
-            f"{shown!r} is not the address of a store; "
-            "write memory:, jsonl:FOLDER, sqlite:FILE or postgresql://USER@HOST/DATABASE"
-        )
+        return _plugged(address, key, options)
 
     async def __aenter__(self) -> Store:
         return self
@@ -197,8 +209,16 @@ class Store(ABC):
         """
 
     @abstractmethod
-    async def acquire(self, run: str, holder: str, lease_s: float = LEASE_S) -> Ownership:
+    async def acquire(
+        self, run: str, holder: str, lease_s: float = LEASE_S, *, by_force: bool = False
+    ) -> Ownership:
         """Takes a run that nobody owns any more.
+
+        Args:
+            run: its id.
+            holder: who takes it, in words for people.
+            lease_s: seconds that the lease lasts from each renewal.
+            by_force: whether it is taken from whoever owns it, who adds nothing more to it from then on.
 
         Raises:
             RunUnknown: there is none of that id.
@@ -206,20 +226,33 @@ class Store(ABC):
         """
 
     async def append(
-        self, ownership: Ownership, rows: Sequence[StoredRow], large: Large | None = None
+        self,
+        ownership: Ownership,
+        rows: Sequence[StoredRow],
+        large: Large | None = None,
+        change: ConversationChange | None = None,
     ) -> None:
         """Adds rows, and the large values that they name. When it returns, they are kept.
 
         The first row's number is `ownership.rows`, which counts up. One call follows another: nobody adds to a run twice at a
         time.
 
+        Args:
+            ownership: the right to add them.
+            rows: in order.
+            large: by the digest of their content.
+            change: of a conversation, in the same transaction.
+
         Raises:
             LeaseLost: somebody else owns the run now; nothing was added.
+            ConversationMoved: the conversation is no longer what it is to be changed from; nothing was added.
             StoreFull: there is no room; nothing was added.
             StoreUnreachable: nobody knows whether anything was added; the same call again is safe.
         """
         first = ownership.rows
-        commit = self._append(ownership, first, rows, large or {})
+        # Only who has an exchange to add needs a store that keeps conversations.
+        beside = () if change is None else (change,)
+        commit = self._append(ownership, first, rows, large or {}, *beside)
         try:
             await commit
         finally:  # whoever was cancelled meanwhile has to know, too
@@ -228,11 +261,16 @@ class Store(ABC):
 
     @abstractmethod
     def _append(
-        self, ownership: Ownership, first: int, rows: Sequence[StoredRow], large: Large
+        self,
+        ownership: Ownership,
+        first: int,
+        rows: Sequence[StoredRow],
+        large: Large,
+        change: ConversationChange | None = None,
     ) -> Commit:
         """Begins to add rows, of which the first has this number, if the run has as many already and nobody else owns it now.
 
-        It gives a future and is no coroutine, because a task for each step of each run would cost more than the step.
+        It gives a future and is not a coroutine, because a task for each step of each run would cost more than the step.
         """
 
     @abstractmethod
@@ -285,6 +323,59 @@ class Store(ABC):
     @abstractmethod
     async def _put_answer(self, run: str, question: str, value: str, by: str) -> bool:
         """Keeps an answer if there is such a run, and no answer to the question; whether it did."""
+
+    # -- conversations -----------------------------------------------------------------------------
+    @abstractmethod
+    async def find_conversation(self, name: ConversationName) -> ConversationHeader | None:
+        """A conversation's header, if there is such a conversation."""
+
+    @abstractmethod
+    async def conversations(self, graph: str | None = None) -> list[ConversationHeader]:
+        """The headers of the conversations of a graph, or of all, the newest first."""
+
+    @abstractmethod
+    async def exchanges(
+        self, name: ConversationName, first: int = 1, run: str | None = None
+    ) -> list[StoredExchange]:
+        """The exchanges of a conversation in order, from a number on; with `run`, only that of this run.
+
+        One that is not as it was written is among them, and not sound.
+        """
+
+    @abstractmethod
+    async def change(self, change: ConversationChange) -> bool:
+        """Changes a conversation if it has the expected version; whether it did. When it returns, that is kept."""
+
+    # -- accounts ----------------------------------------------------------------------------------
+    async def charge(self, charges: Sequence[AccountCharge]) -> ChargeOutcome:
+        """Adds to accounts: all of it, or nothing if it does not fit under a ceiling. When it returns, that is kept.
+
+        Args:
+            charges: one for each account at most.
+
+        Raises:
+            DeclarationError: this kind of store has no accounts.
+            StoreUnreachable: nobody knows whether anything was added.
+            StoreFull: there is no room; nothing was added.
+        """
+        raise self._without_accounts()
+
+    async def accounts(self) -> list[AccountBalance]:
+        """What all accounts hold, by their names.
+
+        Raises:
+            DeclarationError: this kind of store has none.
+        """
+        raise self._without_accounts()
+
+    async def drop_accounts(self, over_since: float) -> int:
+        """Removes the accounts that were over at a time, in seconds since 1970: of days that have gone. How many."""
+        return 0
+
+    def _without_accounts(self) -> DeclarationError:
+        return DeclarationError(
+            f"{self!r} has no accounts, so no budget can be counted there; use memory:, jsonl:, sqlite: or postgresql:"
+        )
 
     # -- reading -----------------------------------------------------------------------------------
     @abstractmethod
@@ -345,7 +436,7 @@ class Store(ABC):
         """The error for a run that is not there; it names near ones."""
         known = [header.id for header in await self.list_runs(RunFilter())]
         near = get_close_matches(run, known, n=3)
-        hint = f"there are {len(known)} runs in it"
+        hint = "there is 1 run in it" if len(known) == 1 else f"there are {len(known)} runs in it"
         if near:
             names = ", ".join(map(repr, near))
             hint = f"did you mean {names}?"
@@ -465,7 +556,24 @@ class Store(ABC):
             RunOwned: somebody is working on it.
             StoreUnreachable: it is removed, but not overwritten yet, as another process is reading; `compact` does it later.
         """
+        await self.remove_run(run)
+        await self.erase()
+
+    async def remove_run(self, run: str) -> None:
+        """Removes a run as `delete` does, and overwrites nothing: `erase` does it, for many at once.
+
+        Raises:
+            RunUnknown: there is no such run.
+            RunOwned: somebody is working on it.
+        """
         await self._delete(run)
+
+    async def erase(self) -> None:
+        """Overwrites what was removed.
+
+        Raises:
+            StoreUnreachable: another process is reading; `compact` does it later.
+        """
         await self._erase()
 
     @abstractmethod
@@ -482,7 +590,7 @@ class Store(ABC):
         await self.compact()
 
     async def rotate(self, key: StoreKey | None = None) -> int:
-        """Wraps all data keys anew. Rows are not touched, so it is done within a second for 100,000 runs.
+        """Wraps all data keys anew. Rows are not touched: it takes some two seconds for 100,000 runs.
 
         Args:
             key: the keys from now on; those that the store was opened with still open it until it is closed. None: the active
@@ -528,6 +636,7 @@ class Store(ABC):
             if header.changed < limit:
                 await self._delete(header.id)
                 removed += 1
+        await self.drop_accounts(limit)
         if removed:
             await self.compact()
         return removed
@@ -569,11 +678,21 @@ def refuse_owned(header: RunHeader, now: float) -> None:
         raise RunOwned(header.id, lease.holder, lease.until - now)
 
 
-def without_password(address: str) -> str:
-    """An address that may be shown: `postgresql://user:secret@host/db` without what is secret in it."""
-    head, at, tail = address.rpartition("@")
-    if not at:
-        return address
-    scheme, separator, owner = head.rpartition("//")
-    user, _, _ = owner.partition(":")
-    return f"{scheme}{separator}{user}@{tail}"
+def _plugged(address: str, key: StoreKey | None, options: Mapping[str, object]) -> Store:
+    """The store that a plug-in opens at an address.
+
+    Raises:
+        StoreUnreadable: none does.
+        DeclarationError: it is a store of ours, and there are options.
+    """
+    scheme, _, _ = address.partition(":")
+    if options and scheme in STORES.built_in:
+        names = ", ".join(options)
+        raise DeclarationError(f"a store at {scheme}: takes no options but key=; leave out {names}")
+    plugged = STORES.find(scheme)
+    if plugged is not None:
+        # One that knows no keys refuses them: nothing is kept in clear that was to be encrypted.
+        keys = {} if key is None else {"key": key}
+        given = {**options, **keys}
+        return plugged.make(Store, address, options=given, known=keys)  # type: ignore[type-abstract]
+    raise StoreUnreadable(address_problem(address, STORES.plugged()))

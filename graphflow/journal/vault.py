@@ -78,7 +78,7 @@ class Vault:
 
         Raises:
             StoreUnencrypted: the store was begun without a key.
-            KeyInvalid: the new one is no key.
+            KeyInvalid: the new one is not a key.
         """
         if self.ring is None:
             raise StoreUnencrypted(f"{self.store} has no keys to rotate: it was begun without one")

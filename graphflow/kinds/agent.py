@@ -13,47 +13,77 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
-from typing import Any, ClassVar, Literal, Self, TypeAlias, TypeVar, Unpack, cast, overload
+from typing import (
+    Any,
+    ClassVar,
+    Literal,
+    Self,
+    TypeAlias,
+    Unpack,
+    cast,
+)
 
 from graphflow._faces import former_name
+from graphflow.compaction.policies import DEFAULT, ContextPolicy, Summarise, Window
+from graphflow.compaction.units import Layout
 from graphflow.declaration.arrows import In, Out
 from graphflow.declaration.context import Context
 from graphflow.declaration.handoffs import Handoff, Handover, read_handoffs
 from graphflow.declaration.node import AnyNode, Callee, Inputs, Node
 from graphflow.declaration.options import NodeOptions
 from graphflow.declaration.ports import Port
-from graphflow.errors import DeclarationError, LimitExceeded, OutputInvalid, ToolUseFailed
+from graphflow.declaration.turn_states import KEEPING_TURNS, turn_state
+from graphflow.errors import (
+    ContextOverflow,
+    LimitExceeded,
+    OutputInvalid,
+    ToolUseFailed,
+)
+from graphflow.journal.units import turns_in, unit_text
 from graphflow.keywords import take_renamed
-from graphflow.kinds.delegation import background
+from graphflow.kinds.agent_options import (
+    callees_of,
+    check_counts,
+    check_lists,
+    checked_context,
+    checked_remembers,
+    schema_problems,
+    standing_texts,
+    user_prompt,
+)
+from graphflow.kinds.excerpt import Excerpt
 from graphflow.kinds.model_call import ask, refusal_in
 from graphflow.kinds.output import WRAPPER, output_schema, read_answer
-from graphflow.kinds.prompts import Prompt
+from graphflow.kinds.prompt_function import PromptFunction, WriteSystem
+from graphflow.kinds.prompts import Prompt, shown_text
+from graphflow.kinds.read_result import has_read, offered_of
 from graphflow.kinds.recollection import (
     names_unoffered,
     recollect,
     with_notes,
-    without_recalled,
 )
+from graphflow.kinds.repairs import count_attempt, tell_repaired
+from graphflow.kinds.selection import Selection
 from graphflow.kinds.state_tools import state_tools
+from graphflow.kinds.summed_up import SummedUp
 from graphflow.kinds.turn import Offer, carry_out
 from graphflow.kinds.wire_names import WireNames
 from graphflow.messages.media import Media, media_in, without_media
 from graphflow.messages.message import to_text
+from graphflow.messages.state import AnyState
 from graphflow.messages.types import Type
-from graphflow.model.conversation import Conversation, without_unknown_calls
+from graphflow.messages.untrusted import is_marked, without_mark
+from graphflow.model.conversation import Conversation, Remembers, without_unknown_calls
 from graphflow.model.reply import Reply
 from graphflow.model.resolve import check_model
 from graphflow.model.seam import Model, Request
 from graphflow.model.settings import Effort, Settings, SettingsOptions
 from graphflow.model.turns import AssistantTurn, CacheMark, ToolTurn, Turn, UserTurn
 
-A = TypeVar("A")
-B = TypeVar("B")
-
-SystemPrompt: TypeAlias = Prompt | tuple[Prompt | CacheMark, ...]
+SystemPart: TypeAlias = Prompt | PromptFunction
+SystemPrompt: TypeAlias = SystemPart | tuple[SystemPart | CacheMark, ...]
 """Standing instructions; of several texts those before a cache mark are worth keeping."""
-SystemTexts: TypeAlias = str | Sequence[str | CacheMark]
+SystemTexts: TypeAlias = str | WriteSystem | Sequence[str | WriteSystem | CacheMark]
 ModelName: TypeAlias = Model | str
 
 TURNS = 16
@@ -79,42 +109,12 @@ class AgentOptions(NodeOptions, SettingsOptions, total=False):
     max_turns: int
     max_parallel_calls: int
     repairs: int
+    context: ContextPolicy | None
+    remembers: Remembers | None
 
 
-class Agent(Node[In, Out]):
-    """A model in a loop with tools and sub-agents.
-
-    Args:
-        name: the agent's name.
-        model: "provider:model" or a `Model`; default: the graph's, then the run's.
-        input: the type of message it takes; default: whatever its edges bring.
-        output: the type it answers with; `str` is free text, anything else is asked for by schema.
-        prompt: template of the user's turn; default: the message itself, as text or JSON.
-        prompt_file: a file that holds it, relative to the file that declares the agent.
-        system: template of the standing instructions; or several, with `CACHE` after what the provider shall keep in its
-            prompt cache (as the first of them it stands after the tools).
-        tools: what it may call: tools, steps, routers, graphs; nodes or names of nodes in the graph.
-        sub_agents: agents or graphs it may delegate to, each in a frame of its own; `SubAgent(...)` tunes one.
-        handoffs: whom it may hand the walk over to: nodes, names of nodes in the graph, or `Handoff(...)` to tune one.
-        mcp: servers whose tools it may call, each an `MCP(...)`.
-        recalls: what it is reminded by before it answers: nodes that take the text of the user's turn, above all
-            `memory.recall_node` (`graphflow.memory`). Their answers stand fenced in that turn; the model cannot call them.
-        examples: pairs of (message, answer) that are shown as earlier turns; small models need them.
-        description: what it does, for those who may call it. Never the prompt.
-        max_turns: model calls of one activation at most.
-        max_parallel_calls: calls of one turn that run at the same time at most.
-        repairs: how often an answer that is empty, or of the wrong type, is sent back.
-        temperature, top_p, top_k, presence_penalty, frequency_penalty, seed: how the model samples.
-        max_tokens: tokens of one answer at most. A text that is cut off there is taken as it is; without a limit of your
-            own a cut text is an error.
-        stop: texts at which it stops.
-        tool_choice: for the first question of an activation: "auto", "none", "required" or the name of a tool.
-        parallel_calls: whether it may ask for several calls at once.
-        thinking: how much it reasons first: a budget in tokens, an effort ("low", "high"...), or on / off.
-        prompt_cache: whether the provider shall cache the prompt as far as it can.
-        extra: the provider's own parameters, as they are.
-        retry, timeout_s, cache, policy, approval, approval_timeout_s, reads, adds, sets: as for every node (`NodeOptions`).
-    """
+class AgentNode(Node[In, Out]):
+    """A model in a loop with tools and sub-agents: what `Agent` is to a walk. Users make an `Agent` (`graphflow.agent`)."""
 
     kind: ClassVar[str] = "agent"
     enters: ClassVar[Literal["never", "called", "always"]] = "called"
@@ -126,60 +126,17 @@ class Agent(Node[In, Out]):
     max_turns: int
     max_parallel_calls: int
     repairs: int
+    context: ContextPolicy | None
     recalls: tuple[Callee, ...]
     unoffered: frozenset[str]
     """Names of what it has a call edge to for `recalls` alone: its model is not offered those."""
+    turn_state: AnyState | None
+    """Where it keeps what it has said in this run, if it is to be shown that."""
     settings: Settings
     handoffs: tuple[Handoff, ...]
     turns = former_name("turns", "max_turns")
     at_once = former_name("at_once", "max_parallel_calls")
 
-    @overload
-    def __init__(
-        self: Agent[Any, str],
-        name: str,
-        *,
-        input: None = ...,
-        output: None = ...,
-        **options: Unpack[AgentOptions],
-    ) -> None: ...
-    @overload
-    def __init__(
-        self: Agent[A, str],
-        name: str,
-        *,
-        input: type[A],
-        output: None = ...,
-        **options: Unpack[AgentOptions],
-    ) -> None: ...
-    @overload
-    def __init__(
-        self: Agent[Any, B],
-        name: str,
-        *,
-        input: None = ...,
-        output: type[B],
-        **options: Unpack[AgentOptions],
-    ) -> None: ...
-    @overload
-    def __init__(
-        self: Agent[A, B],
-        name: str,
-        *,
-        input: type[A],
-        output: type[B],
-        **options: Unpack[AgentOptions],
-    ) -> None: ...
-    # A union is no `type[...]`: a type checker asks for an annotation, `judge: Agent[Draft, Yes | No] = Agent(...)`
-    @overload
-    def __init__(
-        self,
-        name: str,
-        *,
-        input: object = ...,
-        output: object = ...,
-        **options: Unpack[AgentOptions],
-    ) -> None: ...
     def __init__(
         self,
         name: str,
@@ -200,6 +157,8 @@ class Agent(Node[In, Out]):
         max_turns: int = TURNS,
         max_parallel_calls: int = PARALLEL_CALLS,
         repairs: int = 2,
+        context: ContextPolicy | None = None,
+        remembers: Remembers | None = None,
         temperature: float | None = None,
         max_tokens: int | None = None,
         stop: Sequence[str] = (),
@@ -218,12 +177,12 @@ class Agent(Node[In, Out]):
         # Where it is declared: errors name the line, prompt files lie beside it.
         caller = sys._getframe(1)
         check_model(model, f"agent {name!r}")
-        _check_lists(name, tools=tools, sub_agents=sub_agents, handoffs=handoffs, mcp=mcp)
-        _check_lists(name, recalls=recalls)
+        check_lists(name, tools=tools, sub_agents=sub_agents, handoffs=handoffs, mcp=mcp)
+        check_lists(name, recalls=recalls)
         former = take_renamed("agent", options)
         max_turns = former.get("max_turns", max_turns)
         max_parallel_calls = former.get("max_parallel_calls", max_parallel_calls)
-        _check_counts(
+        check_counts(
             name, {"max_turns": max_turns, "max_parallel_calls": max_parallel_calls}, repairs
         )
         settings = Settings(
@@ -242,26 +201,38 @@ class Agent(Node[In, Out]):
             extra=dict(extra or {}),
         )
         output_type = str if output is None else output
+        tools = [*tools, *state_tools(options)]
+        state = None
+        if remembers in KEEPING_TURNS:
+            state = turn_state(name)
+            adds = options.get("adds", ())
+            if isinstance(adds, (list, tuple)):  # else it is refused with the other options
+                options["adds"] = [*adds, state]
         self._declare(
             name,
-            ports=(Port("input", Any if input is None else input),),
+            ports=(Port("input", Any if input is None else without_mark(input)),),
             output=output_type,
             description=description,
-            calls=_callees([*tools, *state_tools(options)], sub_agents, mcp, recalls),
-            problems=_schema_problems(output_type),
+            calls=callees_of(tools, sub_agents, mcp, recalls, context),
+            problems=schema_problems(output_type),
             where=(caller.f_code.co_filename, caller.f_lineno),
             **options,
         )
+        if is_marked(input):
+            self._set(takes_untrusted=True)
         self._set(
             model=model,
             repairs=repairs,
+            context=checked_context(name, context),
             recalls=tuple(recalls),
             unoffered=names_unoffered(recalls, [*tools, *sub_agents]),
+            remembers=checked_remembers(name, remembers),
+            turn_state=state,
             examples=tuple(examples),
             max_turns=max_turns,
             max_parallel_calls=max_parallel_calls,
-            prompt=_prompt(name, prompt, prompt_file, caller.f_globals.get("__file__")),
-            system=_standing(system, name),
+            prompt=user_prompt(name, prompt, prompt_file, caller.f_globals.get("__file__")),
+            system=standing_texts(system, name),
             handoffs=read_handoffs(name, handoffs),
             settings=settings.checked(f"agent {name!r}"),
         )
@@ -284,7 +255,7 @@ class Agent(Node[In, Out]):
         if prompt is not None:
             changed["prompt"] = Prompt(prompt)
         if system is not None:
-            changed["system"] = _standing(system, self.name)
+            changed["system"] = standing_texts(system, self.name)
         if model is not None:
             changed["model"] = model
         if settings:
@@ -315,7 +286,7 @@ class Agent(Node[In, Out]):
             parts.append(self.system)
         problems: list[str] = []
         for part in parts:
-            if isinstance(part, Prompt):
+            if isinstance(part, (Prompt, PromptFunction)):
                 problems += part.prove(message_types, deps, self.reads)
         return problems
 
@@ -334,11 +305,22 @@ class _Dialogue:
     """
 
     __slots__ = (
-        *("agent", "attempts", "ctx", "handed", "message", "model", "names", "notes", "offer"),
-        *("own", "schema", "system", "turns", "wrapped"),
+        *(
+            "agent",
+            "attempts",
+            "ctx",
+            "excerpt",
+            "handed",
+            "has_masks",
+            "message",
+            "model",
+            "names",
+            "notes",
+        ),
+        *("offer", "own", "refused", "schema", "system", "turns", "wrapped"),
     )
 
-    def __init__(self, agent: Agent[Any, Any], given: Any, ctx: Context) -> None:
+    def __init__(self, agent: AgentNode[Any, Any], given: Any, ctx: Context) -> None:
         self.agent = agent
         self.ctx = ctx
         self.message = given
@@ -349,13 +331,20 @@ class _Dialogue:
         self.model: Model = ctx.frame.model(agent)
         self.schema, self.wrapped = output_schema(agent.output)
         self.system = self._render_system()
+        self.has_masks = False
+        """Whether something was left out of results of its tools."""
         self.offer = self._new_offer()
         self.names = WireNames(spec.name for spec in self.offer.specs)
-        self.turns = [*self._example_turns(), *self._earlier_turns(), self._user_turn(self.message)]
+        examples = self._example_turns()
+        self.turns = [*examples, *self._earlier_turns(), self._user_turn(self.message)]
         self.own = len(self.turns) - 1  # the message itself
+        self.excerpt = self._excerpt(len(examples))
+        """What its model is shown of the turns; None: all of them."""
         self.notes = ""
         """What it was reminded of, between fences."""
         self.attempts: list[str] = []
+        self.refused: list[tuple[int, int]] = []
+        """From where to where in the turns stand answers that were refused, each with what was said about it."""
         ctx.conversation = Conversation(self.turns)
 
     async def answer(self) -> Any:
@@ -388,6 +377,7 @@ class _Dialogue:
                 except OutputInvalid as invalid:
                     self._ask_for_repair(reply, invalid)
                     continue
+                tell_repaired(self.ctx, self.attempts)
                 self._join_conversation(reply)
                 return value
         raise self._out_of_turns()
@@ -397,11 +387,11 @@ class _Dialogue:
         system = self.agent.system
         if system is None:
             return ""
-        if isinstance(system, Prompt):
+        if isinstance(system, (Prompt, PromptFunction)):
             return system.render(self.message, self.ctx)
         parts: list[str | CacheMark] = []
         for part in system:
-            if isinstance(part, Prompt):
+            if isinstance(part, (Prompt, PromptFunction)):
                 parts.append(part.render(self.message, self.ctx))
             else:
                 parts.append(part)
@@ -415,13 +405,44 @@ class _Dialogue:
         return turns
 
     def _earlier_turns(self) -> Sequence[Turn]:
-        """What was said before this activation: in the conversation that it joins, or by who handed over."""
-        joined = self.ctx.frame.conversation
-        if joined is None and not self.handed:
+        """What was said before this activation: before this run, in the conversation that it joins, or by who handed over."""
+        frame = self.ctx.frame
+        before = frame.remembered(self.ctx)
+        # Here and not in each request: who cuts something out of it would cut through what nobody has found yet.
+        if before and frame.mask is not None:
+            before = frame.mask.turns(before, self.ctx.stamp, self.agent.name)
+        remembered = [*before, *self._turns_of_run()]
+        joined = frame.conversation
+        if joined is None and not self.handed and not remembered:
             return ()
         settled = () if joined is None else joined.all_turns()
+        earlier = [*remembered, *settled, *self.handed]
+        # No provider takes calls of tools that a request does not declare.
+        if not self.has_masks and has_read(earlier):
+            self.has_masks = True
+            self._renew_offer()
         names = [spec.name for spec in self.offer.specs]
-        return without_unknown_calls([*settled, *self.handed], names)
+        return without_unknown_calls(earlier, names)
+
+    def _turns_of_run(self) -> Sequence[Turn]:
+        """What it has said at this place earlier in this run, on the ways that led here."""
+        state = self.agent.turn_state
+        if state is None:
+            return ()
+        return turns_in(self.ctx.read(state), self.ctx.frame.name_of(self.agent))
+
+    def _excerpt(self, examples: int) -> Excerpt | Selection | None:
+        policy = self.agent.context
+        if policy is None:
+            if self.own == examples:  # nothing was said before
+                return None
+            policy = DEFAULT
+        layout = Layout(examples, self.own)
+        if isinstance(policy, Summarise):
+            return SummedUp(policy, layout, self.model, self.ctx)
+        if isinstance(policy, Window):
+            return Excerpt(policy, layout, self.model, self.ctx)
+        return Selection(policy, layout, self.model, self.ctx)
 
     def _asked(self) -> UserTurn:
         """The turn that is answered."""
@@ -430,16 +451,24 @@ class _Dialogue:
         return turn
 
     def _user_turn(self, message: Any) -> UserTurn:
+        turn = self._question_turn(message)
+        mask = self.ctx.frame.mask
+        if mask is None:
+            return turn
+        # A prompt is made of more than the message: what is kept of it is what the model has seen.
+        return mask.value(turn, "turns", self.ctx.stamp, self.agent.name)
+
+    def _question_turn(self, message: Any) -> UserTurn:
         prompt = self.agent.prompt
         media = () if type(message) is str else tuple(media_in(message))
         if prompt is not None:
             text = prompt.render(message, self.ctx)
             return UserTurn((text, *media) if media else text)
         if not media:
-            return UserTurn(to_text(message))
+            return UserTurn(shown_text(message, self.agent))
         if isinstance(message, Media):
             return UserTurn(media)
-        return UserTurn((to_text(without_media(message)), *media))
+        return UserTurn((shown_text(without_media(message), self.agent), *media))
 
     def _new_offer(self) -> Offer:
         frame, agent = self.ctx.frame, self.agent
@@ -449,7 +478,7 @@ class _Dialogue:
     def _reachable(self) -> Sequence[AnyNode]:
         """What its model may call now."""
         nodes = self.ctx.frame.reachable(self.agent)
-        return without_recalled(nodes, self.agent.unoffered)
+        return offered_of(nodes, self.agent.unoffered, has_masks=self.has_masks)
 
     def _renew_offer(self) -> None:
         """What the model may call now: servers change their tools, and the depth limit hides sub-agents."""
@@ -472,20 +501,21 @@ class _Dialogue:
     async def _ask(self, *, first: bool) -> Reply | None:
         """The model's reply; None if it could not be used, and the model was told so."""
         request = self._request(first=first)
-        # Words are told as they come; of JSON, what can be read so far.
-        partial = self.schema is not None
         try:
-            offered = self.offer.open(self.ctx)
-            reply = await ask(
-                self.model, request, self.ctx, partial=partial, names=self.names, offered=offered
-            )
+            if self.excerpt is None:
+                reply = await self._question(request)
+            else:
+                reply = await self._question_of(request, self.excerpt)
             if reply.finish == "error":
                 raise ToolUseFailed(
                     f"{self.model.name}: the reply was unusable ({reply.finish_raw})"
                 )
         except ToolUseFailed as error:
-            self._count_attempt(error.provider_message, str(error))
+            count_attempt(
+                self.ctx, self.attempts, error.provider_message, str(error), self.agent.repairs
+            )
             hint = "Call a tool again with arguments that fit its schema, or answer."
+            self.refused.append((len(self.turns), len(self.turns) + 1))
             self.turns.append(UserTurn(f"{error}. {hint}"))
             return None
         # Before its calls: what a model asked for before it declined is not done.
@@ -493,6 +523,33 @@ class _Dialogue:
         if refusal is not None:
             raise refusal
         return reply
+
+    async def _question_of(self, request: Request, excerpt: Excerpt | Selection) -> Reply:
+        """The reply to what fits of a request; a provider that finds it too long all the same is asked once more."""
+        shown = self._with_fetcher(await excerpt.fit(request), excerpt)
+        try:
+            reply = await self._question(shown)
+        except ContextOverflow as error:
+            shown = self._with_fetcher(await excerpt.after_overflow(request, error), excerpt)
+            reply = await self._question(shown)
+        excerpt.count(request, reply)
+        return reply
+
+    def _with_fetcher(self, request: Request, excerpt: Excerpt | Selection) -> Request:
+        """The request with the tool that fetches what is left out of results, once something is."""
+        if self.has_masks or not excerpt.has_masks:
+            return request
+        self.has_masks = True
+        self._renew_offer()
+        return replace(request, tools=self.offer.specs)
+
+    async def _question(self, request: Request) -> Reply:
+        # Words are told as they come; of JSON, what can be read so far.
+        partial = self.schema is not None
+        offered = self.offer.open(self.ctx)
+        return await ask(
+            self.model, request, self.ctx, partial=partial, names=self.names, offered=offered
+        )
 
     async def _carry_out(self, reply: Reply) -> Handover | None:
         """Makes the calls of a reply; the hand-over that one of them is ends the activation."""
@@ -516,104 +573,38 @@ class _Dialogue:
         has_words = bool(reply.text.strip())
         if self.schema is None and (has_words or reply.finish == "length"):
             raise invalid  # there are words, or no room for any
-        self._count_attempt(reply.text, str(invalid))
+        count_attempt(self.ctx, self.attempts, reply.text, str(invalid), self.agent.repairs)
+        self.refused.append((len(self.turns), len(self.turns) + 1 + has_words))
         if has_words:  # a turn without words would be refused by some APIs, and says nothing
             self.turns.append(reply.turn)
         wanted = "in words" if self.schema is None else "with nothing but JSON that fits"
         correction = UserTurn(f"{invalid}. Answer again, {wanted}.")
         self.turns.append(correction)
 
-    def _count_attempt(self, text: str, problem: str) -> None:
-        """Notes an answer that is of no use, or gives up with all attempts."""
-        self.attempts.append(text)
-        repairs = self.agent.repairs
-        if len(self.attempts) <= repairs:
-            return
-        last = text[:200]
-        who = f"agent {self.agent.name!r}"
-        error = OutputInvalid(f"{who}: {problem} (after {repairs} repairs); last answer: {last!r}")
-        error.attempts = tuple(self.attempts)
-        raise error
-
     def _join_conversation(self, reply: Reply) -> None:
-        """Adds what was said here to the conversation of the frame, if it has one."""
-        joined = self.ctx.frame.conversation
-        if joined is not None:  # only with the answer: half a turn is of no use to whoever reads it
-            own = self.turns[self.own :]
-            turns = (*own, reply.turn)
+        """Adds what was said here to the conversation of the frame, and to that of the run, if there is one."""
+        frame = self.ctx.frame
+        joined, state = frame.conversation, self.agent.turn_state
+        if joined is None and state is None and not frame.remembers:
+            return
+        # Only with the answer: half a turn is of no use to whoever reads it.
+        turns = (*self._own_turns(), reply.turn)
+        if state is not None:
+            self.ctx.add(state, [unit_text(frame.name_of(self.agent), turns)])
+        if joined is not None:
             joined.add(turns)
-            self.ctx.frame.keep_turns(self.ctx, turns)
+        if joined is not None or frame.remembers:
+            frame.keep_turns(self.ctx, turns)
+
+    def _own_turns(self) -> list[Turn]:
+        """The turns of this activation, without answers that were refused and what was said about them."""
+        turns = list(self.turns)
+        for first, end in reversed(self.refused):
+            del turns[first:end]
+        return turns[self.own :]
 
     def _out_of_turns(self) -> LimitExceeded:
         name = self.agent.name
         turns = self.agent.max_turns
         text = f"agent {name!r} asked its model {turns} times without coming to an answer; raise Agent(..., max_turns=...)"
         return LimitExceeded("turns", turns, self.ctx.path, text=text)
-
-
-def _standing(system: object, name: str) -> SystemPrompt | None:
-    """The standing instructions: one template, or several with cache marks among them."""
-    if system is None:
-        return None
-    if isinstance(system, str):
-        return Prompt(system)
-    problem = f"agent {name!r}: system={system!r} must be a text, or texts with CACHE among them"
-    if not isinstance(system, (list, tuple)) or not system:
-        raise DeclarationError(problem)
-    parts: list[Prompt | CacheMark] = []
-    for part in system:
-        if isinstance(part, str):
-            parts.append(Prompt(part))
-        elif isinstance(part, CacheMark):
-            parts.append(part)
-        else:
-            raise DeclarationError(problem)
-    return tuple(parts)
-
-
-def _prompt(
-    name: str, text: str | None, file: str | None, declared_in: str | None
-) -> Prompt | None:
-    """The template of the user's turn; a file lies beside the file that declares the agent."""
-    if text is not None:
-        if file is not None:
-            raise DeclarationError(f"agent {name!r} has both prompt and prompt_file; give one")
-        return Prompt(text)
-    if file is None:
-        return None
-    folder = Path(declared_in).parent if declared_in else Path.cwd()
-    return Prompt.read(folder / file)
-
-
-def _callees(*lists: Sequence[Callee]) -> tuple[Callee, ...]:
-    """What an agent may call; with a sub-agent in the background it also needs what awaits its answer."""
-    callees = [callee for each in lists for callee in each]
-    nodes = [callee for callee in callees if isinstance(callee, Node)]
-    if any(node.in_background for node in nodes):
-        callees.append(background)
-    return tuple(callees)
-
-
-def _check_counts(name: str, counts: Mapping[str, int], repairs: int) -> None:
-    for option, count in counts.items():
-        if count < 1:
-            raise DeclarationError(f"agent {name!r}: {option}={count} must be at least 1")
-    if repairs < 0:
-        raise DeclarationError(f"agent {name!r}: repairs={repairs} must be at least 0")
-
-
-def _check_lists(name: str, **given: object) -> None:
-    for option, nodes in given.items():
-        if isinstance(nodes, (str, Node)):
-            raise DeclarationError(f"agent {name!r}: {option}={nodes!r}; give a list")
-
-
-def _schema_problems(kind: Type) -> tuple[str, ...]:
-    try:
-        output_schema(kind)
-    except Exception as error:
-        reason = str(error).splitlines()[0]
-        return (
-            f"its output type makes no JSON schema: {reason}; use pydantic models and JSON types",
-        )
-    return ()

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Unpack
 from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
 
 from graphflow._faces import former_name
+from graphflow.access import Access
 from graphflow.declaration.context import Context
 from graphflow.declaration.node import AnyNode, Callee, Inputs, Node
 from graphflow.declaration.options import NodeOptions
@@ -30,7 +31,9 @@ from graphflow.errors import (
 )
 from graphflow.keywords import take_renamed
 from graphflow.kinds.delegation import background
+from graphflow.kinds.function_search import LISTED, find_functions, finder_line
 from graphflow.kinds.functions import (
+    FIND,
     MODULES,
     arguments_for,
     clashes,
@@ -51,6 +54,7 @@ from graphflow.kinds.step import Arguments
 from graphflow.kinds.tool import OUTPUT_LIMIT, Tool, schema_of
 from graphflow.messages.message import Message, error_text
 from graphflow.model.seam import ToolSpec
+from graphflow.policy import Effect
 
 if TYPE_CHECKING:
     from pydantic_monty import ResourceLimits
@@ -136,9 +140,11 @@ class Code(Tool[Any, Computed]):
         printed_limit: characters of what it prints that are kept.
         max_calls: calls it may make.
         recursion: how deep its functions may call each other.
+        listed: functions that a model is shown with their signatures. Of more it is shown none: its code finds them, by words,
+            with `find_functions`.
         description: what stands before the list of functions for a model.
         output_limit: characters of the answer that a model is shown.
-        retry, timeout_s, cache, policy, approval, approval_timeout_s, reads, adds, sets: as for every node (`NodeOptions`).
+        retry, timeout_s, cache, policy, approval, approval_timeout_s, quota, reads, adds, sets: as for every node (`NodeOptions`).
     """
 
     kind: ClassVar[str] = "code"
@@ -147,6 +153,7 @@ class Code(Tool[Any, Computed]):
     printed_limit: int
     max_calls: int
     recursion: int
+    listed: int
     most_calls = former_name("most_calls", "max_calls")
 
     def __init__(
@@ -159,6 +166,7 @@ class Code(Tool[Any, Computed]):
         printed_limit: int = 10_000,
         max_calls: int = 100,
         recursion: int = 200,
+        listed: int = LISTED,
         description: str = "",
         output_limit: int = OUTPUT_LIMIT,
         **options: Unpack[NodeOptions],
@@ -170,6 +178,7 @@ class Code(Tool[Any, Computed]):
             "printed_limit": printed_limit,
             "max_calls": max_calls,
             "recursion": recursion,
+            "listed": listed,
             "output_limit": output_limit,
         }
         _check_limits(name, limits)
@@ -192,6 +201,7 @@ class Code(Tool[Any, Computed]):
             **limits,
             arguments=CodeArguments,
             effects=frozenset(["executes"]),
+            access=Access(paths=(), hosts=()),  # the sandbox reaches nothing
             streams=False,
         )
 
@@ -208,7 +218,9 @@ class Code(Tool[Any, Computed]):
             f"{about} Without files, network, third-party packages, class inheritance, or `yield`; modules: {modules}. "
             "Nothing is kept from one run to the next."
         ]
-        if reachable:
+        if len(reachable) > self.listed:
+            lines.append(finder_line(len(reachable)))
+        elif reachable:
             lines.append(
                 "Functions it can call, as they are or at the same time with `await asyncio.gather(f(1), f(2))`; "
                 "do not import them:"
@@ -232,6 +244,11 @@ class Code(Tool[Any, Computed]):
             f"{self.name!r} runs only within a walk; write Graph('g', START >> code >> END)"
         )
 
+    @property
+    def side_effects(self) -> frozenset[Effect]:
+        """None: the sandbox reaches nothing, and what code calls has effects of its own."""
+        return frozenset()
+
     async def activate(self, inputs: Inputs, ctx: Context) -> Computed:
         """Runs the code.
 
@@ -246,7 +263,7 @@ class Code(Tool[Any, Computed]):
         if len(code) > LONGEST:
             raise CodeFailed(f"the code has {len(code)} characters, and may have {LONGEST}")
         functions = _Functions(self, ctx)
-        names = list(functions.nodes)
+        names = [*functions.nodes, FIND]
         execution = Execution(
             code,
             awaited_calls(code, names),
@@ -322,7 +339,8 @@ class _Functions:
         self.gate = asyncio.Semaphore(PARALLEL_CALLS)
         self.nodes: dict[str, Callee] = {}
         """By the name that code knows it by; those of a policy or the depth limit, too: the walk itself refuses them."""
-        for callee in (*ctx.frame.reachable(code, ctx), *code.calls):
+        self.reachable = ctx.frame.reachable(code, ctx)
+        for callee in (*self.reachable, *code.calls):
             name = callee if isinstance(callee, str) else callee.name
             if not (isinstance(callee, Node) and callee.source):
                 self.nodes.setdefault(function_name(name), callee)
@@ -350,6 +368,8 @@ class _Functions:
             return _as_exception(error)
 
     async def _answer(self, function: str, args: Sequence[object], kwargs: Arguments) -> Any:
+        if function == FIND:
+            return find_functions(self.reachable, *args, **kwargs)
         node = self.nodes.get(function)
         if node is None:
             have = ", ".join(self.nodes) or "nothing"

@@ -79,6 +79,14 @@ def by_guards(guards: Mapping[str, Test], message: object) -> Decision:
     return Decision(None, "no guard holds")
 
 
+def by_last_answer(names: Sequence[str], answered: str | None) -> Decision:
+    """The node that has answered last, if it is one of those."""
+    if answered is None:
+        return Decision(None, "nobody has answered before")
+    reason = f"{answered!r} has answered last"
+    return Decision(answered if answered in names else None, reason)
+
+
 def _falls_short(score: float, criteria: Criteria) -> bool:
     """Whether somebody else is to decide, because the best label is not good enough."""
     threshold = criteria.threshold

@@ -26,7 +26,9 @@ _MODULES = """asyncio base64 bisect collections copy csv dataclasses datetime de
 hashlib itertools json math os pathlib random re sys time typing unicodedata"""
 MODULES = tuple(_MODULES.split())
 """What code can import (pydantic-monty 1.4, tried one by one); `os` and `pathlib` reach nothing."""
-TAKEN = frozenset([*dir(builtins), *keyword.kwlist, *MODULES])
+FIND = "find_functions"
+"""What finds the functions that are too many to be listed."""
+TAKEN = frozenset([*dir(builtins), *keyword.kwlist, *MODULES, FIND])
 LONG = 200
 """Characters of a description beside a signature."""
 

@@ -40,6 +40,7 @@ class Human(Node[In, Out]):
     """
 
     kind: ClassVar[str] = "human"
+    checks: bool = True
     ask: Ask | None
     answer: Type
     timeout: float | None

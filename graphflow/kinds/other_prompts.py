@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from graphflow.declaration.node import AnyNode
 from graphflow.errors import DeclarationError
-from graphflow.kinds.agent import Agent
+from graphflow.kinds.agent import AgentNode
 from graphflow.proofs.proven import AnyGraph
 from graphflow.proofs.variant import Change, NodeKey, variant
 
@@ -49,7 +49,7 @@ class _Rewording:
         self.text = text
 
     def __call__(self, node: AnyNode) -> AnyNode:
-        if not isinstance(node, Agent):
+        if not isinstance(node, AgentNode):
             raise DeclarationError(
                 f"{node.name!r} is a {node.kind} and has no prompt of its own; "
                 "graph.variant({...}) puts another node in its place"

@@ -21,13 +21,16 @@ from pydantic import BaseModel
 from graphflow.declaration.context import Context
 from graphflow.display import Displayed
 from graphflow.errors import PromptError
+from graphflow.messages.fences import UntrustedText, fenced_text
 from graphflow.messages.message import error_text, to_text
 from graphflow.messages.state import AnyState
 from graphflow.messages.types import Type, arms, type_name
+from graphflow.messages.untrusted import is_marked, marked_fields
 
 if TYPE_CHECKING:
     from jinja2 import Template, nodes
 
+    from graphflow.declaration.node import AnyNode
     from graphflow.kinds.templates import Bounded
 
 ALWAYS = frozenset({"message", "deps", "ctx"})
@@ -76,11 +79,15 @@ class Prompt(Displayed):
         from graphflow.kinds.templates import render
 
         deps = ctx.deps
+        message = to_be_fenced(message, whole=ctx.node.takes_untrusted)
         fields = fields_of(message)
         view = {"depth": ctx.depth, "path": list(ctx.path), "session": ctx.session}
         names = {STATE: self._states(ctx), **fields, "message": message, "deps": deps, "ctx": view}
         try:
-            return render(_compiled(self.source), names)
+            text = render(_compiled(self.source), names)
+            mask = ctx.frame.mask
+            # What the run was given beside its message was not looked through.
+            return text if mask is None else mask.value(text, "prompt", ctx.stamp, ctx.node.name)
         # Of jinja2, of Python within it, or of what a message does when it is written.
         except Exception as error:
             problem = _why(error)
@@ -251,6 +258,32 @@ _OWN_MODULES = ("graphflow.kinds.templates",)
 """Errors of these are about templates, so that their class says nothing more."""
 
 
+def shown_text(message: Any, node: AnyNode) -> str:
+    """A message without a prompt around it; one from outside between fences."""
+    text = to_text(message)
+    if node.takes_untrusted or is_marked(type(message)):
+        return fenced_text(text)
+    return text
+
+
+def to_be_fenced(message: Any, *, whole: bool) -> Any:
+    """A message whose untrusted texts are written between fences wherever a prompt writes them.
+
+    `whole`: whether a text is untrusted as it is; of a model, the fields tell that are marked.
+    """
+    if isinstance(message, str):
+        return UntrustedText(message) if whole else message
+    if not isinstance(message, BaseModel):
+        return message
+    marked = marked_fields(type(message))
+    changed: dict[str, object] = {}
+    for name in marked:
+        value = getattr(message, name)
+        if isinstance(value, str):
+            changed[name] = UntrustedText(value)
+    return message.model_copy(update=changed) if changed else message
+
+
 def fields_of(message: Any) -> Mapping[str, Any]:
     """The names that a message brings into a template."""
     names: Iterable[str]
@@ -261,6 +294,8 @@ def fields_of(message: Any) -> Mapping[str, Any]:
         names = [field.name for field in dataclasses.fields(message)]
     elif isinstance(message, Mapping):
         return {str(name): value for name, value in message.items()}
+    elif isinstance(message, UntrustedText):
+        return {"text": message}
     else:
         return {"text": to_text(message)}
     return {name: getattr(message, name) for name in names}

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from graphflow.declaration.context import Context
-from graphflow.declaration.node import AnyNode, Callee
+from graphflow.declaration.node import Callee
 from graphflow.messages.message import to_text
 from graphflow.messages.notes import Recalled, fenced
 from graphflow.model.turns import Turn, UserTurn
@@ -53,13 +53,6 @@ def with_notes(turns: Sequence[Turn], place: int, notes: str) -> tuple[Turn, ...
     copy = list(turns)
     copy[place] = shown
     return tuple(copy)
-
-
-def without_recalled(nodes: Sequence[AnyNode], unoffered: frozenset[str]) -> Sequence[AnyNode]:
-    """The nodes that a model is offered, of those that its agent can reach."""
-    if not unoffered:
-        return nodes
-    return tuple(node for node in nodes if node.name not in unoffered)
 
 
 def names_unoffered(recalls: Sequence[Callee], tools: Sequence[Callee]) -> frozenset[str]:

@@ -1,14 +1,15 @@
 """A router: a node that says which way its message goes, and why.
 
 It decides by rule (a function), by the first guard that holds, by a model (the labels are the schema, or letters whose
-probability the model tells), by similarity of embeddings to examples, or by a cascade of these: who abstains leaves it to the
-next. With labels, what travels on is the router's input; with a rule that returns a union of messages, what it returned.
+probability the model tells), by similarity of embeddings to examples, by who has answered last in the conversation, or by a
+cascade of these: who abstains leaves it to the next. With labels, what travels on is the router's input; with a rule that
+returns a union of messages, what it returned.
 """
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from enum import Enum
 from types import UnionType
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, TypeVar, Unpack, overload
@@ -25,6 +26,7 @@ from graphflow.kinds.decision import (
     Decision,
     balanced,
     by_guards,
+    by_last_answer,
     by_model,
     by_similarity,
 )
@@ -49,6 +51,7 @@ class Router(Node[In, Out]):
         labels: the labels, or a mapping of each label to its description; for a model or embeddings.
         guards: a test of the message per label; the first that holds decides. They run in the event loop.
         examples: texts per label; with these it decides by similarity.
+        back_to: names of nodes, which are labels; the one that has answered last in the conversation is chosen.
         model: decides by a model, "provider:model" or a `Model`; default (without any of the above): the graph's.
         probabilities: whether a model that can is asked for the probability of each label, corrected for its bias, in place
             of a label alone; asks a few questions more, once a process. Labels should have descriptions.
@@ -69,6 +72,7 @@ class Router(Node[In, Out]):
     labels: Mapping[str, str]
     guards: Mapping[str, GuardFunction]
     examples: Mapping[str, tuple[str, ...]]
+    back_to: tuple[str, ...]
     cascade: tuple[AnyRouter, ...]
     probabilities: bool
     explain: bool
@@ -90,6 +94,7 @@ class Router(Node[In, Out]):
         labels: Labels = (),
         guards: Mapping[str, GuardFunction] | None = None,
         examples: Mapping[str, Sequence[str]] | None = None,
+        back_to: Sequence[str] = (),
         model: Model | str | None = None,
         probabilities: bool = False,
         explain: bool = False,
@@ -108,9 +113,8 @@ class Router(Node[In, Out]):
             )
         described = dict(labels) if isinstance(labels, Mapping) else dict.fromkeys(labels, "")
         example_texts = {label: tuple(texts) for label, texts in (examples or {}).items()}
-        _check_ways(
-            name, {"rule": rule, "guards": guards, "examples": example_texts, "cascade": cascade}
-        )
+        ways = {"rule": rule, "guards": guards, "examples": example_texts, "back_to": back_to}
+        _check_ways(name, ways | {"cascade": cascade})
         _check_rule(name, rule, described)
         _check_guards(name, guards or {})
         for stage in cascade:
@@ -120,6 +124,7 @@ class Router(Node[In, Out]):
             rule=rule,
             examples=example_texts,
             guards=dict(guards or {}),
+            back_to=tuple(back_to),
             cascade=tuple(_as_stage(stage) for stage in cascade),
             probabilities=probabilities,
             explain=explain,
@@ -204,12 +209,12 @@ class Router(Node[In, Out]):
         labels = dict(self._described)
         for stage in self.cascade if with_stages else ():
             labels = {**_labels_of(self.name, stage), **labels}
-        return {**dict.fromkeys(self.guards, ""), **labels}
+        return {**dict.fromkeys((*self.guards, *self.back_to), ""), **labels}
 
     def _least_labels(self) -> int:
         """How many labels it needs: one that may abstain can be a stage with one label."""
         by_similarity = bool(self.examples) and self.threshold is not None
-        may_abstain = by_similarity or bool(self.guards)
+        may_abstain = by_similarity or bool(self.guards) or bool(self.back_to)
         return 1 if may_abstain else 2
 
     @property
@@ -217,7 +222,9 @@ class Router(Node[In, Out]):
         """Whether a model decides."""
         if self.cascade:
             return any(stage.asks_model for stage in self.cascade)
-        return self.rule is None and not self.examples and not self.guards
+        if self.rule is not None:
+            return False
+        return not (self.examples or self.guards or self.back_to)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -260,11 +267,24 @@ class Router(Node[In, Out]):
             problems += self._gaps()
         return problems
 
+    def check_beside(self, names: Collection[str]) -> list[str]:
+        """Nodes to go back to that are not there, and so can never have answered."""
+        problems: list[str] = []
+        for router in (self, *self.cascade):
+            for name in router.back_to:
+                if name not in names:
+                    problems.append(
+                        f"router {router.name!r}: back_to={name!r}, and no node of this graph is called so"
+                    )
+        return problems
+
     def _gaps(self) -> list[str]:
         """Messages that nobody decides about."""
         last = self.cascade[-1] if self.cascade else self
         if last.guards:
             where = "no guard holds"
+        elif last.back_to:
+            where = "none of them has answered last"
         elif last.rule_abstains:
             where = "its rule returns None"
         else:
@@ -303,6 +323,8 @@ class Router(Node[In, Out]):
             return await self._in_stages(message, ctx)
         if self.guards:
             return by_guards(self.guards, message)
+        if self.back_to:
+            return by_last_answer(self.back_to, ctx.answered_last)
         if self.rule is not None:
             return await self._by_rule(self.rule, message, ctx)
         text = self.prompt.render(message, ctx) if self.prompt else to_text(message)
@@ -402,6 +424,10 @@ def _as_stage(stage: AnyRouter) -> AnyRouter:
 def _rule_problems(name: str, signature: Signature) -> list[str]:
     """What is wrong with a rule."""
     problems = [*signature.problems, *signature.unanswered]
+    if signature.secrets:
+        problems.append(
+            f"the rule of router {name!r} takes a secret; annotate a Context, and call ctx.secret(...)"
+        )
     count = len(signature.ports)
     if count != 1:
         problems.append(

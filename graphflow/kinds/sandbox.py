@@ -67,21 +67,31 @@ class WorkerPool:
     def __init__(self) -> None:
         self.users = 0
         self._gates: dict[int, asyncio.Semaphore] = {}
-        self._opening = asyncio.Lock()
+        self._opening: asyncio.Task[Monty] | None = None
         self._workers: Monty | None = None
         self.warden: Warden | None = None
 
     async def opened(self) -> Monty:
         """The workers; the first who asks starts them."""
+        if self._opening is None:
+            self._opening = asyncio.get_running_loop().create_task(self._open())
+        # Whoever is cancelled meanwhile leaves it to the others, and to `close`, which must know all that was started.
+        return await asyncio.shield(self._opening)
+
+    async def _open(self) -> Monty:
         from pydantic_monty import Monty
 
-        async with self._opening:
+        try:
             if self._workers is None:
                 # Processes start as they are needed: as many as all levels together may hold.
-                self._workers = Monty(max_processes=WORKERS * LEVELS, request_timeout=None)
-                await turn(self._workers.__enter__)
-                self.warden = await turn(Warden)
-            return self._workers
+                workers = Monty(max_processes=WORKERS * LEVELS, request_timeout=None)
+                await turn(workers.__enter__)
+                self._workers = workers
+            self.warden = await turn(Warden)
+        except BaseException:
+            self._opening = None  # the next who asks tries again
+            raise
+        return self._workers
 
     def gate(self, level: int) -> asyncio.Semaphore:
         """The places of one level."""
@@ -98,8 +108,11 @@ class WorkerPool:
         return self.warden.watching(session.worker_pid)
 
     async def close(self) -> None:
-        """Ends the workers."""
+        """Ends the workers, also those that are only being started."""
+        if self._opening is not None:
+            await asyncio.wait([self._opening])
         # Cleared first: whoever asks for workers meanwhile starts new ones.
+        self._opening = None
         workers = self._workers
         self._workers = None
         if workers is not None:

@@ -25,6 +25,7 @@ from typing import Any, ClassVar, Unpack
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from graphflow.access import Access, FixedTexts
 from graphflow.concurrency import in_thread
 from graphflow.declaration.context import Context
 from graphflow.declaration.node import AnyNode, Callee, Inputs, Node
@@ -92,7 +93,7 @@ class Skills(Tool[Any, str]):
             where it lies; and `arguments`, if it has such a parameter. Without a runner scripts are only read.
         description: what stands before the list of skills for a model.
         output_limit: characters of a text that a model is shown at a time; it can ask for the rest.
-        retry, timeout_s, cache, policy, approval, approval_timeout_s, reads, adds, sets: as for every node (`NodeOptions`).
+        retry, timeout_s, cache, policy, approval, approval_timeout_s, quota, reads, adds, sets: as for every node (`NodeOptions`).
 
     Raises:
         DeclarationError: a folder is missing, or a skill in it does not keep to the format; all problems are told at once.
@@ -134,6 +135,7 @@ class Skills(Tool[Any, str]):
             output_limit=output_limit,
             streams=False,
             effects=frozenset(["reads"]),
+            access=Access(paths=FixedTexts(tuple(map(str, folders))), hosts=()),
             skills=skills,
             folders=tuple(map(str, folders)),
         )

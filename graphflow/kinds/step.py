@@ -76,6 +76,12 @@ class FunctionNode(Node[In, Out]):
         if options:
             self._tune(options)
         self._set(function=function, _signature=signature, sees_run=facts.sees_run)
+        if signature.secrets:
+            self._set(wants_secrets=signature.secret_names)
+        if signature.deps is not None:
+            self._set(wants_deps=signature.deps)
+        if signature.marks:
+            self._set(**signature.marks)
         if signature.states:
             self._set(reads=signature.reads(self.reads))
         if effects is not None:
@@ -90,8 +96,12 @@ class FunctionNode(Node[In, Out]):
             ports=signature.ports,
             output=signature.output,
             problems=(*signature.problems, *signature.unanswered),
-            sees_run=signature.context is not None,
+            sees_run=signature.sees_run,
+            wants_deps=signature.deps,
+            wants_secrets=signature.secret_names,
             direct=self.function if direct else None,
+            untrusted=signature.untrusted,
+            takes_untrusted=signature.takes_untrusted,
             reads=signature.reads(self.reads),
             _signature=signature,
         )
@@ -149,13 +159,13 @@ def _read_facts(function: AnyFunction) -> _FunctionFacts:
         where=place_of(function),
         problems=(*signature.problems, *signature.unanswered),
         direct=_is_direct(function, signature),
-        sees_run=signature.context is not None,
+        sees_run=signature.sees_run,
     )
 
 
 def _is_direct(function: AnyFunction, signature: Signature) -> bool:
     """Whether an activation is nothing but a call of the function with the one message."""
-    if len(signature.ports) != 1 or signature.context is not None or signature.states:
+    if len(signature.ports) != 1 or signature.sees_run or signature.states:
         return False
     return _is_async(function)
 
@@ -180,6 +190,8 @@ def _placed(
         named[signature.context] = ctx
     for name, state in signature.states:
         named[name] = ctx.read(state)
+    for name, secret in signature.secrets:
+        named[name] = ctx.secret(secret)
     if not signature.positional:
         return [], named
     # Parameters before a `/` can only be given by their place.
@@ -197,8 +209,14 @@ def _bound(
 
 
 def _abandoning(ctx: Context) -> Callable[[], None]:
-    """Tells that a thread was left behind."""
-    return lambda: ctx.frame.tell(NodeAbandoned(*ctx.stamp, ctx.node.name))
+    """Tells that a thread was left behind, the function in it first."""
+
+    def abandon() -> None:
+        # One attribute: the thread may look at it at any time.
+        ctx.stopped = True
+        ctx.frame.tell(NodeAbandoned(*ctx.stamp, ctx.node.name))
+
+    return abandon
 
 
 async def pieces_of(
@@ -291,7 +309,7 @@ def node(function: AnyFunction | None = None, /, **options: Any) -> Any:
         calls: nodes (or their names) it may ask with `ctx.call(node, message)`.
         effects: what it does to the world: "reads", "writes", "network", "executes", or `[]` for nothing. A run that a store
             keeps waits for the disk before whatever may change the world; what nobody has declared may.
-        retry, timeout_s, cache, policy, approval, approval_timeout_s, reads, adds, sets: as for every node (`NodeOptions`).
+        retry, timeout_s, cache, policy, approval, approval_timeout_s, quota, reads, adds, sets: as for every node (`NodeOptions`).
     """
     if function is None:
         return lambda f: FunctionNode(f, **options)

@@ -52,7 +52,7 @@ class SubAgent(Node[In, Out]):
         _check(target, isolation, background)
         if target.enters == "always":
             inherited = {
-                key: target.__dict__[key] for key in NodeOptions.__annotations__ if key != "policy"
+                key: getattr(target, key) for key in NodeOptions.__annotations__ if key != "policy"
             }
             # A graph's own options hold for the edge to it; its policy it asks itself, within.
             options = {**inherited, **options}  # type: ignore[typeddict-item]  # the options of any node

@@ -22,6 +22,8 @@ from jinja2.filters import FILTERS
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.visitor import NodeTransformer
 
+from graphflow.messages.fences import UntrustedText, fenced_text
+
 if TYPE_CHECKING:
     from jinja2 import Template
     from jinja2.runtime import Context
@@ -45,7 +47,7 @@ LONGEST_WRAPPED = 500_000
 """Characters of a text that is wrapped, which takes quadratic time if it has no spaces."""
 LONGEST_NAME = 1_000
 """Characters that such a codec may be given."""
-_budget: ContextVar[Budget | None] = ContextVar(
+_budget: ContextVar[RenderBudget | None] = ContextVar(
     "what the text being written may still use", default=None
 )
 
@@ -59,7 +61,7 @@ class TooMuch(TemplateRuntimeError):
     """The template would take too long, or write too much."""
 
 
-class Budget:
+class RenderBudget:
     """What one text may still use."""
 
     __slots__ = ("end", "size", "steps")
@@ -185,6 +187,8 @@ def _joined(context: Context, parts: list[object]) -> str:
 def _finalized(value: object) -> object:
     """What `{{ }}` writes."""
     text = value if type(value) is str else _written(value)
+    if type(value) is UntrustedText:
+        text = fenced_text(text)
     budget = _budget.get()
     if budget is not None:
         budget.write(len(text))
@@ -195,6 +199,11 @@ def _written(value: object) -> str:
     if isinstance(value, (list, tuple, set, frozenset, Mapping)):
         size_of(value)
     return str(value)
+
+
+def _fenced(value: object) -> str:
+    """The filter that puts whatever is written between fences: `{{ page.text | fenced }}`."""
+    return fenced_text(_written(value))
 
 
 # -- what makes much of little ---------------------------------------------------------------------
@@ -209,7 +218,7 @@ class Bounded(ImmutableSandboxedEnvironment):
         self.globals["range"] = _range
         for name, function in FILTERS.items():
             self.filters[name] = _bounded(name, function)
-        self.filters |= {"_counted": _counted, "_joined": _joined}
+        self.filters |= {"_counted": _counted, "_joined": _joined, "fenced": _fenced}
 
     def made(self, source: str) -> Template:
         """A template, with its bounds in it."""
@@ -508,7 +517,7 @@ def render(template: Template, names: Mapping[str, object]) -> str:
     Raises:
         TooMuch: it takes too long, or writes too much.
     """
-    token = _budget.set(Budget())
+    token = _budget.set(RenderBudget())
     try:
         return template.render(names)
     finally:

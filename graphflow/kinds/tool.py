@@ -32,8 +32,9 @@ from pydantic.fields import FieldInfo
 from pydantic.json_schema import GenerateJsonSchema
 from pydantic_core import ErrorDetails, PydanticSerializationError, from_json, to_json
 
+from graphflow.access import NO_ACCESS, Access, NamedArguments
 from graphflow.declaration.arrows import In, Out
-from graphflow.declaration.context import Context
+from graphflow.declaration.context import Context, SeenMask
 from graphflow.declaration.node import AnyNode, Callee, Inputs, Node
 from graphflow.declaration.options import NodeOptions
 from graphflow.declaration.ports import (
@@ -75,6 +76,8 @@ class ToolOptions(NodeOptions, total=False):
     `name`, `description`: instead of the function's own. `effects`: what it does to the world: "reads", "writes", "network",
     "executes"; `[]` is nothing, and without it nobody knows. `concurrency_safe`: whether it may run twice at a time; else
     the calls of one turn keep their order around it. `output_limit`: characters of its answer that a model is shown.
+    `paths`, `hosts`: which arguments are paths of files, and which are hosts or addresses: names of them, or a function of all;
+    `[]` is none. Policies hold them (`Policy(paths=[...], hosts=[...])`).
     """
 
     name: str | None
@@ -82,6 +85,8 @@ class ToolOptions(NodeOptions, total=False):
     effects: Sequence[Effect]
     concurrency_safe: bool
     output_limit: int
+    paths: NamedArguments | None
+    hosts: NamedArguments | None
 
 
 class Tool(Node[In, Out]):
@@ -93,6 +98,7 @@ class Tool(Node[In, Out]):
     arguments: ArgumentModel
     output_limit: int = OUTPUT_LIMIT
     undeclared: bool = False
+    access: Access | None = NO_ACCESS
 
     def __init__(
         self,
@@ -103,6 +109,8 @@ class Tool(Node[In, Out]):
         effects: Sequence[Effect] | None = None,
         concurrency_safe: bool = True,
         output_limit: int = OUTPUT_LIMIT,
+        paths: NamedArguments | None = None,
+        hosts: NamedArguments | None = None,
         calls: Sequence[Callee] = (),
         **options: Unpack[NodeOptions],
     ) -> None:
@@ -121,13 +129,13 @@ class Tool(Node[In, Out]):
             **options,
         )
         signature: Signature = read["_signature"]
+        self._set(**signature.marks)
         if signature.states:
             self._set(reads=signature.reads(self.reads))
-        is_whole = isinstance(output_limit, int) and not isinstance(output_limit, bool)
-        if not is_whole or output_limit < 1:
-            raise DeclarationError(
-                f"tool {own_name!r}: output_limit={output_limit!r} must be a number of characters"
-            )
+        _check_output_limit(own_name, output_limit)
+        access = _access_of(own_name, read["arguments"], paths, hosts)
+        if effects is not None and not effects:
+            access = access.of_none
         declared: Sequence[str] = effects or ()
         if isinstance(declared, str):
             declared = (declared,)
@@ -138,6 +146,7 @@ class Tool(Node[In, Out]):
             effects=check_effects(f"tool {own_name!r}", declared),
             concurrency_safe=concurrency_safe,
             output_limit=output_limit,
+            access=access,
         )
 
     _signature: Signature
@@ -150,7 +159,11 @@ class Tool(Node[In, Out]):
         if "function" in self.__dict__:  # a kind of tool need not be made of one
             late = read_signature.__wrapped__(self.function, Context)
             self._set(**_read_function(self.name, self.function, late))
-            self._set(reads=late.reads(self.reads))
+            self._set(
+                reads=late.reads(self.reads),
+                untrusted=late.untrusted,
+                takes_untrusted=late.takes_untrusted,
+            )
 
     @property
     def spec(self) -> ToolSpec:
@@ -249,7 +262,10 @@ class Tool(Node[In, Out]):
         """The pieces of a function that yields, each told as it comes: texts joined, anything else as a list."""
         pieces: list[object] = []
         observed, frame = ctx.frame.observed, ctx.frame
-        async with aclosing(pieces_of(self.function, self._signature, arguments, ctx)) as given:
+        given_pieces = pieces_of(self.function, self._signature, arguments, ctx)
+        if frame.mask is not None:
+            given_pieces = _masked_pieces(given_pieces, frame.mask, ctx)
+        async with aclosing(given_pieces) as given:
             async for piece in given:
                 pieces.append(piece)
                 if observed:
@@ -268,7 +284,56 @@ class Tool(Node[In, Out]):
         return await result if inspect.isawaitable(result) else result
 
 
+async def _masked_pieces(
+    pieces: AsyncGenerator[Any, None], mask: SeenMask, ctx: Context
+) -> AsyncGenerator[Any, None]:
+    """The same pieces without the secrets of the run; those of a text may hold one only together."""
+    stamp, name = ctx.stamp, ctx.node.name
+    note = mask.noting(stamp, name)
+    stream = mask.secrets.stream(lambda found: note("piece", found))
+    async with aclosing(pieces):
+        async for piece in pieces:
+            clean = stream.feed(piece) if isinstance(piece, str) else piece
+            if clean:
+                yield mask.value(clean, "piece", stamp, name)
+    rest = stream.end()
+    if rest:
+        yield rest
+
+
 AnyTool: TypeAlias = Tool[Any, Any]
+
+
+def _check_output_limit(name: str, given: object) -> None:
+    is_whole = isinstance(given, int) and not isinstance(given, bool)
+    if not is_whole or given < 1:  # type: ignore[operator]  # it is a number by now
+        raise DeclarationError(
+            f"tool {name!r}: output_limit={given!r} must be a number of characters"
+        )
+
+
+def _access_of(
+    name: str,
+    arguments: ArgumentModel,
+    paths: NamedArguments | None,
+    hosts: NamedArguments | None,
+) -> Access:
+    """What a tool declares of the files and hosts that its arguments name.
+
+    Raises:
+        DeclarationError: it has no argument of such a name.
+    """
+    fields = list(arguments.model_fields)
+    for option, given in (("paths", paths), ("hosts", hosts)):
+        if given is None or callable(given):
+            continue
+        is_list = isinstance(given, (list, tuple))
+        if not is_list or any(each not in fields for each in given):
+            have = ", ".join(fields) or "none"
+            raise DeclarationError(
+                f"tool {name!r}: {option}={given!r} must be a list of its arguments; there are: {have}"
+            )
+    return Access(paths, hosts)
 
 
 def _answer_type(function: AnyFunction, written: Type) -> Type:
@@ -309,7 +374,9 @@ def _read_function(name: str, function: AnyFunction, signature: Signature) -> di
         "problems": (*signature.problems, *problems),
         "unanswered": signature.unanswered,
         "streams": streams,
-        "sees_run": signature.context is not None,
+        "sees_run": signature.sees_run,
+        "wants_deps": signature.deps,
+        "wants_secrets": signature.secret_names,
         "_signature": signature,
     }
 
@@ -554,7 +621,10 @@ def tool(function: AnyFunction | None = None, /, **options: Any) -> Any:
             it. If its caller is tried again, a finished call is not made again, unless its tool says that it only reads.
         concurrency_safe: whether it may run twice at a time; if not, the calls of one turn keep their order around it.
         output_limit: characters of its answer that a model is shown.
-        retry, timeout_s, cache, policy, approval, approval_timeout_s, reads, adds, sets: as for every node (`NodeOptions`).
+        paths: names of the arguments that are paths of files, or a function of all arguments that gives the paths; `[]` says that
+            it reaches no files. A `Policy(paths=[...])` holds them to folders, and refuses tools that do not say.
+        hosts: the same for hosts and addresses, and `Policy(hosts=[...])`.
+        retry, timeout_s, cache, policy, approval, approval_timeout_s, quota, reads, adds, sets: as for every node (`NodeOptions`).
     """
     if function is None:
         return lambda f: Tool(f, **options)

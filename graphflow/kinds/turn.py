@@ -24,6 +24,7 @@ from graphflow.declaration.node import AnyNode
 from graphflow.errors import LimitExceeded, NotReachable
 from graphflow.events import HandedOver
 from graphflow.kinds.tool import OUTPUT_LIMIT, read_for, result_text, spec_of, truncate
+from graphflow.messages.fences import fenced_text
 from graphflow.messages.media import Media, media_in, without_media
 from graphflow.messages.message import error_text
 from graphflow.model.reply import Reply
@@ -31,6 +32,8 @@ from graphflow.model.seam import ToolSpec
 from graphflow.model.turns import AssistantTurn, ToolCall, ToolResult, ToolTurn, Turn
 from graphflow.redaction import scrub
 
+Readable: TypeAlias = str | tuple[str | Media, ...]
+"""What a model reads of an answer, and looks at."""
 CallJob: TypeAlias = Callable[[], Awaitable[ToolResult]]
 
 _BROKEN_OFF = {
@@ -297,7 +300,9 @@ async def _call(call: ToolCall, offer: Offer, ctx: Context) -> ToolResult:
         if node is None:
             offer.check(call.name)
         answer = await ctx.frame.call(ctx, call.name, _arguments(call), read_for)
-        return ToolResult(call.id, call.name, _readable(call.name, answer, limit))
+        readable = _readable(call.name, answer, limit)
+        shown = _between_fences(node, readable)
+        return ToolResult(call.id, call.name, shown)
     except LimitExceeded as error:
         if ctx.frame.ends(error):
             raise
@@ -344,6 +349,20 @@ def _readable(node: str, answer: Any, limit: int) -> str | tuple[str | Media, ..
     for part in answer:
         if isinstance(part, str):
             part = result_text(node, part, limit)
+        parts.append(part)
+    return tuple(parts)
+
+
+def _between_fences(node: AnyNode | None, readable: Readable) -> Readable:
+    """What a model reads of an answer: if it is from outside, its texts between fences that they cannot close."""
+    if node is None or not node.untrusted:
+        return readable
+    if isinstance(readable, str):
+        return fenced_text(readable)
+    parts: list[str | Media] = []
+    for part in readable:
+        if isinstance(part, str):
+            part = fenced_text(part)
         parts.append(part)
     return tuple(parts)
 

@@ -47,7 +47,7 @@ class Wait(Node[T, T]):
         input: the type of message that goes through. It is needed where that is what the graph answers: `Any` says
             nothing, and proves nothing.
         description: what the node is for.
-        retry, cache, policy, approval, approval_timeout_s, reads, adds, sets: as for every node (`NodeOptions`).
+        retry, cache, policy, approval, approval_timeout_s, quota, reads, adds, sets: as for every node (`NodeOptions`).
     """
 
     kind: ClassVar[str] = "wait"
@@ -127,7 +127,7 @@ def _is_duration(seconds: object) -> bool:
 def _problem_of(moment: object) -> str:
     """What is wrong with a time; "" if nothing is."""
     if not isinstance(moment, datetime):
-        return "is no time; give a datetime, or a function of the message that returns one"
+        return "is not a time; give a datetime, or a function of the message that returns one"
     if moment.tzinfo is None:
         return "has no time zone; add tzinfo=UTC"
     return ""
@@ -145,7 +145,7 @@ class Receive(Node[In, Out]):
             output (`payment[TimedOut] >> ...`).
         input: the type of message that lets it begin.
         description: what the node is for.
-        retry, cache, policy, approval, approval_timeout_s, reads, adds, sets: as for every node (`NodeOptions`).
+        retry, cache, policy, approval, approval_timeout_s, quota, reads, adds, sets: as for every node (`NodeOptions`).
     """
 
     kind: ClassVar[str] = "receive"

@@ -10,15 +10,16 @@ Rules:
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from pydantic import ValidationError
 
 from graphflow.concurrency import in_thread
 from graphflow.declaration.node import AnyNode
 from graphflow.errors import ServerFailed, ToolError
+from graphflow.events import Event, ServerChanged, ServerLost, ServerOpened
 from graphflow.mcp.schema import problems_of
 from graphflow.mcp.session import CLOSED, FORGOTTEN, STAND_INS, Session, protocol_problem
 from graphflow.redaction import scrub
@@ -26,7 +27,7 @@ from graphflow.redaction import scrub
 if TYPE_CHECKING:
     from mcp import Client
     from mcp.shared.dispatcher import ProgressFnT
-    from mcp_types import CallToolResult, Tool
+    from mcp_types import CallToolResult, RequestParamsMeta, Tool
 
     from graphflow.mcp.elicitation import Ask, Elicitation
     from graphflow.mcp.remote import RemoteServer
@@ -45,6 +46,9 @@ SIGN_OF_LIFE_S = 5.0
 """Seconds that a server has to list its tools after it has left a call without an answer."""
 
 
+NewsMaker = Callable[[float], Event]
+"""Makes an event, once it is known when that is by the clock of a run."""
+Hear = Callable[[NewsMaker], None]
 _ASK: ContextVar[Ask | None] = ContextVar("graphflow_ask", default=None)
 """How the call asks that is under way here."""
 
@@ -64,6 +68,10 @@ class Connection:
         """Whether what it asks people becomes a question of the run."""
         self._asks: list[Ask] = []
         """How each call under way asks, the latest last."""
+        self.hearers: list[Hear] = []
+        """Who hears that it was lost, opened again, or offers something else: the runs that use it."""
+        self._is_lost = False
+        """Whether that was told."""
         self.listed: tuple[Tool, ...] = ()
         self.nodes: tuple[AnyNode, ...] = ()
         self._output_schemas: dict[str, Any] = {}
@@ -82,19 +90,22 @@ class Connection:
         """
         attempts = self._attempts
         async with self._opening:
-            session = self._session
-            if session is not None and session.client is not None and not session.lost.is_set():
-                return session.client
+            client = self._client_here()
+            if client is not None:
+                return client
             # Somebody else has tried while we waited: all who wait for it fail at once, and not one after the other.
             if self._attempts > attempts and self._failure:
                 raise ServerFailed(self._failure)
+            is_again = self._session is not None
+            if is_again:
+                self._tell_lost("its connection has ended")
             self._leave()
             session = self._session = Session(
                 self.server, self._take, self.ask, can_wait=self.can_wait
             )
             self._failure = ""
             try:
-                return await session.opened()
+                client = await session.opened()
             except ServerFailed as error:
                 self._failure = str(error)
                 raise
@@ -103,6 +114,34 @@ class Connection:
                 raise
             finally:
                 self._attempts += 1
+            if is_again:
+                self._tell_back()
+            return client
+
+    def _client_here(self) -> Client | None:
+        """The client, as long as somebody listens at the other end."""
+        session = self._session
+        if session is None or session.lost.is_set():
+            return None
+        return session.client
+
+    def _tell_back(self) -> None:
+        """Tells that the server is there again."""
+        self._is_lost = False
+        name, count = self.server.name, len(self.nodes)
+        self._tell(lambda at: ServerOpened(at, 0, name, count, again=True))
+
+    def _tell(self, make: NewsMaker) -> None:
+        for hear in tuple(self.hearers):
+            hear(make)
+
+    def _tell_lost(self, why: str) -> None:
+        """Tells that the server is gone, once until it is back."""
+        if self._is_lost:
+            return
+        self._is_lost = True
+        name = self.server.name
+        self._tell(lambda at: ServerLost(at, 0, name, why))
 
     async def call(
         self,
@@ -110,6 +149,7 @@ class Connection:
         arguments: dict[str, Any],
         progress: ProgressFnT | None = None,
         ask: Ask | None = None,
+        meta: Mapping[str, str] | None = None,
     ) -> CallToolResult:
         """What the server answers to one call.
 
@@ -118,30 +158,40 @@ class Connection:
             arguments: what it is given.
             progress: who hears how far it is.
             ask: how a person is asked what the server wants to know meanwhile.
+            meta: what stands in `_meta` of the call: the span that it belongs to.
 
         Raises:
             ServerFailed: the connection was lost meanwhile, or cannot be opened again.
             ToolError: the server refuses the call, or its answer does not keep to its own schema.
         """
         if ask is None:
-            return await self._called(tool, arguments, progress)
+            return await self._called(tool, arguments, progress, meta)
         self._asks.append(ask)
         token = _ASK.set(ask)
         try:
-            return await self._called(tool, arguments, progress)
+            return await self._called(tool, arguments, progress, meta)
         finally:
             _ASK.reset(token)
             self._asks.remove(ask)
 
     async def _called(
-        self, tool: str, arguments: dict[str, Any], progress: ProgressFnT | None
+        self,
+        tool: str,
+        arguments: dict[str, Any],
+        progress: ProgressFnT | None,
+        meta: Mapping[str, str] | None,
     ) -> CallToolResult:
         for is_last in (False, True):
             client = await self._living_client()
             session = self._session
             assert session is not None
             try:
-                result = await client.call_tool(tool, arguments, progress_callback=progress)
+                result = await client.call_tool(
+                    tool,
+                    arguments,
+                    progress_callback=progress,
+                    meta=cast("RequestParamsMeta", dict(meta)) if meta else None,
+                )
                 await self._check_answer(tool, result)
                 return result
             except asyncio.CancelledError:
@@ -164,7 +214,10 @@ class Connection:
             case MCPError() if error.code == CLOSED and (
                 session.lost.is_set() or error.message in ENDED
             ):
-                return ServerFailed(await self._end_of(session))
+                # Whoever listens hears of it now, and not when the next call opens it again.
+                end = await self._end_of(session)
+                self._tell_lost(end)
+                return ServerFailed(end)
             case MCPError():
                 refusal = _refusal(error.message, session)
                 return ToolError(scrub(f"{name} {refusal}"))
@@ -255,8 +308,18 @@ class Connection:
 
     async def _take(self, tools: Sequence[Tool]) -> None:
         nodes = await in_thread(self.server.tools_of, self, tools)  # refuses what cannot be offered
+        before = {node.name for node in self.nodes}
         self.listed, self.nodes = tuple(tools), nodes
+        now = {node.name for node in nodes}
+        # What it offers first is not a change.
+        if before and before != now:
+            self._tell_changed(now - before, before - now)
         self._output_schemas = {tool.name: tool.output_schema for tool in tools}
+
+    def _tell_changed(self, added: set[str], removed: set[str]) -> None:
+        name = self.server.name
+        news, gone = tuple(sorted(added)), tuple(sorted(removed))
+        self._tell(lambda at: ServerChanged(at, 0, name, news, gone))
 
     async def _end_of(self, session: Session) -> str:
         """How a server ended during a call, with what its process wrote last."""

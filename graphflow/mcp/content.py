@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from graphflow.declaration.context import Context
 from graphflow.errors import ResultInvalid, ToolError
+from graphflow.messages.fences import fenced_text
 from graphflow.messages.media import Media
 from graphflow.redaction import scrub
 
@@ -62,8 +63,10 @@ def answer_of(result: CallToolResult, ctx: Context) -> AnswerPart | list[AnswerP
         )
     parts = [_part(block, number, ctx) for number, block in enumerate(result.content)]
     if result.is_error:
-        complaint = _complaint(result, parts) or f"{name!r} failed, and its server does not say why"
-        raise ToolError(scrub(complaint))  # a server may repeat the token it was sent
+        complaint = scrub(_complaint(result, parts))  # a server may repeat the token it was sent
+        own = f"{name!r} failed, and its server does not say why"
+        # Its words are content as its answers are: what it says of itself may be meant for the model.
+        raise ToolError(fenced_text(complaint) or own)
     structured = _unwrapped(result.structured_content)
     if structured is not None:
         parts = [structured, *_new(parts, structured)]

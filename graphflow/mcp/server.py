@@ -13,9 +13,10 @@ from graphflow.declaration.node import AnyNode, Node
 from graphflow.declaration.options import NodeOptions
 from graphflow.declaration.ports import Port
 from graphflow.errors import DeclarationError, GraphError, MissingExtra, ServerFailed
-from graphflow.mcp.connection import Connection
+from graphflow.events import ServerOpened
+from graphflow.mcp.connection import Connection, Hear
 from graphflow.mcp.elicitation import Ask
-from graphflow.mcp.shared import shared
+from graphflow.mcp.shared import SharedConnection, shared
 from graphflow.mcp.tools import ServerTool, chosen, effects_of, node_name, wants_a_task
 from graphflow.policy import Effect, check_effects
 from graphflow.redaction import is_secret, remember
@@ -23,7 +24,11 @@ from graphflow.redaction import is_secret, remember
 if TYPE_CHECKING:
     from mcp_types import Tool
 
-ServerScope = Literal["run", "process"]
+ServerScope = Literal["run", "conversation", "process"]
+IDLE_S = 600.0
+"""Seconds that the server of a conversation stays open unused, unless `idle_s` says otherwise."""
+MAX_OPEN = 32
+"""Conversations that have one server open, unless `max_open` says otherwise."""
 MAX_TOOLS = 2_000
 """Tools of one server: each schema takes milliseconds to be checked, and no model chooses among more."""
 TIMEOUT_S = 120.0
@@ -48,7 +53,12 @@ class MCP(Node[Any, Any]):
         include: patterns of the tools that are offered (`*` and `?`); default: all.
         exclude: patterns of the tools that are not.
         prefix: put before the name of each, as two servers may use the same names.
-        scope: "run" opens it for each run; "process" keeps it open for the following ones, on whatever event loops they are.
+        scope: "run" opens it for each run; "conversation" keeps it open for the following runs of the same conversation, which
+            has it for itself; "process" keeps it open for all following ones, on whatever event loops they are.
+        idle_s: seconds after which one that is kept open and used by no run is closed; the next run opens it again. Default:
+            600 for a conversation's, never for the process's.
+        max_open: how many conversations have it open; of those that no run uses the one that is idle longest is closed for
+            the next. 32 by default.
         effects: what its tools may do; default: everything, as nobody knows.
         trust_hints: whether what the server says about its tools' effects is believed.
         ask: how a person is asked what the server wants to know (`Elicitation`); without it, it
@@ -67,6 +77,8 @@ class MCP(Node[Any, Any]):
     exclude: tuple[str, ...]
     prefix: str
     scope: ServerScope
+    idle_s: float | None
+    max_open: int
     trust_hints: bool
     ask: Ask | None
     connect_s: float
@@ -89,6 +101,8 @@ class MCP(Node[Any, Any]):
         exclude: Sequence[str] = (),
         prefix: str = "",
         scope: ServerScope = "run",
+        idle_s: float | None = None,
+        max_open: int = MAX_OPEN,
         effects: Sequence[Effect] | None = None,
         trust_hints: bool = False,
         ask: Ask | None = None,
@@ -100,8 +114,9 @@ class MCP(Node[Any, Any]):
         has_process_options = bool(env or cwd)
         has_http_options = bool(token or headers)
         _check_options(name, url, for_process=has_process_options, for_http=has_http_options)
-        if scope not in ("run", "process"):
-            raise DeclarationError(f"server {name!r}: scope={scope!r}; it is 'run' or 'process'")
+        _check_scope(name, scope, idle_s, max_open)
+        if idle_s is None and scope == "conversation":
+            idle_s = IDLE_S
         options.setdefault("timeout_s", TIMEOUT_S)
         self._declare(name, ports=(Port("arguments", Any),), output=Any, **options)
         self._set(
@@ -110,6 +125,8 @@ class MCP(Node[Any, Any]):
             cwd=cwd,
             prefix=prefix,
             scope=scope,
+            idle_s=idle_s,
+            max_open=max_open,
             trust_hints=trust_hints,
             ask=ask,
         )
@@ -127,6 +144,7 @@ class MCP(Node[Any, Any]):
         self._set(_given=options)
         _remember_secrets(name, (*self._env, *self._headers))
 
+    untrusted: bool = True
     declared: tuple[Effect, ...] | None
     """The effects that the declaration gives its tools."""
 
@@ -142,6 +160,11 @@ class MCP(Node[Any, Any]):
         parts = urlsplit(self.url)
         port = f":{parts.port}" if parts.port else ""
         return f"{parts.scheme}://{parts.hostname}{port}{parts.path}"
+
+    @property
+    def side_effects(self) -> frozenset[Effect]:
+        """What its tools are declared to do, beside reading: which tools there are is only known when a run begins."""
+        return frozenset(self.declared or ()) - {"reads"}
 
     def environment(self) -> dict[str, str]:
         """The variables of the process beside those that are always passed on."""
@@ -199,8 +222,21 @@ class MCP(Node[Any, Any]):
             )
         return offered
 
-    async def open(self, run_id: str, *, can_wait: bool = False) -> Tools:
-        """Its tools for one run; `can_wait`: whether what it asks people may be answered later.
+    async def open(
+        self,
+        run_id: str,
+        *,
+        can_wait: bool = False,
+        hear: Hear | None = None,
+        conversation: str = "",
+    ) -> Tools:
+        """Its tools for one run.
+
+        Args:
+            run_id: the run.
+            can_wait: whether what it asks people may be answered later.
+            hear: who hears how it fares.
+            conversation: the one that the run is part of, with its graph; "": none.
 
         Raises:
             ServerFailed: it cannot be opened.
@@ -210,15 +246,24 @@ class MCP(Node[Any, Any]):
             await in_thread(_load)  # most of a second, which the loop need not wait for
         except ImportError as error:
             raise MissingExtra(f"server {self.name!r}", "mcp", str(error)) from None
-        connection = Connection(self, can_wait=can_wait) if self.scope == "run" else shared(self)
-        tools = Tools(self, connection)
+        tools = Tools(self, self._connection(conversation, can_wait), hear)
         try:
             await tools.connection.open()
             self._check(tools)
+            tools.tell_opened()
         except BaseException:
             await tools.close()
             raise
         return tools
+
+    def _connection(self, conversation: str, can_wait: bool) -> Connection:
+        """The connection of a run: its own, or one that stays open for others."""
+        if self.scope == "process":
+            return shared(self)
+        # A run that is in no conversation has nobody to leave it to.
+        if self.scope == "conversation" and conversation:
+            return shared(self, conversation)
+        return Connection(self, can_wait=can_wait)
 
     def _check(self, tools: Tools) -> None:
         """Refuses names in `include` that the server does not have."""
@@ -241,9 +286,19 @@ class MCP(Node[Any, Any]):
 class Tools:
     """What a server offers to one run."""
 
-    def __init__(self, server: MCP, connection: Connection) -> None:
+    def __init__(self, server: MCP, connection: Connection, hear: Hear | None = None) -> None:
         self.server = server
         self.connection = connection
+        self._hear = hear
+
+    def tell_opened(self) -> None:
+        """Tells its run that it is there, and from now on how it fares."""
+        hear = self._hear
+        if hear is None:
+            return
+        name, count = self.server.name, len(self.nodes)
+        hear(lambda at: ServerOpened(at, 0, name, count))
+        self.connection.hearers.append(hear)
 
     @property
     def nodes(self) -> tuple[AnyNode, ...]:
@@ -252,8 +307,13 @@ class Tools:
 
     async def close(self) -> None:
         """Ends what belongs to the run only."""
-        if self.server.scope == "run":
-            await self.connection.close()
+        connection = self.connection
+        if self._hear in connection.hearers:
+            connection.hearers.remove(self._hear)
+        if isinstance(connection, SharedConnection):
+            connection.give_back()
+        else:
+            await connection.close()
 
 
 def _all_headers(headers: Mapping[str, str] | None, token: str | None) -> dict[str, str]:
@@ -274,6 +334,32 @@ def _load() -> None:
     """The SDK and what it brings along."""
     for module in ("mcp", "httpx2", "jsonschema"):
         import_module(module)
+
+
+def _check_scope(name: str, scope: object, idle_s: object, max_open: object) -> None:
+    """Refuses a scope that there is not, and what does not go with it.
+
+    Raises:
+        DeclarationError: one of them cannot be.
+    """
+    if scope not in ("run", "conversation", "process"):
+        raise DeclarationError(
+            f"server {name!r}: scope={scope!r}; it is 'run', 'conversation' or 'process'"
+        )
+    if idle_s is not None:
+        if scope == "run":
+            raise DeclarationError(
+                f"server {name!r}: idle_s= is for scope='conversation' or 'process'; each run closes its own at its end"
+            )
+        if not _is_number(idle_s) or not idle_s > 0:  # type: ignore[operator]  # a number
+            raise DeclarationError(f"server {name!r}: idle_s={idle_s!r}; give seconds, more than 0")
+    if not isinstance(max_open, int) or isinstance(max_open, bool) or max_open < 1:
+        raise DeclarationError(f"server {name!r}: max_open={max_open!r}; give a number from 1")
+
+
+def _is_number(value: object) -> bool:
+    """Whether a value is a number. True is not."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def _place(name: str, at: str | Sequence[str]) -> tuple[tuple[str, ...], str]:

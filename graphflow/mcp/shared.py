@@ -11,6 +11,7 @@ Rules:
 2. A caller that is cancelled, or whose loop ends, takes nothing with it: its call is cancelled, the server stays.
 3. A server that outlives a run sees nothing of the run's context variables.
 4. When the process ends they are closed, and killed if that takes too long. A forked process has none.
+5. One that no run uses is closed after its idle time. Whoever takes one under the lock keeps it from that.
 """
 
 from __future__ import annotations
@@ -19,13 +20,15 @@ import asyncio
 import atexit
 import os
 import threading
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from contextvars import Context
+from time import monotonic
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from graphflow.concurrency import in_thread
+from graphflow.errors import ServerFailed
 from graphflow.mcp.connection import Connection
 
 if TYPE_CHECKING:
@@ -102,7 +105,11 @@ class LoopThread:
 
 
 SERVERS = LoopThread()
-_connections: dict[RemoteServer, SharedConnection] = {}
+SharedKey = tuple["RemoteServer", str]
+"""A server, and the conversation that has it for itself; "" where all runs of the process share it."""
+_connections: dict[SharedKey, SharedConnection] = {}
+_leaving: set[SharedConnection] = set()
+"""Those that are being closed, as they were idle for long enough."""
 _lock = threading.Lock()
 
 
@@ -113,6 +120,10 @@ class SharedConnection(Connection):
         super().__init__(server)
         self._callers: list[asyncio.AbstractEventLoop] = []
         """Loops that have a call under way, the latest last."""
+        self.users = 0
+        """Runs that have it; counted under the lock."""
+        self.idle_since = 0.0
+        """Since when it has no user, by the process clock."""
 
     async def open(self) -> Client:
         """As `Connection.open`."""
@@ -124,6 +135,7 @@ class SharedConnection(Connection):
         arguments: dict[str, Any],
         progress: ProgressFnT | None = None,
         ask: Ask | None = None,
+        meta: Mapping[str, str] | None = None,
     ) -> CallToolResult:
         """As `Connection.call`."""
         crossing = None
@@ -131,12 +143,46 @@ class SharedConnection(Connection):
             crossing = _crossing(progress, asyncio.get_running_loop())
         with self._calling():
             return await SERVERS.run(
-                lambda: super(SharedConnection, self).call(tool, arguments, crossing)
+                lambda: super(SharedConnection, self).call(tool, arguments, crossing, meta=meta)
             )
 
     async def close(self) -> None:
         """As `Connection.close`."""
         await SERVERS.run(super().close)
+
+    # -- idle time ---------------------------------------------------------------------------------
+    def give_back(self) -> None:
+        """A run does not use it any more. It is closed once it was idle for long enough."""
+        with _lock:
+            self.users -= 1
+            self.idle_since = monotonic()
+            is_idle = self.users == 0
+        idle_s = self.server.idle_s
+        if is_idle and idle_s is not None:
+            loop = SERVERS.loop
+            loop.call_soon_threadsafe(loop.call_later, idle_s, self._close_if_idle)
+
+    def _close_if_idle(self) -> None:
+        """Closes it, unless a run has used it meanwhile. On the loop of the servers."""
+        idle_s = self.server.idle_s
+        assert idle_s is not None
+        with _lock:
+            # A timer may come a little early.
+            if self.users or monotonic() - self.idle_since < 0.99 * idle_s:
+                return
+            _forget(self)
+        self.leave()
+
+    def leave(self) -> None:
+        """Closes it in the background; nobody finds it any more."""
+
+        async def close() -> None:
+            try:
+                await self.close()
+            finally:
+                _leaving.discard(self)
+
+        SERVERS.submit(close)
 
     @contextmanager
     def _calling(self) -> Iterator[None]:
@@ -169,18 +215,64 @@ def _crossing(listen: ProgressFnT, caller: asyncio.AbstractEventLoop) -> Progres
     return report
 
 
-def shared(server: RemoteServer) -> SharedConnection:
-    """The connection to a server that all runs of the process share."""
+def shared(server: RemoteServer, conversation: str = "") -> SharedConnection:
+    """The connection to a server that runs share, for one more of them, which gives it back.
+
+    Args:
+        server: the server.
+        conversation: whose runs share it; "": all of the process.
+
+    Raises:
+        ServerFailed: as many conversations have it open as may, and all of them use it.
+    """
+    closing: SharedConnection | None = None
     with _lock:
-        if server not in _connections:
-            _connections[server] = SharedConnection(server)
-        return _connections[server]
+        key = (server, conversation)
+        connection = _connections.get(key)
+        if connection is None:
+            closing = _with_no_room(server) if conversation else None
+            connection = _connections[key] = SharedConnection(server)
+        connection.users += 1
+    if closing is not None:
+        closing.leave()
+    return connection
+
+
+def _with_no_room(server: RemoteServer) -> SharedConnection | None:
+    """The connection of another conversation that has to go, so that one more has room; None: there is room.
+
+    Raises:
+        ServerFailed: all of them are used.
+    """
+    others: list[SharedConnection] = []
+    for (known, conversation), connection in _connections.items():
+        if conversation and known == server:
+            others.append(connection)
+    if len(others) < server.max_open:
+        return None
+    idle = [connection for connection in others if connection.users == 0]
+    if not idle:
+        raise ServerFailed(
+            f"server {server.name!r}: {len(others)} conversations use it at the moment, and max_open={server.max_open}; "
+            "raise it, or try again later"
+        )
+    oldest = min(idle, key=lambda connection: connection.idle_since)
+    _forget(oldest)
+    return oldest
+
+
+def _forget(connection: SharedConnection) -> None:
+    """Has nobody find a connection any more that is about to be closed."""
+    _leaving.add(connection)
+    for key, known in list(_connections.items()):
+        if known is connection:
+            del _connections[key]
 
 
 async def close_kept() -> None:
-    """Closes the servers that this process keeps open (`scope="process"`); the next run opens them again."""
+    """Closes the servers that this process keeps open (`scope="process"` or `"conversation"`); the next run opens them again."""
     with _lock:
-        connections = list(_connections.values())
+        connections = [*_connections.values(), *_leaving]
         _connections.clear()
     for connection in connections:
         await connection.close()
@@ -191,9 +283,9 @@ async def close_kept() -> None:
 
 @atexit.register
 def _at_exit() -> None:
-    if not _connections:
+    connections = [*_connections.values(), *_leaving]
+    if not connections:
         return
-    connections = list(_connections.values())
 
     async def close() -> None:
         closing = [connection.close() for connection in connections]
@@ -207,6 +299,7 @@ def _at_exit() -> None:
 
 def _in_a_fork() -> None:
     _connections.clear()
+    _leaving.clear()
     SERVERS.forget()
 
 

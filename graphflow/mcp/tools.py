@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Unpack
 
 from pydantic_core import from_json
 
+from graphflow.access import NO_ACCESS, Access
 from graphflow.declaration.context import Context
 from graphflow.declaration.node import Node
 from graphflow.declaration.options import NodeOptions
@@ -22,6 +23,7 @@ from graphflow.mcp.elicitation import question_of
 from graphflow.mcp.schema import check_schema, problems_of
 from graphflow.model.seam import ToolSpec
 from graphflow.policy import EFFECTS, Effect, check_effects
+from graphflow.trace_context import outgoing
 
 if TYPE_CHECKING:
     from mcp_types import Tool
@@ -46,6 +48,8 @@ class ServerTool(Node[Any, Any]):
     kind: ClassVar[str] = "tool"
     meter: ClassVar[Meter | None] = "tool_calls"
     undeclared: bool = False
+    access: Access | None = NO_ACCESS
+    untrusted: bool = True
     tool: str
     spec: ToolSpec
     connection: Connection
@@ -125,7 +129,7 @@ class ServerTool(Node[Any, Any]):
         # A server that nobody listens to need not report.
         listener = note if frame.observed else None
         ask = question_of(ctx) if self.connection.can_wait else None
-        result = await self.connection.call(self.tool, arguments, listener, ask)
+        result = await self.connection.call(self.tool, arguments, listener, ask, outgoing())
         return answer_of(result, ctx)
 
 

@@ -16,6 +16,9 @@ from graphflow._faces import face
 
 if TYPE_CHECKING:
     from graphflow.memory.buffer_memory import BufferMemory as BufferMemory
+    from graphflow.memory.derived_notes import forget_conversation as forget_conversation
+    from graphflow.memory.derived_notes import forget_exchanges as forget_exchanges
+    from graphflow.memory.derived_notes import memories_of as memories_of
     from graphflow.memory.fact_memory import FactMemory as FactMemory
     from graphflow.memory.kept_memory import KeptMemory as KeptMemory
     from graphflow.memory.memory import Memory as Memory
@@ -40,5 +43,6 @@ __getattr__ = face(
         "kept_memory",
         "memory_node",
         "note_store",
+        "derived_notes",
     ],
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Unpack
 
+from graphflow.journal.key_ring import StoreKey
 from graphflow.memory.kept_memory import KeptMemory, MemoryOptions, Ranking, ScopeIndex
 from graphflow.memory.memory import LIMIT
 from graphflow.memory.note_store import NoteStore
@@ -16,7 +17,7 @@ class BufferMemory(KeptMemory):
     Args:
         name: as in `Memory`.
         last: how many it keeps in each scope, and recalls.
-        at: where they are kept, as in `KeptMemory`.
+        at, key: where they are kept, and what they are encrypted with, as in `KeptMemory`.
         options: as in `Memory`.
     """
 
@@ -26,10 +27,11 @@ class BufferMemory(KeptMemory):
         *,
         last: int = LIMIT,
         at: str | Path | NoteStore | None = None,
+        key: StoreKey | None = None,
         **options: Unpack[MemoryOptions],
     ) -> None:
         options.setdefault("limit", last)
-        super().__init__(name, at=at, max_notes=last, **options)
+        super().__init__(name, at=at, key=key, max_notes=last, **options)
 
     async def rank(self, index: ScopeIndex, query: str) -> Ranking:
         """From the last to the first."""

@@ -18,6 +18,7 @@ from typing import TypeAlias, TypedDict, Unpack
 from graphflow import clock
 from graphflow.concurrency import in_thread
 from graphflow.errors import DeclarationError, NoteInvalid
+from graphflow.journal.key_ring import StoreKey, is_place
 from graphflow.memory.markdown_notes import MarkdownNotes
 from graphflow.memory.memory import Memory, NoteScope
 from graphflow.memory.memory_node import OnError
@@ -62,6 +63,8 @@ class ScopeIndex:
         self.notes: list[Note] = []
         self.words = WordIndex()
         self.vectors = VectorIndex()
+        self.damaged: tuple[str, ...] = ()
+        """The ids of notes that are left out, as they are not as they were written."""
         self.lock = threading.Lock()
         """Held while it grows, and while it is searched."""
 
@@ -70,6 +73,7 @@ class ScopeIndex:
         self.vectors.add(vectors)
         self.words.add(searched_text(note) for note in changes.notes)
         self.notes += changes.notes
+        self.damaged += changes.damaged
         self.mark = changes.mark
 
 
@@ -84,6 +88,7 @@ class KeptMemory(Memory):
     Args:
         name: as in `Memory`.
         at: where the notes are kept: a path that ends in `.md` or `.db`, a store, or None: in this process.
+        key: what they are encrypted with in a `.db` file, as in `Store.open`; None: nothing is encrypted.
         max_age_s: seconds after which a note is not recalled any more. It stays in its store, as a clock may be wrong, until
             somebody says `forget(older_than_s=...)`.
         max_notes: notes of one scope at most; the oldest make room.
@@ -95,6 +100,7 @@ class KeptMemory(Memory):
         name: str = "",
         *,
         at: str | Path | NoteStore | None = None,
+        key: StoreKey | None = None,
         max_age_s: float | None = None,
         max_notes: int = MAX_NOTES,
         **options: Unpack[MemoryOptions],
@@ -107,7 +113,12 @@ class KeptMemory(Memory):
             raise DeclarationError(f"{whose}: max_notes={max_notes!r} must be at least 1")
         self.max_age_s = max_age_s
         self.max_notes = max_notes
-        self.store = open_notes(at, whose)
+        self.at = str(at) if isinstance(at, Path) else at
+        """Where the notes are kept, as it was given."""
+        self.is_encrypted = key is not None
+        self.key_place = str(key) if is_place(key) else ""
+        """Where the key stands: `env:NAME` or `file:PATH`; "" if it was given itself, which is kept nowhere but in the store."""
+        self._store = open_notes(at, key, whose)
         self._indexes: OrderedDict[str, ScopeIndex] = OrderedDict()
 
     # -- what differs ------------------------------------------------------------------------------
@@ -123,8 +134,12 @@ class KeptMemory(Memory):
     async def recall(
         self, query: str, *, scope: str | None = None, limit: int | None = None
     ) -> list[Note]:
-        index = await self._index(self.own_scope if scope is None else scope)
         most = self.limit if limit is None else limit
+        if most < 1:
+            raise DeclarationError(
+                f"memory {self.name!r}: recall(limit={limit!r}) must be a number from 1"
+            )
+        index = await self._index(self.own_scope if scope is None else scope)
         oldest = None if self.max_age_s is None else _past(self.max_age_s)
         found: list[Note] = []
         for number, score in await self.rank(index, query[:MAX_QUERY]):
@@ -145,10 +160,10 @@ class KeptMemory(Memory):
             note = Note(text=note, key=key, source=source, scope=whose, at=_now())
         note = checked_note(note)
         vectors = await self.vectors_of([note])
-        kept = await in_thread(self.store.put, note)
+        kept = await in_thread(self._store.put, note)
         if kept.id == note.id and vectors:
             await self.keep_vectors([(note, vectors[0])])
-        await in_thread(self.store.trim, note.scope, self.max_notes)
+        await in_thread(self._store.trim, note.scope, self.max_notes)
         return _complete(kept, None)
 
     async def keep_vectors(self, vectors: Iterable[tuple[Note, bytes]]) -> None:
@@ -168,7 +183,11 @@ class KeptMemory(Memory):
         wanted = NoteFilter(id, key, scope, conversation, exchange, before)
         if before is None and not wanted.texts():
             raise NoteInvalid("say what is to be forgotten: id=, key=, scope=, conversation=...")
-        return await in_thread(self.store.remove, wanted)
+        return await in_thread(self._store.remove, wanted)
+
+    def damaged_in(self, scope: str) -> tuple[str, ...]:
+        index = self._indexes.get(scope)
+        return () if index is None else index.damaged
 
     # -- what was read -----------------------------------------------------------------------------
     async def _index(self, scope: str) -> ScopeIndex:
@@ -176,10 +195,10 @@ class KeptMemory(Memory):
         while True:
             index = self._indexes.get(scope)
             since = None if index is None else index.mark
-            changes = await in_thread(self.store.read, scope, since)
+            changes = await in_thread(self._store.read, scope, since)
             if index is None or changes.whole:
                 index = ScopeIndex()
-            elif not changes.notes:
+            elif not changes.notes and not changes.damaged:
                 return index
             vectors = await self.vectors_of(changes.notes)
             if self._take_up(scope, index, since, changes, vectors):
@@ -205,22 +224,27 @@ class KeptMemory(Memory):
         return True
 
 
-def open_notes(at: str | Path | NoteStore | None, whose: str) -> NoteStore:
+def open_notes(at: str | Path | NoteStore | None, key: StoreKey | None, whose: str) -> NoteStore:
     """The store that an address stands for.
 
     Raises:
-        DeclarationError: nobody knows such files.
+        DeclarationError: nobody knows such files, or they are not encrypted.
+        KeyInvalid: the key is not one.
     """
-    if at is None:
+    if at is None:  # nothing of it is at rest, so a key changes nothing
         return NotesInMemory()
     if not isinstance(at, (str, Path)):
         return at
     # From here on the working folder may change.
     path = Path(at).expanduser().absolute()
-    if path.suffix.lower() in MARKDOWN:
-        return MarkdownNotes(path)
     if path.suffix.lower() in SQLITE:
-        return SqliteNotes(path)
+        return SqliteNotes(path, key)
+    if path.suffix.lower() in MARKDOWN:
+        if key is not None:
+            raise DeclarationError(
+                f"{whose}: at={str(at)!r} is there to be read by people; with key= the notes go into a .db file"
+            )
+        return MarkdownNotes(path)
     endings = ", ".join((*MARKDOWN, *SQLITE))
     raise DeclarationError(f"{whose}: at={str(at)!r} must end in one of {endings}")
 

@@ -27,7 +27,7 @@ BUSY_S = 10.0
 LOOK_S = 0.01
 """Seconds between two looks at its lock."""
 MAX_BYTES = 16_000_000
-"""Of a file that is read: a larger one is no notebook, and SQLite keeps it better."""
+"""Of a file that is read: a larger one is not a notebook, and SQLite keeps it better."""
 
 
 class MarkdownNotes:

@@ -1,7 +1,7 @@
 """The seam of all memories: `recall`, `remember`, `forget`; and the nodes by which graphs use them.
 
 Rules:
-1. A memory is no node and keeps nothing of a run: it is what nodes ask, as they ask a database. Its nodes are journaled as
+1. A memory is not a node and keeps nothing of a run: it is what nodes ask, as they ask a database. Its nodes are journaled as
    all nodes are, so a run that goes on after a crash is not told anything else, and remembers nothing twice.
 2. Notes of one scope are never recalled for another. Nobody but the declaration says which scope a node asks.
 3. Notes are remembered as they were said. Nothing is extracted, summed up or judged.
@@ -10,7 +10,7 @@ Rules:
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Any, TypeAlias
 
@@ -85,9 +85,10 @@ class Memory(ABC):
         Args:
             query: the question, in plain words.
             scope: whose notes; default: the memory's own, if that is a text, else "".
-            limit: how many at most; default: the memory's.
+            limit: how many at most, from 1; default: the memory's.
 
         Raises:
+            DeclarationError: the limit is below 1.
             MemoryUnavailable: it cannot be asked.
         """
 
@@ -137,6 +138,10 @@ class Memory(ABC):
             MemoryUnavailable: it cannot be asked.
         """
 
+    def damaged_in(self, scope: str) -> Sequence[str]:
+        """The ids of notes of a scope that were left out of the last answer, as they are not as they were written."""
+        return ()
+
     # -- its nodes ---------------------------------------------------------------------------------
     @cached_property
     def recall_node(self) -> MemoryNode:
@@ -173,7 +178,7 @@ class Memory(ABC):
         if callable(scope):
             scope = scope(ctx)
         elif scope is None:
-            scope = ctx.session or ""
+            scope = ctx.conversation_key or ""
         if not isinstance(scope, str):
             raise DeclarationError(
                 f"memory {self.name!r}: its scope= gave {scope!r}, which is not a text"

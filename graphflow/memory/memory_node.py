@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 from typing import Any, ClassVar, Literal, Protocol, TypeAlias, TypeVar
 
 from graphflow.declaration.context import Context
@@ -32,9 +32,18 @@ class AskedMemory(Protocol):
     timeout_s: float
 
     def scope_in(self, ctx: Context) -> str: ...
+    def damaged_in(self, scope: str) -> Sequence[str]: ...
     async def recall(self, query: str, *, scope: str | None, limit: int | None) -> list[Note]: ...
     async def remember(self, note: Note, /) -> Note: ...
-    async def forget(self, *, id: str | None, key: str | None, scope: str | None) -> int: ...
+    async def forget(
+        self,
+        *,
+        id: str | None = None,
+        key: str | None = None,
+        scope: str | None = None,
+        conversation: str | None = None,
+        exchange: str | None = None,
+    ) -> int: ...
 
 
 class MemoryNode(Tool[Any, Any]):
@@ -56,6 +65,11 @@ class MemoryNode(Tool[Any, Any]):
         name = f"{verb}_{own_name}" if own_name else verb
         super().__init__(function, name=name, effects=effects)
         self._set(memory=memory)
+        # What is remembered is found again, with whatever it was made of.
+        if verb == "recall":
+            self._set(finds_in=memory)
+        elif verb == "remember":
+            self._set(keeps_in=memory)
 
 
 def recalling(memory: AskedMemory) -> MemoryNode:
@@ -72,6 +86,9 @@ def recalling(memory: AskedMemory) -> MemoryNode:
         most = max(1, min(limit, MOST))
         asked = memory.recall(query, scope=scope, limit=most)
         notes, failed = await _asked(memory, ctx, "recall", asked)
+        damaged = memory.damaged_in(scope)
+        if damaged:
+            ctx.emit("memory.damaged", {"memory": memory.name, "notes": list(damaged)})
         return Recalled(query=query, notes=tuple(notes or ()), failed=failed)
 
     return MemoryNode(recall, memory=memory, verb="recall", effects=["reads"])
@@ -94,7 +111,7 @@ def remembering(memory: AskedMemory) -> MemoryNode:
             scope=memory.scope_in(ctx),
             source=memory.source if ctx.caller is None else ctx.caller.name,
             at=ctx.now(),
-            conversation=ctx.session or "",
+            conversation=ctx.conversation_key or "",
             exchange=ctx.run_id,
         )
         kept, failed = await _asked(memory, ctx, "remember", memory.remember(note))

@@ -29,11 +29,13 @@ class NoteChanges:
         mark: how far it has read with this.
         notes: the notes, oldest first.
         whole: whether these are all notes of the scope; else they come behind those that it has.
+        damaged: the ids of notes that are not as they were written. They are left out, and stay where they are.
     """
 
     mark: Mark
     notes: tuple[Note, ...]
     whole: bool
+    damaged: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

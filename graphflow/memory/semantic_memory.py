@@ -2,7 +2,7 @@
 
     score = cosine(note, question) + a tenth of BM25, as a share of the best BM25
 
-Measured on 42 facts among 1,500 lines, asked for in other words: `tests/bench/recall.py`, figures in `docs/memory.md`.
+Measured on 42 facts among 1,542 lines, asked for in other words: `tests/bench/recall_figures.py`, figures in `docs/memory.md`.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Unpack
 
 from graphflow.concurrency import in_thread
 from graphflow.errors import GraphflowError, MemoryUnavailable
+from graphflow.journal.key_ring import StoreKey
 from graphflow.memory.kept_memory import (
     MAX_NOTES,
     KeptMemory,
@@ -44,7 +45,7 @@ class SemanticMemory(KeptMemory):
         name: as in `Memory`.
         embedder: "provider:model" or an `Embedder`; default: `local:minilm` if it was pulled (`graphflow models pull
             minilm`), else `local:use`. Vectors of another embedder are made again.
-        at, max_age_s, max_notes: as in `KeptMemory`.
+        at, key, max_age_s, max_notes: as in `KeptMemory`.
         options: as in `Memory`.
 
     Raises:
@@ -57,13 +58,16 @@ class SemanticMemory(KeptMemory):
         *,
         embedder: Embedder | str | None = None,
         at: str | Path | NoteStore | None = None,
+        key: StoreKey | None = None,
         max_age_s: float | None = None,
         max_notes: int = MAX_NOTES,
         **options: Unpack[MemoryOptions],
     ) -> None:
         require_numpy()
-        super().__init__(name, at=at, max_age_s=max_age_s, max_notes=max_notes, **options)
-        self._embedder = embedder
+        super().__init__(name, at=at, key=key, max_age_s=max_age_s, max_notes=max_notes, **options)
+        self.given_embedder = embedder
+        """What was given: a name, an object, or None: the best that is here."""
+        self._open: Embedder | None = None
 
     @property
     def embedder(self) -> Embedder:
@@ -72,11 +76,13 @@ class SemanticMemory(KeptMemory):
         Raises:
             UnknownProvider, MissingExtra, WeightsError: there is none of that name, or not here.
         """
-        if self._embedder is None:
-            self._embedder = default_embedder()
-        if isinstance(self._embedder, str):
-            self._embedder = open_embedder(self._embedder)
-        return self._embedder
+        if self._open is None:
+            given = self.given_embedder
+            if given is None:
+                self._open = default_embedder()
+            else:
+                self._open = open_embedder(given) if isinstance(given, str) else given
+        return self._open
 
     async def rank(self, index: ScopeIndex, query: str) -> Ranking:
         """By meaning and words."""
@@ -86,6 +92,7 @@ class SemanticMemory(KeptMemory):
 
         def work() -> Ranking:
             with index.lock:
+                # BM25 has no scale of its own, a cosine has: so each score counts as a share of the best one.
                 words = index.words.scores(query)
                 best = max(words.values(), default=1.0)
                 bonus = {number: WORD_SHARE * score / best for number, score in words.items()}
@@ -96,7 +103,7 @@ class SemanticMemory(KeptMemory):
     async def vectors_of(self, notes: Sequence[Note]) -> list[bytes]:
         """The vectors of some notes: those that are known, and new ones, which are kept."""
         name = self.embedder.name
-        known = await in_thread(self.store.vectors, notes, name)
+        known = await in_thread(self._store.vectors, notes, name)
         missing = [note for note in notes if note.id not in known]
         for start in range(0, len(missing), BATCH):
             some = missing[start : start + BATCH]
@@ -108,7 +115,7 @@ class SemanticMemory(KeptMemory):
 
     async def keep_vectors(self, vectors: Iterable[tuple[Note, bytes]]) -> None:
         """Keeps vectors beside their notes."""
-        await in_thread(self.store.keep_vectors, vectors, self.embedder.name)
+        await in_thread(self._store.keep_vectors, vectors, self.embedder.name)
 
     async def _embed(self, texts: list[str]) -> list[bytes]:
         """Vectors of texts as they are stored.

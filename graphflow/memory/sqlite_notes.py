@@ -6,6 +6,7 @@ Rules:
    to a row has missed the rows behind it, and nothing else.
 3. What is removed is overwritten, and the log is emptied (`secure_delete`, `wal_checkpoint(TRUNCATE)`): plain SQLite
    leaves deleted texts in its file (sqlite.org/pragma.html#pragma_secure_delete).
+4. With a key the texts are sealed, and so are the vectors, which tell much of a text (`note_rows`, `note_keys`).
 """
 
 from __future__ import annotations
@@ -17,19 +18,29 @@ from datetime import datetime
 from pathlib import Path
 from typing import TypeVar
 
-from graphflow.errors import MemoryUnavailable
+from graphflow.errors import GraphflowError, MemoryUnavailable, StoreUnencrypted
+from graphflow.journal.key_ring import KeyRing, StoreKey, is_place, key_ring
+from graphflow.memory.note_keys import (
+    APPLICATION,
+    ENCRYPTED,
+    application_of,
+    make_key,
+    seal_of,
+    wrap_anew,
+)
+from graphflow.memory.note_rows import FIELDS, NoteRows
 from graphflow.memory.note_store import Mark, NoteChanges, NoteFilter
 from graphflow.messages.notes import Note
 
 T = TypeVar("T")
-NoteWork = Callable[[sqlite3.Connection], T]
+NoteWork = Callable[[sqlite3.Connection, NoteRows], T]
 
-APPLICATION = 0x6766_6D6E
-"""`PRAGMA application_id`: "gfmn". A file with another one is another program's."""
 VERSION = 1
 """`PRAGMA user_version`. A file with a higher one was written by a newer version of graphflow."""
 BUSY_S = 10.0
 """Seconds to wait for another process's transaction."""
+EMPTY_S = 5.0
+"""Seconds to wait for readers before the log is emptied."""
 AT_ONCE = 500
 """Ids that are asked for in one statement."""
 SCHEMA = (
@@ -42,7 +53,6 @@ SCHEMA = (
     " PRIMARY KEY (note, embedder)) WITHOUT ROWID",
     "CREATE TABLE removals (scope TEXT PRIMARY KEY, count INTEGER NOT NULL) WITHOUT ROWID",
 )
-FIELDS = "id, scope, key, text, source, at, conversation, exchange"
 
 
 class SqliteNotes:
@@ -50,102 +60,167 @@ class SqliteNotes:
 
     Args:
         path: of the file.
+        key: what its notes are encrypted with, as in `Store.open`; None: nothing is. What stands in a variable or a file is
+            read when the file of notes is first used: a graph can be checked and drawn where its key is not.
+
+    Raises:
+        KeyInvalid: the key is not one. Whether it is the right one is seen when the file is first used: `StoreLocked`.
+        MissingExtra: the package that encrypts is not installed.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, key: StoreKey | None = None) -> None:
         self._path = path
+        self._key: StoreKey | None = key
+        if key is not None and not is_place(key):
+            self._key = key_ring(key)
+
+    @property
+    def _ring(self) -> KeyRing | None:
+        """Its keys.
+
+        Raises:
+            KeyInvalid: what stands in their place is not a key.
+        """
+        if self._key is not None and not isinstance(self._key, KeyRing):
+            self._key = key_ring(self._key)
+        return self._key
 
     # -- reading -----------------------------------------------------------------------------------
     def read(self, scope: str, since: Mark | None) -> NoteChanges:
-        def work(db: sqlite3.Connection) -> NoteChanges:
-            removed = _removals(db, scope)
+        def work(db: sqlite3.Connection, rows: NoteRows) -> NoteChanges:
+            name = rows.name(scope)
+            removed = _removals(db, name)
             whole = since is None or since[0] != removed
             first = 0
             if since is not None and not whole:
                 first = since[1]
-            rows = db.execute(
+            found = db.execute(
                 f"SELECT number, {FIELDS} FROM notes WHERE scope = ? AND number > ? ORDER BY number",
-                (scope, first),
+                (name, first),
             ).fetchall()
-            last = rows[-1]["number"] if rows else first
-            notes = tuple(_note_of(row) for row in rows)
-            return NoteChanges((removed, last), notes, whole)
+            last = found[-1]["number"] if found else first
+            notes: list[Note] = []
+            damaged: list[str] = []
+            for row in found:
+                note = rows.note(row)
+                if note is None:
+                    damaged.append(row["id"])
+                else:
+                    notes.append(note)
+            return NoteChanges((removed, last), tuple(notes), whole, tuple(damaged))
 
         return self._read(work, NoteChanges((0, 0), (), whole=True))
 
     def vectors(self, notes: Sequence[Note], embedder: str) -> dict[str, bytes]:
-        def work(db: sqlite3.Connection) -> dict[str, bytes]:
+        def work(db: sqlite3.Connection, rows: NoteRows) -> dict[str, bytes]:
             found: dict[str, bytes] = {}
             for start in range(0, len(notes), AT_ONCE):
                 some = notes[start : start + AT_ONCE]
                 places = ", ".join("?" for _ in some)
                 ids = [note.id for note in some]
-                rows = db.execute(
+                kept = db.execute(
                     "SELECT id, body FROM notes JOIN vectors ON note = number AND embedder = ?"
                     f" WHERE scope = ? AND id IN ({places})",
-                    (embedder, some[0].scope, *ids),
+                    (embedder, rows.name(some[0].scope), *ids),
                 )
-                found |= {row["id"]: bytes(row["body"]) for row in rows}
+                for note_id, body in kept:
+                    vector = rows.opened_vector(note_id, embedder, bytes(body))
+                    if vector is not None:
+                        found[note_id] = vector
             return found
 
         return self._read(work, {})
 
     # -- writing -----------------------------------------------------------------------------------
     def put(self, note: Note) -> Note:
-        def work(db: sqlite3.Connection) -> Note:
+        def work(db: sqlite3.Connection, rows: NoteRows) -> tuple[Note, int]:
             known = db.execute(
-                f"SELECT {FIELDS} FROM notes WHERE scope = ? AND id = ?", (note.scope, note.id)
+                f"SELECT {FIELDS} FROM notes WHERE scope = ? AND id = ?",
+                (rows.name(note.scope), note.id),
             ).fetchone()
             if known is not None:
-                return _note_of(known)
+                # Of one that is damaged, what is to be remembered is as good.
+                return rows.note(known) or note, 0
+            replaced = 0
             if note.key:
-                _remove(db, NoteFilter(key=note.key, scope=note.scope))
-            texts = (note.id, note.scope, note.key, note.text, note.source, note.at.isoformat())
+                former = NoteFilter(key=note.key, scope=note.scope)
+                replaced = _remove(db, rows, former)
             db.execute(
-                f"INSERT INTO notes ({FIELDS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                (*texts, note.conversation, note.exchange),
+                f"INSERT INTO notes ({FIELDS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows.values(note)
             )
-            return note
+            return note, replaced
 
-        return self._write(work)
+        kept, replaced = self._write(work)
+        # The fact whose place it took is as gone as one that was forgotten.
+        if replaced:
+            self._empty_log()
+        return kept
 
     def keep_vectors(self, vectors: Iterable[tuple[Note, bytes]], embedder: str) -> None:
-        rows = [(embedder, body, note.scope, note.id) for note, body in vectors]
-
-        def work(db: sqlite3.Connection) -> None:
+        def work(db: sqlite3.Connection, rows: NoteRows) -> None:
+            kept: list[tuple[str, bytes, str, str]] = []
+            for note, body in vectors:
+                sealed = rows.vector(note.id, embedder, body)
+                kept.append((embedder, sealed, rows.name(note.scope), note.id))
             # Of a note that is gone by now, nothing is kept.
             db.executemany(
                 "INSERT OR REPLACE INTO vectors SELECT number, ?, ? FROM notes WHERE scope = ? AND id = ?",
-                rows,
+                kept,
             )
 
         self._write(work)
 
     def remove(self, wanted: NoteFilter) -> int:
-        return self._removing(lambda db: _remove(db, wanted))
+        if not self._path.exists():
+            return 0
+        count = self._write(lambda db, rows: _remove(db, rows, wanted))
+        if count and not self._empty_log():
+            raise MemoryUnavailable(
+                f"what was forgotten still lies in the log of {self!r}, as another process is reading; forget it again later"
+            )
+        return count
 
     def trim(self, scope: str, most: int) -> int:
-        def work(db: sqlite3.Connection) -> int:
-            (count,) = db.execute("SELECT count(*) FROM notes WHERE scope = ?", (scope,)).fetchone()
+        if not self._path.exists():
+            return 0
+
+        def work(db: sqlite3.Connection, rows: NoteRows) -> int:
+            name = rows.name(scope)
+            (count,) = db.execute("SELECT count(*) FROM notes WHERE scope = ?", (name,)).fetchone()
             if count <= most:
                 return 0
             numbers = db.execute(
                 "SELECT number FROM notes WHERE scope = ? ORDER BY number LIMIT ?",
-                (scope, count - most),
+                (name, count - most),
             ).fetchall()
-            return _take_away(db, {scope}, [row["number"] for row in numbers])
+            return _take_away(db, {name}, [row["number"] for row in numbers])
 
-        return self._removing(work)
-
-    def _removing(self, work: NoteWork[int]) -> int:
-        """Does what may remove notes; if it has, their texts do not stay in the log either."""
-        if not self._path.exists():
-            return 0
         count = self._write(work)
         if count:
-            with self._connected() as db:
-                db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            self._empty_log()
         return count
+
+    def _empty_log(self) -> bool:
+        """Has the log merged into the file and cut to nothing: what was removed still stands in it; whether that was done."""
+        with self._connected() as db:
+            db.execute(f"PRAGMA busy_timeout={round(EMPTY_S * 1000)}")
+            (is_busy, *_) = db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        return not is_busy
+
+    # -- keys --------------------------------------------------------------------------------------
+    def rotate(self, key: StoreKey) -> None:
+        """Locks the data key with another key, which alone opens the file from then on.
+
+        Raises:
+            StoreUnencrypted: the file has no key.
+            StoreLocked: the key that the memory was given does not open it.
+        """
+        if self._ring is None:
+            raise StoreUnencrypted(f"{self!r} has no key to rotate: it was begun without one")
+        ring = self._ring.joined(key_ring(key))
+        self._write(lambda db, rows: wrap_anew(db, ring, repr(self)))
+        self._key = ring
+        self._empty_log()
 
     # -- connections -------------------------------------------------------------------------------
     def _read(self, work: NoteWork[T], nothing: T) -> T:
@@ -153,11 +228,15 @@ class SqliteNotes:
         if not self._path.exists():
             return nothing
         with self._connected() as db:
-            return work(db)
+            return work(db, self._rows(db))
 
     def _write(self, work: NoteWork[T]) -> T:
         with self._connected() as db, _transaction(db):
-            return work(db)
+            return work(db, self._rows(db))
+
+    def _rows(self, db: sqlite3.Connection) -> NoteRows:
+        seal = seal_of(db, self._ring, repr(self))
+        return NoteRows(seal)
 
     @contextmanager
     def _connected(self) -> Iterator[sqlite3.Connection]:
@@ -168,6 +247,8 @@ class SqliteNotes:
             db = sqlite3.connect(self._path, timeout=BUSY_S, isolation_level=None)
             self._prepare(db)
             yield db
+        except GraphflowError:  # some are errors of the system as well
+            raise
         except (sqlite3.Error, OSError) as error:
             raise MemoryUnavailable(f"{self!r} cannot be used: {error}") from error
         finally:
@@ -183,7 +264,7 @@ class SqliteNotes:
             # Set outside of the transaction, as it must be; it stays with the file.
             db.execute("PRAGMA journal_mode=WAL")
             with _transaction(db):
-                _make_tables(db)
+                _make_tables(db, self._ring)
         (version,) = db.execute("PRAGMA user_version").fetchone()
         if version > VERSION:
             raise MemoryUnavailable(f"{self!r} was written by a newer version of graphflow")
@@ -211,32 +292,19 @@ def _transaction(db: sqlite3.Connection) -> Iterator[None]:
         raise
 
 
-def _make_tables(db: sqlite3.Connection) -> None:
+def _make_tables(db: sqlite3.Connection, ring: KeyRing | None) -> None:
     # Another process may have made them while this one waited for the lock.
     if _is_ours(db):
         return
     for statement in SCHEMA:
         db.execute(statement)
-    db.execute(f"PRAGMA application_id={APPLICATION}")
+    application = make_key(db, ring)
+    db.execute(f"PRAGMA application_id={application}")
     db.execute(f"PRAGMA user_version={VERSION}")
 
 
 def _is_ours(db: sqlite3.Connection) -> bool:
-    (application,) = db.execute("PRAGMA application_id").fetchone()
-    return bool(application == APPLICATION)
-
-
-def _note_of(row: sqlite3.Row) -> Note:
-    return Note(
-        id=row["id"],
-        scope=row["scope"],
-        key=row["key"],
-        text=row["text"],
-        source=row["source"],
-        at=datetime.fromisoformat(row["at"]),
-        conversation=row["conversation"],
-        exchange=row["exchange"],
-    )
+    return application_of(db) in (APPLICATION, ENCRYPTED)
 
 
 def _removals(db: sqlite3.Connection, scope: str) -> int:
@@ -244,21 +312,29 @@ def _removals(db: sqlite3.Connection, scope: str) -> int:
     return 0 if found is None else int(found["count"])
 
 
-def _remove(db: sqlite3.Connection, wanted: NoteFilter) -> int:
-    texts = wanted.texts()
+def _remove(db: sqlite3.Connection, rows: NoteRows, wanted: NoteFilter) -> int:
+    texts = rows.named(wanted.texts())
     # Names of columns come from our own fields; values are bound.
     conditions = " AND ".join(f"{field} = ?" for field in texts) or "1"
-    rows = db.execute(
+    found = db.execute(
         f"SELECT number, scope, at FROM notes WHERE {conditions}", tuple(texts.values())
     ).fetchall()
     scopes: set[str] = set()
     numbers: list[int] = []
-    for row in rows:
-        if wanted.before is not None and datetime.fromisoformat(row["at"]) >= wanted.before:
+    for row in found:
+        if wanted.before is not None and not _is_before(row["at"], wanted.before):
             continue
         scopes.add(row["scope"])
         numbers.append(row["number"])
     return _take_away(db, scopes, numbers)
+
+
+def _is_before(text: str, before: datetime) -> bool:
+    """Whether a date is one, and lies before another."""
+    try:
+        return datetime.fromisoformat(text) < before
+    except (ValueError, TypeError):  # a damaged row, which goes by its id only
+        return False
 
 
 def _take_away(db: sqlite3.Connection, scopes: Iterable[str], numbers: Sequence[int]) -> int:

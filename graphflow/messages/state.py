@@ -30,6 +30,9 @@ V = TypeVar("V")
 MergeFunction: TypeAlias = Callable[[Any, Any], Any]
 """Makes of a value and what is added to it the next value. It changes neither."""
 WriteKind: TypeAlias = Literal["set", "add"]
+StateScope: TypeAlias = Literal["frame", "conversation"]
+"""How long the values of a state live."""
+SCOPES: tuple[StateScope, ...] = ("frame", "conversation")
 
 
 class _Unset:
@@ -61,12 +64,15 @@ class State(Generic[V]):
         start: the value at the beginning of each frame of the graph that owns it; without one it has to be set first.
         merge: makes of the value and what a node adds the next value: a ready one of `graphflow.merges`, or a function of
             both. Without one it can be set, and not added to.
+        scope: how long its values live: "frame", as long as a frame of the graph that owns it; "conversation", as long as the
+            conversation of its run, of which each run begins with what the one before has made of it. Only the outermost graph
+            may own such a state; in a run without a conversation it begins anew.
 
     Raises:
         DeclarationError: an argument cannot be what it is meant as.
     """
 
-    __slots__ = ("_expected", "_fits", "merge", "name", "start", "tools", "type")
+    __slots__ = ("_expected", "_fits", "hidden", "merge", "name", "scope", "start", "tools", "type")
 
     def __init__(
         self,
@@ -75,6 +81,7 @@ class State(Generic[V]):
         *,
         start: V | _Unset = UNSET,
         merge: MergeFunction | None = None,
+        scope: StateScope = "frame",
     ) -> None:
         # With all of pydantic, which arrows and events without states do not need.
         from graphflow.messages.copies import copy_of
@@ -92,7 +99,10 @@ class State(Generic[V]):
             raise DeclarationError(
                 f"state {name!r}: merge={merge!r} must be a function of the value and what is added"
             )
+        if scope not in SCOPES:
+            raise DeclarationError(f"state {name!r}: scope={scope!r} must be one of {SCOPES}")
         self.name = name
+        self.scope: StateScope = scope
         self.type: Type = type
         self.merge = merge
         self._expected, self._fits = output_check(type)  # type: ignore[arg-type]  # every type can be a key
@@ -101,6 +111,8 @@ class State(Generic[V]):
                 f"state {name!r}: start={start!r} is not of its type {type_name(type)}"
             )
         self.start: V | _Unset = copy_of(start)
+        self.hidden = False
+        """Whether it is none that people have declared: what an agent has said, for itself."""
         self.tools: dict[WriteKind, object] = {}
         """The tools by which agents write it, once they are made."""
 
@@ -121,7 +133,7 @@ class State(Generic[V]):
         return type_name(self.type)
 
     def __eq__(self, other: object) -> bool:
-        """Whether two are one and the same state: of that name, type and merge. Their start is for the owner to say."""
+        """Whether two are one and the same state: of that name, type and merge. Start and scope are for the owner to say."""
         if not isinstance(other, State):
             return NotImplemented
         return (self.name, self.type, self.merge) == (other.name, other.type, other.merge)

@@ -12,12 +12,17 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from graphflow.model.turns import AssistantTurn, ToolCall, ToolResult, ToolTurn, Turn, UserTurn
 
 if TYPE_CHECKING:
     from graphflow.messages.media import Media
+
+
+Remembers: TypeAlias = Literal["talk", "own", "laps", "nothing"]
+"""What an agent is shown of what was said before: all of the conversation of its run, what it has said itself at its place, only
+in this run, or nothing."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,8 @@ from graphflow.places import canonical
 
 _KEPT = "digest"
 """Where a turn keeps its own, beside its encodings."""
+_UNREAD = frozenset({"encoded", "model"})
+"""What a model is not shown of a turn."""
 
 
 def digest_of(request: Request) -> str:
@@ -36,11 +38,8 @@ def digest_of(request: Request) -> str:
 def _digest_of_turn(turn: Turn) -> bytes:
     known = turn.encoded.get(_KEPT)
     if known is None:
-        parts = {
-            field.name: getattr(turn, field.name)
-            for field in fields(turn)
-            if field.name != "encoded"
-        }
+        names = [field.name for field in fields(turn) if field.name not in _UNREAD]
+        parts = {name: getattr(turn, name) for name in names}
         text = f"{type(turn).__name__} {canonical(parts)}"
         known = turn.encoded[_KEPT] = sha256(text.encode(errors="surrogatepass")).digest()
     return known

@@ -88,7 +88,14 @@ class Price:
         return float(rate)
 
 
+EMBEDDED_WINDOW = 4096
+"""Tokens that the models in this process read: as many as the engine is opened with."""
 _own: dict[str, Price] = {}
+
+
+def price_cure(model: str) -> str:
+    """What to do about a model that nobody knows the price of, as the beginning of a sentence."""
+    return f"Say it with set_price({model!r}, Price(input=..., output=...)) of graphflow.providers"
 
 
 def set_price(named: str, price: Price | None) -> None:
@@ -146,12 +153,26 @@ def cost_of(
     )
 
 
+def least_cost(named: str, input_tokens: int) -> float:
+    """US dollars that a model costs at the least that reads so many tokens; 0 if nobody knows its price."""
+    price = price_of(named)
+    if price is None:
+        return 0.0
+    rates = [price.input]
+    # All of it may come from a cache.
+    if price.cache_read is not None:
+        rates.append(price.cache_read)
+    for name in ("input", "cache_read"):
+        rates += [rate for _, rate in price.tiers.get(name, ())]
+    return min(rates) * input_tokens / 1_000_000
+
+
 def context_window(named: str) -> int | None:
     """Tokens that a model can read, or None if unknown."""
     price = price_of(named)
-    if price is None:
-        return None
-    return price.context
+    if price is not None:
+        return price.context
+    return EMBEDDED_WINDOW if named.startswith("local:") else None
 
 
 def estimate_tokens(text: str | bytes | int) -> int:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
-from typing import Any
+from time import perf_counter
+from typing import Any, Protocol
 
 from graphflow._faces import renamed
 from graphflow.errors import MalformedReply, ModelError, ServerError
@@ -35,7 +36,7 @@ from graphflow.model.turns import NOTHING, AssistantTurn, Block, Part, TextPart,
 class Reply:
     """A whole answer. `thinking` joins separate blocks by a blank line; token counts are as in `UsageDelta`.
 
-    `limited` is as in `Finished`: somebody set how long it may be at most.
+    `limited` is as in `Finished`: somebody set how long it may be at most; `asked` as in `Opened`: our name for who answered.
     """
 
     text: str = ""
@@ -55,6 +56,7 @@ class Reply:
     model: str = ""
     response_id: str = ""
     wire: str = ""
+    asked: str = ""
     logprobs: tuple[Likely, ...] = ()
     sources: tuple[Source, ...] = ()
 
@@ -64,7 +66,7 @@ class Reply:
         text = self.text or self.refusal
         has_more = any(part.keep or type(part) is Thinking for part in self.parts)
         if has_more:
-            return AssistantTurn(text, self.calls, self.parts, self.wire)
+            return AssistantTurn(text, self.calls, self.parts, self.wire, self.asked)
         return AssistantTurn(text, self.calls)
 
 
@@ -136,6 +138,10 @@ class ReplyBuilder:
     def __init__(self) -> None:
         self.before: list[UsageDelta] = []
         """What tries before this one have used: they were paid for, too."""
+        self.first_at: float | None = None
+        """When the first piece came, by the process clock; one that was void later counts."""
+        self.hear_first: Callable[[], None] | None = None
+        """What is called then."""
         self.clear()
 
     def clear(self) -> None:
@@ -156,8 +162,15 @@ class ReplyBuilder:
             part = self.growing.get(key)
             if part is None:
                 part = self.growing[key] = _Growing(kind)
+                if self.first_at is None:
+                    self._note_first()
             self._last, self._last_key = part, key
         return self._last  # type: ignore[return-value]  # set with its key
+
+    def _note_first(self) -> None:
+        self.first_at = perf_counter()
+        if self.hear_first is not None:
+            self.hear_first()
 
     def add(self, event: ModelEvent) -> None:
         """Takes one event in."""
@@ -189,10 +202,7 @@ class ReplyBuilder:
             case LogprobsDelta():
                 self.reply.logprobs += event.tokens
             case Opened():
-                reply = self.reply
-                reply.wire = event.wire
-                reply.model = event.model or reply.model
-                reply.response_id = event.response_id or reply.response_id
+                self._open(event)
             case Finished():
                 reply = self.reply
                 reply.finish = event.reason
@@ -210,6 +220,13 @@ class ReplyBuilder:
                     f"a model's stream yields events, and this one has yielded {event!r}; see graphflow.model.seam: "
                     "TextDelta, CallDelta, UsageDelta and, as the last one, Finished"
                 )
+
+    def _open(self, event: Opened) -> None:
+        reply = self.reply
+        reply.wire = event.wire
+        reply.asked = event.asked
+        reply.model = event.model or reply.model
+        reply.response_id = event.response_id or reply.response_id
 
     # Later counts of one try replace the earlier ones; those of several tries add up. So the count of a try is put aside when
     # the next one begins.
@@ -275,7 +292,7 @@ class ReplyBuilder:
             text = (
                 f"the model's answer ended in a way that nobody here knows ({raw}); it may be cut"
             )
-            error = ServerError(text, code=raw)
+            error = ServerError(text, provider_code=raw)
             error.retryable = False
             raise error
 
@@ -339,11 +356,20 @@ _COUNTS = (
 )
 
 
+class EventMask(Protocol):
+    """What takes secrets out of a stream (`graphflow.model.masking`)."""
+
+    def clean(
+        self, event: ModelEvent, deliver: Callable[[ModelEvent], None]
+    ) -> ModelEvent | None: ...
+
+
 async def gather(
     events: AsyncIterator[ModelEvent],
     listen: Callable[[ModelEvent], None] | None = None,
     notice: Callable[[Notice], None] | None = None,
     into: ReplyBuilder | None = None,
+    mask: EventMask | None = None,
 ) -> Reply:
     """The whole reply that a stream spells.
 
@@ -352,21 +378,16 @@ async def gather(
         listen: gets each event as it comes.
         notice: gets retries and switches only.
         into: gathers the reply; what has come is there whatever happens.
+        mask: takes secrets out of each event before anybody sees it.
 
     Raises:
         ModelError: whatever the stream raised, with what had come of the reply in `partial`; `MalformedReply` if the
             stream ended without `Finished`.
     """
     builder = into or ReplyBuilder()
-    add = builder.add
     _check_stream(events)
     try:
-        async for event in events:
-            if listen is not None:
-                listen(event)
-            if notice is not None and type(event) in _NOTICES:
-                notice(event)  # type: ignore[arg-type]  # it is one of the two
-            add(event)
+        await _take_all(events, builder.add, listen, notice, mask)
         builder.check_end()
     except ModelError as error:
         if error.partial is None and not builder.empty:
@@ -378,6 +399,32 @@ async def gather(
             # A listener that raised must not leave the connection to the garbage collector.
             await close()
     return builder.whole()
+
+
+async def _take_all(
+    events: AsyncIterator[ModelEvent],
+    add: Callable[[ModelEvent], None],
+    listen: Callable[[ModelEvent], None] | None,
+    notice: Callable[[Notice], None] | None,
+    mask: EventMask | None,
+) -> None:
+    """Hands every event on to whoever listens, and adds it to the reply."""
+    clean = None if mask is None else mask.clean
+
+    def deliver(event: ModelEvent) -> None:
+        if listen is not None:
+            listen(event)
+        add(event)
+
+    async for came in events:
+        event = came if clean is None else clean(came, deliver)
+        if event is None:
+            continue
+        if listen is not None:
+            listen(event)
+        if notice is not None and type(event) in _NOTICES:
+            notice(event)  # type: ignore[arg-type]  # it is one of the two
+        add(event)
 
 
 def _check_stream(events: object) -> None:

@@ -1,7 +1,7 @@
 """How a model string becomes a model.
 
 Nothing here knows a provider: a model string is `provider:model`, split at the first colon, and providers are found by
-name, in a table of ours or by entry point.
+name, in a table of ours or among the plug-ins.
 """
 
 from __future__ import annotations
@@ -9,28 +9,29 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from importlib import import_module
-from importlib.metadata import entry_points
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from graphflow.errors import DeclarationError, UnknownProvider
+from graphflow.errors import DeclarationError, PluginError, UnknownProvider
+from graphflow.model.provider_names import COMMANDS, ENDPOINTS
 from graphflow.model.seam import Embedder, Model
+from graphflow.plugins.registry import Seam
+from graphflow.plugins.seams import EMBEDDERS as EMBEDDER_SEAM
+from graphflow.plugins.seams import PROVIDERS as PROVIDER_SEAM
 
-ENDPOINTS = (
-    *("openai", "openai-responses", "anthropic", "google", "groq", "mistral", "ollama"),
-    *("openrouter", "deepseek", "xai", "together", "chatgpt"),
-    *("compatible", "vllm", "llamacpp", "lmstudio"),
-)
-"""Providers that are reached by HTTP: vendors, gateways, servers of one's own."""
-_COMMANDS = ("claude-code", "codex", "auggie")
+if TYPE_CHECKING:
+    from graphflow.plugins.factory import PluginFactory
+
 PROVIDERS = {
     "local": "graphflow.providers.embedded.local_model:open_model",
+    "mock": "graphflow.providers.mock:open_mock",
+    "replay": "graphflow.providers.mock:open_replay",
     **{name: f"graphflow.providers.endpoints:open_{name.replace('-', '_')}" for name in ENDPOINTS},
     **{
         name: f"graphflow.providers.commands.table:open_{name.replace('-', '_')}"
-        for name in _COMMANDS
+        for name in COMMANDS
     },
 }
-"""Our own providers by name: where the function is that opens one. Others come by entry point `graphflow.providers`."""
+"""Our own providers by name: where the function is that opens one. Others are plug-ins."""
 EMBEDDERS = {"local": "graphflow.providers.embedded.embeddings:open_embedder"}
 
 
@@ -41,11 +42,19 @@ def open_model(named: str, **options: Any) -> Model:
         UnknownProvider: the text lists near names.
         KeyMissing: the provider needs a key and there is none.
         MissingExtra: the provider needs packages that are not installed.
+        PluginError: it is a plug-in that may not be used, cannot be loaded, or does not take these options.
     """
-    opener = _opener(named, PROVIDERS, "graphflow.providers")
-    _, _, name = named.partition(":")
-    model: Model = opener(name, **options)
-    return model
+    provider, name = _parts(named)
+    opener = _opener(provider, PROVIDERS)
+    if opener is not None:
+        model: Model = opener(name, **options)
+        return model
+    factory = _plugged(provider, PROVIDER_SEAM)
+    opened = factory.make(object, name, options=options)
+    has_name = isinstance(getattr(opened, "name", None), str)
+    if not has_name or not callable(getattr(opened, "stream", None)):
+        raise factory.broken(f"{named} opens {opened!r}, which has no `stream` and `name`")
+    return opened  # type: ignore[return-value]  # it was looked at, as every model is
 
 
 def check_model(model: object, whose: str) -> None:
@@ -71,28 +80,42 @@ def check_model(model: object, whose: str) -> None:
 
 def open_embedder(named: str) -> Embedder:
     """The embedder that a string `provider:model` names. Raises what `open_model` raises."""
-    opener = _opener(named, EMBEDDERS, "graphflow.embedders")
-    _, _, name = named.partition(":")
-    embedder: Embedder = opener(name)
-    return embedder
+    provider, name = _parts(named)
+    opener = _opener(provider, EMBEDDERS)
+    if opener is not None:
+        embedder: Embedder = opener(name)
+        return embedder
+    factory = _plugged(provider, EMBEDDER_SEAM)
+    opened = factory.make(object, name)
+    if not callable(getattr(opened, "embed", None)):
+        raise factory.broken(f"{named} opens {opened!r}, which has no `embed`")
+    return opened  # type: ignore[return-value]  # as above
 
 
 def known_problem(named: str) -> str:
     """What is wrong with a model string, as far as that shows without opening the model; empty if nothing is."""
     try:
-        _opener(named, PROVIDERS, "graphflow.providers")
-    except (UnknownProvider, ImportError) as error:
+        provider, _ = _parts(named)
+        if _opener(provider, PROVIDERS) is None:
+            _plugged(provider, PROVIDER_SEAM)
+    except (UnknownProvider, PluginError, ImportError) as error:
         return str(error)
     return ""
 
 
-def _opener(named: str, table: dict[str, str], group: str) -> Callable[..., Any]:
+def _parts(named: str) -> tuple[str, str]:
+    """The provider that a model string names, and the model."""
     provider, _, model = named.partition(":")
     if not provider or not model:
         raise UnknownProvider(f"{named!r} is not a model string; {_unnamed(named)}")
+    return provider, model
+
+
+def _opener(provider: str, table: dict[str, str]) -> Callable[..., Any] | None:
+    """The function that opens what a provider of ours has; None: it is none of ours."""
     place = table.get(provider)
     if place is None:
-        return _installed(provider, table, group)
+        return None
     # The name comes from our own table, never from data: a model string only chooses among its rows.
     path, _, function = place.partition(":")
     module = import_module(path)
@@ -100,15 +123,12 @@ def _opener(named: str, table: dict[str, str], group: str) -> Callable[..., Any]
     return opener
 
 
-def _installed(provider: str, table: dict[str, str], group: str) -> Callable[..., Any]:
-    """The opener of a provider that another package brings."""
-    names = list(table)
-    for point in entry_points(group=group):
-        if point.name == provider:
-            opener: Callable[..., Any] = point.load()
-            return opener
-        names.append(point.name)
-    raise UnknownProvider(_unknown(provider, names))
+def _plugged(provider: str, seam: Seam) -> PluginFactory:
+    """What a plug-in brings for a provider that is none of ours."""
+    factory = seam.find(provider)
+    if factory is None:
+        raise UnknownProvider(_unknown(provider, seam.names()))
+    return factory
 
 
 ALIASES = {

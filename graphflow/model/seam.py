@@ -221,11 +221,15 @@ class Cited:
 
 @dataclass(slots=True)
 class Opened:
-    """Who answers: the provider's own name for the model and for this reply, and the wire format they came in."""
+    """Who answers: the provider's own name for the model and for this reply, and the wire format they came in.
+
+    `asked` is our name for the model, "provider:model".
+    """
 
     wire: str
     model: str = ""
     response_id: str = ""
+    asked: str = ""
 
 
 @dataclass(slots=True)
@@ -287,7 +291,8 @@ class Model(Protocol):
 
     One that tells how likely its tokens are has an attribute `top_logprobs`, too: of how many at a place, at most. One that
     knows beforehand that it will not tell what its answers cost has `unpriced`: the names of the models of which nobody
-    knows the price; a limit in dollars refuses them.
+    knows the price; a limit in dollars refuses them. One that knows how many tokens it reads and writes at most has
+    `context_window`; else the table of prices is asked by its name. One that hands on to others has `readers`: their names.
     """
 
     name: str

@@ -5,7 +5,8 @@ Rules:
    cost of asking does not grow with the history.
 2. All calls of one turn stay in one `AssistantTurn`, and all their results in one `ToolTurn`.
 3. What a provider wants back unchanged (signatures, ids, its own blocks) travels in `keep`, unread by anybody else, and
-   goes back to the wire format that it came from (`AssistantTurn.wire`) and to no other.
+   goes back to the wire format that it came from (`AssistantTurn.wire`) and to no other; where it is known which model
+   has said it (`AssistantTurn.model`), to that one and to no other: signatures hold for one model.
 """
 
 from __future__ import annotations
@@ -124,12 +125,14 @@ class AssistantTurn:
         calls: its calls, all parallel ones of the turn.
         parts: everything it said in order, where more is to be kept than text and calls; else empty.
         wire: the wire format that `keep` in the parts belongs to.
+        model: who has said it, "provider:model", where something of it is to go back to that model alone; or empty.
     """
 
     text: str = ""
     calls: tuple[ToolCall, ...] = ()
     parts: tuple[Part, ...] = ()
     wire: str = ""
+    model: str = ""
     encoded: dict[str, bytes] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @property

@@ -12,24 +12,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from typing import Protocol, TypeAlias, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 from graphflow.errors import GraphflowError
-from graphflow.journal.question import Question
 from graphflow.messages.message import error_text, to_json_value
 from graphflow.notebook.html import MAX_CELL, details, table, text
+from graphflow.notebook.questions import Data, bounded_line, shown_questions
 from graphflow.notebook.widget import Bundle, new_widget, widget_bundle
-from graphflow.redaction import scrub
 from graphflow.render.talk import json_text, plain_text
 from graphflow.runtime.run_record import RunRecord
 
 AnyRun = RunRecord[object]
-Data: TypeAlias = dict[str, object]
-"""What goes to the browser and comes from there, as JSON."""
-MAX_LINE = 2_000
-"""Characters of a question that are shown."""
-NOT_ASKED = ("time", "message")
-"""Questions that no person answers."""
 
 
 @runtime_checkable
@@ -58,17 +51,12 @@ class QuestionForm:
     def _update(self) -> None:
         """Shows how the run stands."""
         run = self.run
-        questions: list[Data] = []
-        for question in run.pending:
-            if question.about not in NOT_ASKED:
-                shown = _shown_question(question)
-                questions.append(shown)
         status = f"run {run.id}: {run.status}"
         if run.output is not None:
             words = plain_text(run.output)
-            answer = _line(words)
+            answer = bounded_line(words)
             status += f": {answer}"
-        self.widget.questions = questions
+        self.widget.questions = shown_questions(run.pending)
         self.widget.problem = ""
         self.widget.status = status
 
@@ -88,7 +76,7 @@ class QuestionForm:
             await self._go_on()
         except GraphflowError as error:
             words = error_text(error)
-            self.widget.problem = _line(words)
+            self.widget.problem = bounded_line(words)
 
     async def _go_on(self) -> None:
         run = self.run
@@ -108,34 +96,6 @@ class QuestionForm:
             self._update()
             raise
         self._update()
-
-
-def _shown_question(question: Question) -> Data:
-    """A question as the browser draws it."""
-    message = to_json_value(question.message)
-    lines: list[str] = []
-    if isinstance(message, dict):
-        for name, value in message.items():
-            words = plain_text(value)
-            line = _line(f"{name}: {words}")
-            lines.append(line)
-    else:
-        words = plain_text(message)
-        line = _line(words)
-        lines.append(line)
-    where = " > ".join(question.path)
-    return {
-        "id": question.id,
-        "about": question.about,
-        "title": _line(f"{question.node} (in {where})"),
-        "lines": lines,
-        "schema": to_json_value(question.schema),
-    }
-
-
-def _line(words: str) -> str:
-    shown = scrub(words)
-    return shown[:MAX_LINE]
 
 
 def form_html(run: AnyRun) -> str:

@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from graphflow.events import Event, to_record
 from graphflow.kinds.prompts import Prompt
 from graphflow.limits import Usage
+from graphflow.notebook.chat_view import Talkable, chat_bundle
 from graphflow.notebook.form import form_bundle, form_html
 from graphflow.notebook.html import (
     MAX_ROWS,
@@ -37,7 +38,7 @@ from graphflow.render.xml import error_words, seconds_text, was_cancelled, xml
 from graphflow.runtime.run_record import RunRecord
 from graphflow.runtime.steps import Step
 
-DULL = ("activation", "scope", "started", "call", "port", "parent")
+DULL = ("activation", "scope", "started", "first_at", "call", "port", "parent")
 """Fields of events that a table leaves out."""
 NOTHING: tuple[object, ...] = ((), [], {}, "", None)
 MAX_FIELDS = 12
@@ -67,6 +68,8 @@ T = TypeVar("T")
 
 def shown(value: object) -> Bundle:
     """The mime bundle of a value."""
+    if isinstance(value, Talkable):
+        return chat_bundle(value, is_live=in_notebook())
     bundle: Bundle = {"text/html": html_of(value), "text/plain": scrub(repr(value))}
     if isinstance(value, RunRecord) and value.pending and in_notebook():
         bundle |= form_bundle(value)

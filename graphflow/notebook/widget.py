@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 Widget = Any
 """A widget of anywidget's, which has no types, or None. Its traits are those of the classes below."""
-WidgetName = Literal["live", "form"]
+WidgetName = Literal["live", "form", "chat"]
 Bundle = dict[str, Any]
 """What a notebook shows: texts by their kind; a widget's are JSON."""
 
@@ -33,24 +33,52 @@ def _widget_classes() -> Mapping[str, Callable[..., Widget]]:
     except ImportError:
         return {}
 
+    def synced_text() -> Widget:
+        trait = traitlets.Unicode()
+        return trait.tag(sync=True)
+
+    def synced_list() -> Widget:
+        trait: Widget = traitlets.List()
+        return trait.tag(sync=True)
+
+    def synced_dict() -> Widget:
+        trait: Widget = traitlets.Dict()
+        return trait.tag(sync=True)
+
     class LiveWidget(anywidget.AnyWidget):
         _esm = _source("live.js")
         _css = _source("live.css")
-        name = traitlets.Unicode().tag(sync=True)
-        svg = traitlets.Unicode().tag(sync=True)
-        title = traitlets.Unicode().tag(sync=True)
-        rows: object = traitlets.List().tag(sync=True)
+        name = synced_text()
+        svg = synced_text()
+        title = synced_text()
+        rows = synced_list()
         beyond = traitlets.Int(0).tag(sync=True)
 
     class FormWidget(anywidget.AnyWidget):
-        _esm = _source("form.js")
-        _css = _source("form.css")
-        questions: object = traitlets.List().tag(sync=True)
-        answer: object = traitlets.Dict().tag(sync=True)
-        problem = traitlets.Unicode().tag(sync=True)
-        status = traitlets.Unicode().tag(sync=True)
+        _esm = _source("questions.js") + _source("form.js")
+        _css = _source("questions.css")
+        questions = synced_list()
+        answer = synced_dict()
+        problem = synced_text()
+        status = synced_text()
 
-    return {"live": LiveWidget, "form": FormWidget}
+    class ChatWidget(anywidget.AnyWidget):
+        _esm = _source("questions.js") + _source("chat.js")
+        _css = _source("questions.css") + _source("chat.css")
+        title = synced_text()
+        exchanges = synced_list()
+        # "" is idle, else "working" or "waiting".
+        state = synced_text()
+        message = synced_text()
+        draft = synced_text()
+        questions = synced_list()
+        others = synced_list()
+        now = synced_text()
+        status = synced_text()
+        problem = synced_text()
+        request = synced_dict()
+
+    return {"live": LiveWidget, "form": FormWidget, "chat": ChatWidget}
 
 
 def _source(name: str) -> str:

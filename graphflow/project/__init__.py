@@ -7,4 +7,6 @@ from __future__ import annotations
 
 from graphflow._faces import face
 
-__getattr__ = face(__name__, ("graphs", "python_file", "message", "runs"))
+__getattr__ = face(
+    __name__, ("project", "runtime", "graph_files", "graphs", "python_file", "message", "runs")
+)

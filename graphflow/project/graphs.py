@@ -1,65 +1,21 @@
-"""The graphs of a project, by name: the user's own, then those that come with graphflow.
+"""The graphs of a project, by name or by file: the user's own, then those that come with graphflow.
 
-Rules:
-1. The nearest folder upwards that has `graphs/` is the project (never one above that everybody may write to); what it
-   lacks is looked for in the one that comes with graphflow.
-2. A graph is named by its file; the file holds a `Graph` of that name, or exactly one.
+A graph is named by its file (`graph_files`); the file holds a `Graph` of that name, or exactly one.
 """
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 
 from graphflow.errors import FileUnreadable, UnknownGraph
-from graphflow.files import is_graph_file, load_graph
-from graphflow.files.project_modules import project_above, shipped_root
+from graphflow.files.loader import is_graph_file
+from graphflow.files.project_modules import project_above
+from graphflow.files.reader import load_graph
 from graphflow.graph import Graph, RunnableGraph
+from graphflow.project.graph_files import ENDINGS, Found, find_all
 from graphflow.project.python_file import graph_in
-
-ENDINGS = (".py", ".yaml", ".yml")
-"""How files end that can hold a graph."""
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """A graph that can be run by name."""
-
-    name: str
-    file: Path
-    root: Path
-
-
-def roots(start: Path | None = None) -> list[Path]:
-    """The user's project, if there is one, then the one that comes with graphflow."""
-    here = start or Path.cwd()
-    own = project_above(here)
-    shipped = shipped_root()
-    if own is None or own == shipped:
-        return [shipped]
-    return [own, shipped]
-
-
-def find_all(start: Path | None = None) -> list[Found]:
-    """Every graph in reach, by name; the user's own hides a shipped one of the same name."""
-    found: dict[str, Found] = {}
-    for root in roots(start):
-        for graph in _graphs_of(root):
-            # The user's own root comes first, and the first of a name stays.
-            found.setdefault(graph.name, graph)
-    names = sorted(found)
-    return [found[name] for name in names]
-
-
-def _graphs_of(root: Path) -> Iterator[Found]:
-    """The graphs that one project declares."""
-    folder = root / "graphs"
-    for file in sorted(folder.iterdir()):
-        is_private = file.name.startswith("_")
-        if file.suffix in ENDINGS and not is_private:
-            yield Found(file.stem, file, root)
 
 
 def load(name_or_file: str, start: Path | None = None) -> RunnableGraph:
@@ -84,6 +40,23 @@ def load(name_or_file: str, start: Path | None = None) -> RunnableGraph:
     if is_graph_file(found.file):
         return load_graph(found.file, Graph)
     return graph_in(found.file, found.root, variable)
+
+
+def find_file(name_or_file: str, start: Path | None = None) -> Path:
+    """The file of the graph of that name, or that file.
+
+    Raises:
+        UnknownGraph: there is none; the text lists near names.
+        FileUnreadable: the file is missing.
+    """
+    text, variable = _split(name_or_file)
+    file = Path(text)
+    is_path = "\0" not in text and file.suffix in ENDINGS
+    if is_path and not file.exists():
+        raise _missing(file)
+    if is_path:
+        return file.resolve()
+    return _find(text, variable, start).file
 
 
 def _find(name: str, variable: str, start: Path | None) -> Found:
@@ -128,7 +101,7 @@ def _problem_of(text: str, variable: str, names: Sequence[str]) -> str:
         guesses = " or ".join(near)
         return f"{problem}; did you mean {guesses}?"
     listed = ", ".join(names) or "none"
-    advice = f"give a .py or .yaml file, or one of these names: {listed}"
+    advice = f"give a .py, .yaml, .json or .toml file, or one of these names: {listed}"
     if stem.is_file():
         return f"{text} cannot hold a graph; {advice}"
     if stem.is_dir():

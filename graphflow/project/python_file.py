@@ -12,7 +12,7 @@ from pathlib import Path
 from types import ModuleType
 
 from graphflow.errors import FileUnreadable, GraphflowError, UnknownGraph
-from graphflow.files.project_modules import widen
+from graphflow.files.project_modules import fresh_spec, widen
 from graphflow.graph import Graph, RunnableGraph
 
 
@@ -69,7 +69,7 @@ def _imported(file: Path, root: Path) -> ModuleType:
     known_file = getattr(known, "__file__", None)
     if known is not None and known_file == str(path):
         return known
-    spec = importlib.util.spec_from_file_location(name, path)
+    spec = fresh_spec(name, path)
     if spec is None or spec.loader is None:
         raise FileUnreadable(f"{file} is not a Python file")
     module = importlib.util.module_from_spec(spec)

@@ -117,13 +117,21 @@ def _steps(graph: AnyGraph, activations: Iterable[Count]) -> int | None:
     return min(limit, total)
 
 
+def _calls_of_guards(node: AnyNode) -> int:
+    """Requests to models by the guards around a node."""
+    return sum(guard.max_model_calls for guard in (*node.before, *node.after))
+
+
 def _model_calls(node: AnyNode, graph: AnyGraph, seen: CallChain) -> dict[str, Count]:
     """Requests to models for one activation of a node: its own, those of graphs behind it, and of what it may call."""
     target, _ = node.entry()
     caller = target.name
     calls: dict[str, Count] = {}
-    if target.max_model_calls:
-        calls[caller] = Count(target.max_model_calls)
+    questions = target.max_model_calls + _calls_of_guards(target)
+    if target is not node:
+        questions += _calls_of_guards(node)
+    if questions:
+        calls[caller] = Count(questions)
     behind = _graph_behind(node)
     if behind is not None:
         inner = bound(behind)

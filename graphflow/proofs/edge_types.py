@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias
 
-from graphflow.declaration.arrows import END, START, Edge, Guard, Origin, Where
+from graphflow.declaration.arrows import END, START, Edge, EdgeGuard, Origin, Where
 from graphflow.declaration.handoffs import HandTo
 from graphflow.declaration.node import AnyNode, Node
 from graphflow.declaration.ports import Port, required_ports
@@ -90,7 +90,7 @@ class TypedEdge(GraphEdge):
         return self.edge.origin.arm
 
     @property
-    def guard(self) -> Guard | None:
+    def guard(self) -> EdgeGuard | None:
         """The condition under which it is taken."""
         return self.edge.origin.guard
 

@@ -41,7 +41,9 @@ def _state_form(state: AnyState) -> str:
     """A state's type and its merge, by their names: a record holds what was written, and merges it again."""
     merge = state.merge
     how = "" if merge is None else getattr(merge, "__qualname__", repr(merge))
-    return f"{type_name(state.type)} {how}".strip()
+    scope = "" if state.scope == "frame" else state.scope
+    parts = [type_name(state.type), how, scope]
+    return " ".join(filter(None, parts))
 
 
 def _types(graph: AnyGraph) -> dict[str, str]:

@@ -24,6 +24,8 @@ class Membership:
     def __init__(self, written: Iterable[Edge], problems: Problems, *, alone: bool) -> None:
         self.edges = list(written)
         self.nodes: list[AnyNode] = []
+        self.special: list[AnyNode] = []
+        """Those of them of which more is to be proven than what their types say."""
         self.index: dict[str, int] = {}
         """The number of each node, by its name."""
         self.handoffs: dict[str, list[tuple[Handoff, AnyNode]]] = {}
@@ -44,14 +46,17 @@ class Membership:
             ends[id(source)] = source
             target = edge.target
             ends[id(target)] = target
+        nodes, index = self.nodes, self.index
         for end in ends.values():
             if not isinstance(end, Node):
                 continue
-            number = self.index.get(end.name)
-            if number is None:
-                self._append(end)
+            number = index.setdefault(end.name, len(nodes))
+            if number == len(nodes):
+                nodes.append(end)
+                if not end.is_simple:
+                    self.special.append(end)
                 continue
-            known = self.nodes[number]
+            known = nodes[number]
             if known != end:  # two that share a name have to be the same by value
                 self._add_namesake(end, known)
 
@@ -68,6 +73,8 @@ class Membership:
         number = len(self.nodes)
         self.index[node.name] = number
         self.nodes.append(node)
+        if not node.is_simple:
+            self.special.append(node)
 
     def _check_ends(self) -> None:
         if not self.edges:
@@ -81,7 +88,7 @@ class Membership:
     # -- hand-overs --------------------------------------------------------------------------------
     def _add_handoffs(self) -> None:
         """Adds the hand-over edges, and `target >> END` for targets without arrows of their own."""
-        todo = deque(node for node in self.nodes if node.handoffs)
+        todo = deque(node for node in self.special if node.handoffs)
         if not todo:
             return
         leaving = {edge.origin.node for edge in self.edges}

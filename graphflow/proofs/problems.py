@@ -48,8 +48,12 @@ class Problems:
 
 
 def place_text(where: Where) -> str:
-    """File and line, the file as seen from the working directory where that is shorter; in a notebook the cell: In[4]:2."""
+    """File and line, the file as seen from the working directory where that is shorter; in a notebook the cell: In[4]:2.
+
+    A place that has a `column`, as those in graph files have, is told with it.
+    """
     file, line = where
+    column = getattr(where, "column", None)
     cell = _cell_name(file)
     if cell:
         return f"{cell}:{line}"
@@ -59,6 +63,8 @@ def place_text(where: Where) -> str:
         short = file
     if short.startswith(".."):
         short = file
+    if column is not None:
+        return f"{short}:{line}:{column}"
     return f"{short}:{line}"
 
 

@@ -10,12 +10,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import reduce
+from itertools import chain
 from operator import or_
 from typing import Any, Literal
 
 from graphflow.declaration.arrows import Edge
 from graphflow.declaration.node import AnyNode, Node
+from graphflow.declaration.turn_states import turn_states
 from graphflow.limits import DEFAULT_DEPTH, Limits
+from graphflow.messages.state import AnyState
 from graphflow.messages.types import Type
 from graphflow.proofs.call_edges import Callees, call_cycles, problems_of, resolve_calls
 from graphflow.proofs.coverage import check_coverage
@@ -63,6 +66,7 @@ class Proof:
         self.nesting = 0
         """How deep graphs are nested in this one."""
         self.output: Type = Any
+        self._alone = alone
         self._problems = Problems()
         self.members = Membership(written, self._problems, alone=alone)
         self._check_nodes(alone)
@@ -119,6 +123,7 @@ class Proof:
             order_looped(self.topology)
         self._prove_shape()
         self._check_prompts()
+        self._check_neighbours()
         self._check_nesting()
         self._check_policies()
         self._infer_output()
@@ -144,9 +149,8 @@ class Proof:
 
     # -- nodes by themselves -----------------------------------------------------------------------
     def _check_nodes(self, alone: bool) -> None:
-        nodes = self.members.nodes
         calling = False
-        for node in nodes:
+        for node in self.members.special:
             if (
                 node.problems
                 or node.unanswered
@@ -159,8 +163,15 @@ class Proof:
                 calling = True
         if alone or not calling:
             return
-        self.callees = resolve_calls(nodes, self._problems)
+        self.callees = resolve_calls(self.members.nodes, self._problems)
         self.facts += call_cycles(self.callees, self.limits)
+
+    @property
+    def turn_states(self) -> tuple[AnyState, ...]:
+        """The hidden states in which its agents keep what they say, which it owns."""
+        if self._alone:  # an agent that is entered by itself: who calls it lends it its state
+            return ()
+        return turn_states(chain(self.members.special, *self.callees.values()))
 
     def _check_node(self, node: AnyNode) -> None:
         name = node.name
@@ -183,16 +194,26 @@ class Proof:
             )
 
     def _check_prompts(self) -> None:
-        for number, node in enumerate(self.members.nodes):
-            if type(node).check_arrivals is Node.check_arrivals:
-                continue
+        for node in self.members.special:
+            number = self.members.index[node.name]
             arriving = self.wiring.by_target[number]
             incoming = [kind for edge in arriving for kind in edge.carries]
-            for problem in node.check_arrivals(incoming, self.deps):
+            problems = node.check_arrivals(incoming, self.deps)
+            for guard in node.before:
+                problems += guard.prove(incoming, self.deps)
+            for guard in node.after:
+                problems += guard.prove([node.output], self.deps)
+            for problem in problems:
+                self._problems.add(f"node {node.name!r}: {problem}", node.where)
+
+    def _check_neighbours(self) -> None:
+        names = self.members.index.keys()
+        for node in self.members.special:
+            for problem in node.check_beside(names):
                 self._problems.add(f"node {node.name!r}: {problem}", node.where)
 
     def _check_nesting(self) -> None:
-        entered = [node for node in self.members.nodes if node.enters == "always"]
+        entered = [node for node in self.members.special if node.enters == "always"]
         if not entered:
             return
         deepest = max(entered, key=_nesting_of)

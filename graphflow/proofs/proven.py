@@ -11,7 +11,7 @@ Rules:
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, NamedTuple, TypeAlias, Unpack
@@ -23,24 +23,29 @@ from graphflow.declaration.node import AnyNode, Inputs, Node
 from graphflow.declaration.options import NodeOptions
 from graphflow.declaration.ports import Port
 from graphflow.errors import DeclarationError, GraphError
-from graphflow.limits import Limits
+from graphflow.limits import UNLIMITED, Limits
 from graphflow.messages.state import AnyState, WriteKind
 from graphflow.messages.types import Type, type_name
+from graphflow.policy import Policy
 from graphflow.proofs.compiler import compile_program
 from graphflow.proofs.edge_types import TypedEdge
 from graphflow.proofs.program import Program
 from graphflow.proofs.proof import Proof
 from graphflow.proofs.state_arrows import part_state_arrows
-from graphflow.proofs.state_proofs import StateProofs, visible_states
+from graphflow.proofs.state_proofs import StateProofs, touches_states, visible_states
+from graphflow.proofs.untrusted import GraphParts, acts_on_world, brings_untrusted, untrusted_ways
 
 if TYPE_CHECKING:
     from graphflow.model.seam import Model
+    from graphflow.secrets.declared import Secrets
 
 LARGE = 1000
 """Edges from which on a graph is built without looks of the garbage collector."""
 ModelOfNode: TypeAlias = "tuple[str, Model | str | None]"
 """A node's name, and the model that it asks."""
 Ends: TypeAlias = Literal["one", "first", "all"]
+OnUntrusted: TypeAlias = Literal["refuse", "warn"]
+"""What becomes of a graph in which untrusted content reaches what acts on the world with no check on the way."""
 
 
 class ServerCaller(NamedTuple):
@@ -61,6 +66,7 @@ class ProvenGraph(Node[In, Out], Generic[In, Out]):
         claims: each once; the face has read them.
         alone: whether it is nothing but one node, which is entered as a frame of its own.
         state: the states that it owns.
+        untrusted: what becomes of it where untrusted content reaches what acts on the world with no check on the way.
         uses: those that it is lent by the nearest graph around that owns them.
         place: file and line of the declaration, for the error.
     """
@@ -68,17 +74,23 @@ class ProvenGraph(Node[In, Out], Generic[In, Out]):
     kind: ClassVar[str] = "graph"
     enters: ClassVar[Literal["never", "called", "always"]] = "always"
 
-    program: Program
     model: Model | str | None
     limits: Limits | None
     nesting: int
     nodes: tuple[AnyNode, ...]
     state: tuple[AnyState, ...]
+    hidden_states: tuple[AnyState, ...]
+    """What agents have said in this run, which those that remember it are shown."""
     uses: tuple[AnyState, ...]
+    secrets: Secrets | None
+    """What none of its runs shows, nor those of graphs around it."""
     claims: Claims
     """What is claimed of its walks; whether and how it holds is asked of `graphflow/claims/claim_proofs.py`."""
     state_edges: tuple[Edge, ...]
     """The arrows that write states."""
+    visible: Mapping[str, AnyState] | None
+    """The states that its nodes can see, by name; None for an agent alone, which sees what its caller sees."""
+    on_untrusted: OnUntrusted
     proof: Proof
     """What was proven: topology, types, warnings. Rooms above ask for what they need of it by name."""
 
@@ -98,14 +110,15 @@ class ProvenGraph(Node[In, Out], Generic[In, Out]):
         place: str = "",
         state: Sequence[AnyState] = (),
         uses: Sequence[AnyState] = (),
+        secrets: Secrets | None = None,
+        untrusted: OnUntrusted = "refuse",
         **options: Unpack[NodeOptions],
     ) -> None:
         if not isinstance(name, str):
             raise DeclarationError(
                 f"Graph({name!r}): the first argument is the graph's name, as in Graph('desk', START >> ...)"
             )
-        if ends not in ("one", "first", "all"):
-            raise DeclarationError(f"graph {name!r}: ends={ends!r}; it is 'one', 'first' or 'all'")
+        _check_choices(name, ends, untrusted)
         if limits is not None and not isinstance(limits, Limits):
             raise DeclarationError(f"graph {name!r}: limits={limits!r}; give Limits(...)")
         written: list[Edge] = []
@@ -118,14 +131,11 @@ class ProvenGraph(Node[In, Out], Generic[In, Out]):
             )
             if proof.problems:
                 raise GraphError(name, proof.problems, place)
-            program = compile_program(proof)
-        if not alone:
-            program.states = visible_states(name, state, uses)
-            program.owned = tuple(state)
+        hidden = proof.turn_states
+        visible = None if alone else visible_states(name, state, uses, hidden)
         port = Port("input", proof.input)
         self._declare(name, ports=(port,), output=proof.output, description=description, **options)
         self._set(
-            program=program,
             model=model,
             limits=limits,
             nesting=proof.nesting,
@@ -133,18 +143,79 @@ class ProvenGraph(Node[In, Out], Generic[In, Out]):
             claims=claims,
             proof=proof,
             state=tuple(state),
+            hidden_states=hidden,
             uses=tuple(uses),
+            secrets=secrets,
             state_edges=tuple(writing),
+            visible=visible,
+            on_untrusted=untrusted,
         )
         if not alone:
-            problems = StateProofs(program, self._reached_from).prove(writing)
+            self._prove_states(place)
+            self._prove_untrusted(place)
+
+    def _prove_states(self, place: str) -> None:
+        proof = self.proof
+        # Nearly no graph has states, and their proofs need the program.
+        if self.visible or self.state_edges or touches_states(proof.members.special, proof.callees):
+            problems = StateProofs(self.program, self._reached_from).prove(self.state_edges)
             if problems:
-                raise GraphError(name, problems, place)
+                raise GraphError(self.name, problems, place)
+
+    def _prove_untrusted(self, place: str) -> None:
+        """Refuses ways on which untrusted content reaches what acts on the world, or warns of them."""
+        if not (self.brings_untrusted and self.acts_on_world):
+            return
+        own = _parts_of(self)
+        assert own is not None
+        ways = untrusted_ways(own, _parts_of)
+        problems = tuple(map(str, ways))
+        if problems and self.on_untrusted == "refuse":
+            raise GraphError(self.name, problems, place)
+        self.proof.warnings.extend(problems)
+
+    @cached_property
+    def brings_untrusted(self) -> bool:
+        """Whether untrusted content comes in, here or in a graph below."""
+        nodes = self._with_callees(self.proof.members.special)
+        if brings_untrusted(nodes):
+            return True
+        graphs, others = _entered(nodes)
+        return brings_untrusted(others) or any(graph.brings_untrusted for graph in graphs)
+
+    @cached_property
+    def acts_on_world(self) -> bool:
+        """Whether anything acts on the world, here or in a graph below."""
+        nodes = self._with_callees(self.proof.nodes)
+        if acts_on_world(nodes):
+            return True
+        graphs, others = _entered(nodes)
+        return acts_on_world(others) or any(graph.acts_on_world for graph in graphs)
+
+    def _with_callees(self, nodes: Iterable[AnyNode]) -> list[AnyNode]:
+        nodes = list(nodes)
+        for callees in self.proof.callees.values():
+            nodes += callees
+        return nodes
+
+    @cached_property
+    def program(self) -> Program:
+        """The graph, compiled for the walk: when it is first walked, as many graphs are only drawn or placed in others."""
+        with _without_collecting(len(self.edges)):
+            program = compile_program(self.proof)
+        program.states = self.visible
+        program.owned = (*self.state, *self.hidden_states)
+        return program
 
     @property
     def touched(self) -> tuple[AnyState, ...]:
         """What the graphs around have to lend it."""
         return self.uses
+
+    @property
+    def lasting_states(self) -> tuple[AnyState, ...]:
+        """Those that it owns and that live as long as a conversation."""
+        return tuple(state for state in self.state if state.scope == "conversation")
 
     @property
     def needed_states(self) -> tuple[AnyState, ...]:
@@ -178,6 +249,8 @@ class ProvenGraph(Node[In, Out], Generic[In, Out]):
             self.ends,
             self.description,
             self.claims,
+            self.secrets,
+            self.on_untrusted,
         )
 
     async def activate(self, inputs: Inputs, ctx: Context) -> Out:
@@ -235,7 +308,7 @@ class ProvenGraph(Node[In, Out], Generic[In, Out]):
 
     def _reached_from(self, node: AnyNode) -> Iterator[AnyNode]:
         """What can be entered from a node, besides along arrows."""
-        yield from self.program.callees.get(node.name, ())
+        yield from self.proof.callees.get(node.name, ())
         yield from node.within()
         for handoff in node.handoffs:
             if isinstance(handoff.target, Node):
@@ -255,9 +328,19 @@ class ProvenGraph(Node[In, Out], Generic[In, Out]):
 
     # -- what a run of it needs --------------------------------------------------------------------
     @cached_property
+    def own_limits(self) -> Limits:
+        """The limits of a run that is given none."""
+        return self.limits or UNLIMITED
+
+    @cached_property
+    def own_policies(self) -> tuple[Policy, ...]:
+        """The policies of a run that is given none."""
+        return () if self.policy is None else (self.policy,)
+
+    @cached_property
     def needs_nothing(self) -> bool:
-        """Whether a run can begin at once: no models or servers to open, nothing to prepare."""
-        if self.needs_models or self.needs_sources:
+        """Whether a run can begin at once: no models or servers to open, nothing to prepare, no claims to see to."""
+        if self.claims or self.needs_models or self.needs_sources:
             return False
         return not self.preparing
 
@@ -299,10 +382,10 @@ class ProvenGraph(Node[In, Out], Generic[In, Out]):
         found: list[ServerCaller] = []
         for graph in self._graphs_below:
             found += graph.server_callers
-        for name, callees in self.program.callees.items():
+        for name, callees in self.proof.callees.items():
             if not any(callee.source for callee in callees):
                 continue
-            handoffs = self.program.handoffs.get(name, ())
+            handoffs = self.proof.members.handoffs.get(name, ())
             taken = tuple(handoff.tool for handoff, _ in handoffs)
             caller = ServerCaller(name, callees, taken)
             found.append(caller)
@@ -319,12 +402,51 @@ class ProvenGraph(Node[In, Out], Generic[In, Out]):
             wanted.append((self.name, self.deps))
         entered = list(self.nodes)
         for node in self.nodes:
-            entered += self.program.callees.get(node.name, ())
+            entered += self.proof.callees.get(node.name, ())
         for node in entered:
             target, _ = node.entry()
             if isinstance(target, ProvenGraph) and node.inherits_deps:
                 wanted += target.deps_wanted
         return tuple(wanted)
+
+    @cached_property
+    def deps_of_code(self) -> tuple[tuple[str, Type], ...]:
+        """What code says of the dependencies (`ctx: Context[Shop]`), as (node, type), of what gets those of the run."""
+        wanted: list[tuple[str, Type]] = []
+        for node in self.nodes:
+            for each in (node, *self.proof.callees.get(node.name, ())):
+                target, _ = each.entry()
+                if each.wants_deps is not None:
+                    wanted.append((each.name, each.wants_deps))
+                elif isinstance(target, ProvenGraph) and each.inherits_deps:
+                    wanted += target.deps_of_code
+        return tuple(dict.fromkeys(wanted))
+
+    @cached_property
+    def is_lent(self) -> bool:
+        """Whether something of it comes from around it: a state of a graph around, or a secret of its run."""
+        return bool(self.uses or self.secrets_below or self.secrets_wanted)
+
+    @cached_property
+    def secrets_below(self) -> tuple[Secrets, ...]:
+        """What was declared secret in graphs below, then here: where two have one name, the outer one counts."""
+        found: list[Secrets] = []
+        for graph in self._graphs_below:
+            found += graph.secrets_below
+        if self.secrets is not None:
+            found.append(self.secrets)
+        return tuple(found)
+
+    @cached_property
+    def secrets_wanted(self) -> tuple[tuple[str, str], ...]:
+        """Every secret that code is given, here or in a graph below, as (node, secret)."""
+        found: list[tuple[str, str]] = []
+        for graph in self._graphs_below:
+            found += graph.secrets_wanted
+        for node in self.reach():
+            for secret in node.wants_secrets:
+                found.append((node.name, secret))
+        return tuple(found)
 
     @cached_property
     def may_wait(self) -> bool:
@@ -354,6 +476,22 @@ class ProvenGraph(Node[In, Out], Generic[In, Out]):
         taken = type_name(self.input)
         answer = type_name(self.output)
         return f"<graph {self.name}({taken}) -> {answer}: {nodes} nodes, {count} {edges}>"
+
+
+def _check_choices(name: str, ends: str, untrusted: str) -> None:
+    if ends not in ("one", "first", "all"):
+        raise DeclarationError(f"graph {name!r}: ends={ends!r}; it is 'one', 'first' or 'all'")
+    if untrusted not in ("refuse", "warn"):
+        raise DeclarationError(f"graph {name!r}: untrusted={untrusted!r}; it is 'refuse' or 'warn'")
+
+
+def _parts_of(node: AnyNode) -> GraphParts | None:
+    """What untrusted content is followed through, of a node that is a graph."""
+    if not isinstance(node, ProvenGraph):
+        return None
+    edges = [typed.edge for typed in node.edges]
+    edges += node.state_edges
+    return GraphParts(node.nodes, edges, node.proof.callees, node.claims, node.policy)
 
 
 AnyGraph: TypeAlias = ProvenGraph[Any, Any]
@@ -400,3 +538,18 @@ def solo(node: AnyNode) -> AnyGraph:
     graph: AnyGraph = ProvenGraph(node.name, [path], input=taken, alone=True)
     node.__dict__["_as_graph"] = graph
     return graph
+
+
+def _entered(nodes: Sequence[AnyNode]) -> tuple[list[AnyGraph], list[AnyNode]]:
+    """What is walked behind those nodes that are always entered as frames: graphs, and others."""
+    graphs: list[AnyGraph] = []
+    others: list[AnyNode] = []
+    for node in nodes:
+        if node.enters != "always":
+            continue
+        target, _ = node.entry()
+        if isinstance(target, ProvenGraph):
+            graphs.append(target)
+        else:
+            others.append(target)
+    return graphs, others

@@ -110,9 +110,7 @@ def _model_warnings(graph: AnyGraph) -> list[str]:
     caps_dollars = graph.limits is not None and graph.limits.usd is not None
     for name, model in graph.models_needed(graph.model):
         if model is None:
-            warnings.append(
-                f"{name!r} names no model and the graph gives no default; pass one: run(..., model='provider:model')"
-            )
+            warnings.append(unset_model(name))
         if not isinstance(model, str):
             continue
         problem = known_problem(model)
@@ -125,6 +123,11 @@ def _model_warnings(graph: AnyGraph) -> list[str]:
                 f"{name!r}: Limits(usd=...) cannot hold {model!r}, whose price is unknown: a run is refused; see set_price"
             )
     return warnings
+
+
+def unset_model(node: str) -> str:
+    """The warning of a node that names no model, in a graph that gives none."""
+    return f"{node!r} names no model and the graph gives no default; pass one: run(..., model='provider:model')"
 
 
 def _mutable_messages(graph: AnyGraph) -> list[str]:

@@ -10,6 +10,8 @@ from graphflow.declaration.ports import MISSING
 
 SignatureKey: TypeAlias = tuple[object, ...]
 """What a node puts out, and of each of its ports what an edge to it depends on."""
+TwinKey: TypeAlias = tuple[int, int, bool]
+"""The very output and the very ports of a node, and whether its input goes on."""
 
 
 def number_signatures(nodes: Iterable[AnyNode]) -> list[int]:
@@ -17,14 +19,27 @@ def number_signatures(nodes: Iterable[AnyNode]) -> list[int]:
     # Types are compared by identity, for they live as long as their nodes, and to hash a union takes longer than to read
     # it anew. So a union that is written twice makes two signatures of one, which costs time alone.
     numbers: dict[SignatureKey, int] = {}
+    # The same node under many names has the same ports each time.
+    twins: dict[TwinKey, int] = {}
     found: list[int] = []
     for node in nodes:
-        signature: list[object] = [id(node.output), node.passes_input]
-        for port in node.ports:
-            kind = id(port.type)
-            required = port.default is MISSING
-            signature += (port.name, kind, required, port.take)
-        key = tuple(signature)
-        number = numbers.setdefault(key, len(numbers))
+        output = id(node.output)
+        ports = id(node.ports)
+        twin = (output, ports, node.passes_input)
+        number = twins.get(twin)
+        if number is None:
+            key = _signature(node)
+            number = numbers.setdefault(key, len(numbers))
+            twins[twin] = number
         found.append(number)
     return found
+
+
+def _signature(node: AnyNode) -> SignatureKey:
+    output = id(node.output)
+    signature: list[object] = [output, node.passes_input]
+    for port in node.ports:
+        kind = id(port.type)
+        required = port.default is MISSING
+        signature += (port.name, kind, required, port.take)
+    return tuple(signature)

@@ -89,7 +89,7 @@ def _problem_of_answer(node: AnyNode, state: AnyState) -> str:
 def _problem_of_arm(node: AnyNode, arm: object, state: AnyState) -> str:
     """Why one arm of a node's answer cannot be written."""
     if isinstance(arm, (str, int)):
-        return "a label says where to go, and is no value; have a node write it"
+        return "a label says where to go, and is not a value; have a node write it"
     if not _may_answer(node, arm):
         return f"{node.name!r} never answers that"
     if not accepts(state.type, arm):

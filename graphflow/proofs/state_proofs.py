@@ -1,13 +1,14 @@
 """What is proven of the states of a graph before a token is spent.
 
-1. Every state that a node touches is owned by its graph, or lent by one around it.
+1. Every state that a node touches is owned by its graph, or lent by one around it; by the outermost one, if it lives as long
+   as a conversation.
 2. No two nodes on ways that meet get in each other's way (`conflicts.py`).
 3. A state without a start value is set on every way to whoever reads it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from graphflow.declaration.arrows import Edge
 from graphflow.declaration.node import AnyNode
@@ -26,7 +27,10 @@ WriteKinds = dict[AnyState, set[WriteKind]]
 
 
 def visible_states(
-    graph: str, state: Sequence[AnyState], uses: Sequence[AnyState]
+    graph: str,
+    state: Sequence[AnyState],
+    uses: Sequence[AnyState],
+    hidden: Iterable[AnyState] = (),
 ) -> dict[str, AnyState]:
     """The states that the nodes of a graph can see, by name.
 
@@ -43,6 +47,8 @@ def visible_states(
             if each.name in visible:
                 raise DeclarationError(f"graph {graph!r}: it has two states named {each.name!r}")
             visible[each.name] = each
+    for each in hidden:
+        visible[each.name] = each
     return visible
 
 
@@ -50,6 +56,14 @@ def _are_states(states: object) -> bool:
     if not isinstance(states, (list, tuple)):
         return False
     return all(isinstance(each, State) for each in states)
+
+
+def touches_states(nodes: Iterable[AnyNode], callees: Mapping[str, Sequence[AnyNode]]) -> bool:
+    """Whether a node touches a state, or stands for or calls others, which may."""
+    for node in nodes:
+        if node.reads or node.adds or node.sets or node.kind == "graph":
+            return True
+    return any(callees.values())
 
 
 class StateProofs:
@@ -73,9 +87,6 @@ class StateProofs:
         Args:
             writing: the arrows that write states. Their nodes know them from here on.
         """
-        # Ten thousand nodes are built in a moment, and nearly no graph has states.
-        if not (self._visible or writing or self._touches_any()):
-            return ()
         for slot in self._program.slots:
             if slot.node is not None:
                 within = self._within[slot.index] = _all_within(slot.node, self._reached)
@@ -91,16 +102,6 @@ class StateProofs:
             self._prove_apart(state)
             self._prove_set(state)
         return self.problems.texts
-
-    def _touches_any(self) -> bool:
-        """Whether a node touches a state, or stands for or calls others, which may."""
-        for slot in self._program.slots:
-            node = slot.node
-            if node is None:
-                continue
-            if node.reads or node.adds or node.sets or node.kind == "graph":
-                return True
-        return any(self._program.callees.values())
 
     def _take_arrows(self, arrows: Sequence[StateArrow]) -> None:
         by_node: dict[str, list[StateArrow]] = {}
@@ -119,6 +120,7 @@ class StateProofs:
             for node in nodes:
                 self._prove_owned(node)
                 self._prove_answered_anew(node)
+                self._refuse_lasting_in(node)
 
     def _prove_arrows_owned(self) -> None:
         name = self._program.name
@@ -136,7 +138,7 @@ class StateProofs:
     def _prove_owned(self, node: AnyNode) -> None:
         name = self._program.name
         if node.in_background:
-            self._refuse_writers_in(node)
+            self._refuse_setters_in(node)
         for state in node.touched:
             known = self._visible.get(state.name)
             if known is None:
@@ -152,16 +154,26 @@ class StateProofs:
                     node.where,
                 )
 
-    def _refuse_writers_in(self, node: AnyNode) -> None:
-        """A call in the background has an end of its own, and nobody behind whom its writes would stand."""
+    def _refuse_setters_in(self, node: AnyNode) -> None:
+        """A call in the background writes where its answer is looked at: what was set there since would be gone."""
         for within in _all_within(node, self._reached):
             for state in within.touched:
-                if within.writes_to(state):
+                if "set" in within.writes_to(state):
                     self.problems.add(
-                        f"{within.name!r} writes state {state.name!r}, and is called in the background ({node.name!r}); "
-                        "call it without background=True, or have whoever takes its answer write",
+                        f"{within.name!r} sets state {state.name!r}, and is called in the background ({node.name!r}), where one "
+                        "may only add; let it add, call it without background=True, or have whoever takes its answer set it",
                         node.where,
                     )
+
+    def _refuse_lasting_in(self, node: AnyNode) -> None:
+        """A graph within may be entered many times in a run, and a conversation has one value for all of them."""
+        for state in node.lasting_states:
+            name = state.name
+            self.problems.add(
+                f"graph {node.name!r} owns state {name!r} of scope 'conversation', which only the outermost graph may; "
+                f"write Graph({self._program.name!r}, ..., state=[{name}]) and Graph({node.name!r}, ..., uses=[{name}])",
+                node.where,
+            )
 
     def _prove_answered_anew(self, node: AnyNode) -> None:
         """A kept answer would neither write again, nor know what the states are now."""

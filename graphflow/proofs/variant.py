@@ -120,12 +120,14 @@ class _Swap:
                 uses=graph.uses,
                 description=graph.description,
                 claims=graph.claims,
+                secrets=graph.secrets,
+                untrusted=graph.on_untrusted,
             )
         except GraphError as error:  # it names a line of this file; each problem names its own
             raise GraphError(error.graph, error.problems) from None
         # As they were read: they are checked already.
         for option in (*NO_OPTIONS, "plain", "where"):
-            twin.__dict__[option] = graph.__dict__[option]
+            twin.__dict__[option] = getattr(graph, option)
         return twin
 
     def _edge(self, edge: Edge, path: FramePath) -> Edge:
@@ -182,7 +184,7 @@ class _Swap:
         """Refuses what takes or answers something else."""
         if not isinstance(other, Node):
             raise DeclarationError(
-                f"{self._whose}: {other!r} in the place of {node.name!r} is no node"
+                f"{self._whose}: {other!r} in the place of {node.name!r} is not a node"
             )
         wanted = _signature(node)
         found = _signature(other)

@@ -121,6 +121,7 @@ class Wiring:
         types_of = EdgeTyper().types_of
         signatures = self.signatures
         index = members.index
+        edges, by_source, by_target = self.edges, self.by_source, self.by_target
         for edge in members.edges:
             node = edge.origin.node
             if isinstance(node, Node):
@@ -143,10 +144,10 @@ class Wiring:
                 text = f"{edge!r}: {types.text}"
                 self._problems.add(text, edge.where)
                 continue
-            typed = TypedEdge(len(self.edges), edge, source, target, types)
-            self.edges.append(typed)
-            self.by_source[source].append(typed)
-            self.by_target[target].append(typed)
+            typed = TypedEdge(len(edges), edge, source, target, types)
+            edges.append(typed)
+            by_source[source].append(typed)
+            by_target[target].append(typed)
 
     def _share_arms(self, number: int) -> None:
         leaving = self.by_source[number]

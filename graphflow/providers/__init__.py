@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from graphflow.model.prices import Price, context_window, estimate_tokens, price_of, set_price
     from graphflow.model.seam import Model
+    from graphflow.providers.credentials import Credential, GiveKey, KeyWanted
     from graphflow.providers.failover import Failover
     from graphflow.providers.http import Timeouts, aclose
     from graphflow.providers.pace import Pace
@@ -21,7 +22,9 @@ if TYPE_CHECKING:
     from graphflow.providers.structured_output import Way
 
 __all__ = [
+    "Credential",
     "Failover",
+    "KeyWanted",
     "Pace",
     "Price",
     "RetryPolicy",
@@ -35,6 +38,8 @@ __all__ = [
 ]
 
 _HOME = {
+    "Credential": "providers.credentials",
+    "KeyWanted": "providers.credentials",
     "Failover": "providers.failover",
     "Pace": "providers.pace",
     "Price": "model.prices",
@@ -53,6 +58,7 @@ def connect(
     *,
     key: str | None = None,
     keys: Sequence[str] | None = None,
+    credentials: GiveKey | None = None,
     base_url: str | None = None,
     timeouts: Timeouts | None = None,
     retry: RetryPolicy | int | None = None,
@@ -71,6 +77,8 @@ def connect(
         model: "provider:model", split at the first colon.
         key: the API key, or "$NAME" for the variable that holds it; default: the provider's usual variable.
         keys: several keys, used in turn; one that is refused is dropped, one at its rate limit rests.
+        credentials: a function that gives the key: of a `KeyWanted`, async or plain. It is asked when the first request goes out,
+            and again when what it gave has run out (`Credential(key, lasts_s=3600)`) or was refused.
         base_url: another address that speaks the same wire format ("http://127.0.0.1:8000/v1").
         timeouts: for a connection, the first token, between tokens, and the whole.
         retry: how often to try again; a number of attempts, or a `RetryPolicy`.
@@ -91,6 +99,7 @@ def connect(
     given = {
         "key": key,
         "keys": keys,
+        "credentials": credentials,
         "base_url": base_url,
         "timeouts": timeouts,
         "retry": retry,

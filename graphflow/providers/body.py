@@ -34,9 +34,10 @@ def render_body(wire: Wire, dialect: Dialect, request: Request, model: str, stre
     before: Turn | None = None
     for turn in request.turns:
         encoded = _bytes_of(wire, dialect, turn, before)
+        # A turn of which nothing is sent does not stand between its neighbours.
         if encoded:
             messages.append(encoded)
-        before = turn
+            before = turn
     # The turns come last, so that they can be put in as bytes:
     # {"model":"m","stream":true} + "messages" + [...]  ->  {"model":"m","stream":true,"messages":[...]}
     opening = encode(head).removesuffix(b"}")

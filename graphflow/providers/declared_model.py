@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
+from graphflow.compaction.room import readers_of, window_of
 from graphflow.errors import KeyMissing
 from graphflow.model.seam import Model, ModelEvent, Request
 from graphflow.providers.streams import aclosing
@@ -31,6 +32,16 @@ class DeclaredModel:
     def unpriced(self) -> tuple[str, ...]:
         """What it says of itself, once it is open."""
         return getattr(self._model, "unpriced", ())
+
+    @property
+    def context_window(self) -> int | None:
+        """Tokens that it reads and writes at most, as far as that is known."""
+        return None if self._model is None else window_of(self._model)
+
+    @property
+    def readers(self) -> Sequence[str]:
+        """The models that may be asked, as turns name them."""
+        return () if self._model is None else readers_of(self._model)
 
     def prepare(self) -> None:
         """Opens it.

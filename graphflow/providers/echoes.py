@@ -12,7 +12,7 @@ PLACEHOLDERS = frozenset(
     ["ollama", "none", "empty", "dummy", "test", "local", "token", "secret", "apikey", "lmstudio"]
 )
 """What people give to a server that wants any key: no secret, and a word of its messages."""
-_QUOTED = ("provider_message", "code", "type", "request_id")
+_QUOTED = ("provider_message", "provider_code", "type", "request_id")
 """What an error holds of a server's own words, beside its text."""
 
 

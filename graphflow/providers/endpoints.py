@@ -16,6 +16,7 @@ from pydantic_core import from_json
 
 from graphflow.errors import DeclarationError
 from graphflow.keywords import refuse
+from graphflow.providers.credentials import GiveKey, GivenKeys
 from graphflow.providers.endpoint import Endpoint
 from graphflow.providers.http import Timeouts
 from graphflow.providers.http_model import ConnectOptions, HttpModel
@@ -48,6 +49,7 @@ def open_at(
     *,
     key: str | None = None,
     keys: Sequence[str] = (),
+    credentials: GiveKey | None = None,
     base_url: str | None = None,
     timeouts: Timeouts | None = None,
     retry: RetryPolicy | int | None = None,
@@ -70,6 +72,7 @@ def open_at(
     given: dict[str, object] = {
         "key": key,
         "keys": keys,
+        "credentials": credentials,
         "base_url": base_url,
         "timeouts": timeouts,
         "retry": retry,
@@ -86,7 +89,12 @@ def open_at(
     # Another address than the vendor's is a server of one's own or a gateway: it may want no key.
     is_own_server = address.rstrip("/") != endpoint.base_url.rstrip("/")
     needs_key = endpoint.needs_key and not is_own_server
-    ring = keys_for(endpoint.name, endpoint.key_variables, endpoint.key_page, key, keys, needs_key)
+    if credentials is None:
+        ring = keys_for(
+            endpoint.name, endpoint.key_variables, endpoint.key_page, key, keys, needs_key
+        )
+    else:
+        ring = GivenKeys(named, credentials)
     options = ConnectOptions(
         timeouts=timeouts or Timeouts(),
         retry=_retry(retry),
@@ -136,7 +144,7 @@ def _check(named: str, given: Mapping[str, object], unknown: Mapping[str, object
         DeclarationError: one is; the text names it, and what was meant.
     """
     if unknown:
-        known = (*_OPTIONS, "rpm", "tpm", "output")
+        known = (*_OPTIONS, "credentials", "rpm", "tpm", "output")
         refuse(f"connect({named!r})", unknown, known)
     for name, kinds in _OPTIONS.items():
         value = given[name]
@@ -154,6 +162,19 @@ def _check(named: str, given: Mapping[str, object], unknown: Mapping[str, object
         )
     if given["keys"] and given["key"] is not None:
         raise DeclarationError(f"connect({named!r}): give key= or keys=, not both")
+    _check_credentials(named, given)
+
+
+def _check_credentials(named: str, given: Mapping[str, object]) -> None:
+    credentials = given["credentials"]
+    if credentials is None:
+        return
+    if not callable(credentials):
+        raise DeclarationError(
+            f"connect({named!r}, credentials={credentials!r}): give a function of what is wanted, which returns the key"
+        )
+    if given["keys"] or given["key"] is not None:
+        raise DeclarationError(f"connect({named!r}): give credentials=, or key= or keys=, not both")
 
 
 def _address(text: str, provider: str) -> str:

@@ -6,6 +6,7 @@ import time
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from typing import Any
 
+from graphflow.compaction.room import readers_of, window_of
 from graphflow.errors import (
     ConnectionFailed,
     ContentFiltered,
@@ -19,7 +20,8 @@ from graphflow.errors import (
     ServerError,
     ToolUseFailed,
 )
-from graphflow.model.resolve import ENDPOINTS, open_model
+from graphflow.model.provider_names import ENDPOINTS
+from graphflow.model.resolve import open_model
 from graphflow.model.seam import (
     Finished,
     Model,
@@ -107,6 +109,21 @@ class Failover:
         return min(map(int, counts))
 
     @property
+    def context_window(self) -> int | None:
+        """Tokens that the one with the smallest window reads; None if that of none is known."""
+        windows = [window_of(member.open()) for member in self.members]
+        known = [window for window in windows if window is not None]
+        return min(known, default=None)
+
+    @property
+    def readers(self) -> Sequence[str]:
+        """All of them, as turns name them."""
+        names: list[str] = []
+        for member in self._everyone:
+            names += readers_of(member.open())
+        return names
+
+    @property
     def unpriced(self) -> tuple[str, ...]:
         """Those of them of which nobody will know what an answer costs."""
         names: list[str] = []
@@ -187,13 +204,15 @@ class Failover:
         """The error that an answer amounts to, where such an error leads to another model."""
         raw = end.raw
         if end.reason == "content_filter" and self._leads(ContentFiltered):
-            return ContentFiltered(f"a content filter stopped the answer ({raw})", code=raw)
+            return ContentFiltered(
+                f"a content filter stopped the answer ({raw})", provider_code=raw
+            )
         is_refusal = bool(refusal) or end.reason == "refusal"
         if is_refusal and self._leads(Refused):
             text = "".join(piece.text for piece in refusal)
-            return Refused(text or "the model declined to answer", code=raw)
+            return Refused(text or "the model declined to answer", provider_code=raw)
         if end.reason == "error" and self._leads(ToolUseFailed):
-            return ToolUseFailed(f"the reply was unusable ({raw})", code=raw)
+            return ToolUseFailed(f"the reply was unusable ({raw})", provider_code=raw)
         return None
 
     def _follower(

@@ -29,6 +29,7 @@ from graphflow.errors import (
     QuotaExceeded,
     RateLimited,
     ServerError,
+    SignatureInvalid,
     ToolUseFailed,
 )
 
@@ -91,6 +92,7 @@ BY_CODE: dict[str, type[ModelError]] = {
     "misalignment_policy_violation": ContentFiltered,
     "image_content_policy_violation": ContentFiltered,
     "request_too_large": ContextOverflow,
+    "invalid_encrypted_content": SignatureInvalid,
 }
 BY_STATUS: dict[int, type[ModelError]] = {
     401: AuthError,
@@ -123,6 +125,13 @@ _OVERFLOW = re.compile(
     r"prompt token count .{0,40}exceeds",
     re.IGNORECASE,
 )
+_SIGNATURE = re.compile(
+    r"invalid .?signature.? in|(corrupted|invalid) thought.?signature|thought.?signature is not valid|"
+    r"missing a thought.?signature|thought.?signature.{0,40}base64|thinking.? blocks .{0,80}cannot be modified|"
+    r"encrypted content .{0,200}could not be (verified|decrypted)",
+    re.IGNORECASE | re.DOTALL,
+)
+"""What Anthropic, Google and OpenAI say of signed parts that they do not take back."""
 _KEY = re.compile(
     r"api[ _-]?key (is )?(not valid|invalid|expired|missing)|invalid api[ _-]?key|unauthori[sz]ed",
     re.I,
@@ -164,7 +173,7 @@ def _fault(
         source=provider,
         provider=provider,
         status=status,
-        code=failure.code,
+        provider_code=failure.code,
         type=failure.type,
         request_id=_request_id(headers, body),
         retry_after=retry_after(headers, body),
@@ -176,7 +185,7 @@ def _fault(
 
 
 @dataclass(frozen=True, slots=True)
-class _ErrorReport:
+class _Complaint:
     """What a vendor says of a failure: its words, and the type and code it gives it."""
 
     message: str
@@ -184,7 +193,7 @@ class _ErrorReport:
     code: str = ""
 
 
-def _text(status: int | None, failure: _ErrorReport) -> str:
+def _text(status: int | None, failure: _Complaint) -> str:
     text = clip(failure.message) or f"it answered with HTTP status {status}"
     if status is None or status < 400:
         return text
@@ -226,7 +235,7 @@ def broken_answer(provider: str, raw: str, explanation: str = "") -> ModelError:
     text = f"the answer broke off ({raw})"
     if explanation:
         text += f": {explanation}"
-    error = kind(text, source=provider, provider=provider, status=None, code=raw)
+    error = kind(text, source=provider, provider=provider, status=None, provider_code=raw)
     error.provider_message = explanation
     # What nobody knows may well be the same the next time, and is paid for again.
     error.retryable = transient is not None
@@ -240,17 +249,17 @@ def clip(text: str) -> str:
     return text[:LONGEST] + CUT
 
 
-def _failure(body: Any) -> _ErrorReport:
+def _failure(body: Any) -> _Complaint:
     """What a body says of a failure, wherever a vendor puts it."""
     if not isinstance(body, dict):
         words = " ".join(str(body or "").split())
-        return _ErrorReport(clip(words))
+        return _Complaint(clip(words))
     error = _error_in(body)
     if not isinstance(error, dict):
-        return _ErrorReport(str(error))
+        return _Complaint(str(error))
     code = _named_in_details(error) or error.get("code")
     type_ = str(error.get("status") or error.get("type") or "")
-    return _ErrorReport(
+    return _Complaint(
         message=_message(error, body),
         type="" if type_ == "error" else type_,
         code="" if code is None else str(code),
@@ -307,7 +316,7 @@ def _detail(row: object) -> str:
     return f"{place}: {words}"
 
 
-def _kind(status: int | None, failure: _ErrorReport) -> type[ModelError]:
+def _kind(status: int | None, failure: _Complaint) -> type[ModelError]:
     """The kind of an error: by its words where vendors use one code for several things, by code and type, by status."""
     message = failure.message
     if _SPENT.search(message):
@@ -329,6 +338,8 @@ def _kind(status: int | None, failure: _ErrorReport) -> type[ModelError]:
 def _kind_by_words(status: int | None, message: str) -> type[ModelError] | None:
     if _KEY.search(message):
         return AuthError
+    if status in _WRONG_STATUS and _SIGNATURE.search(message):
+        return SignatureInvalid
     if status in _OVERFLOW_STATUS and _OVERFLOW.search(message):
         return ContextOverflow
     if status in _FLAGGED_STATUS and _FLAGGED.search(message):
@@ -338,10 +349,11 @@ def _kind_by_words(status: int | None, message: str) -> type[ModelError] | None:
 
 # With these the words may mean what they say. None: the failure of a command, or one inside a stream.
 _OVERFLOW_STATUS = (None, 200, 400, 413, 422, 500)
+_WRONG_STATUS = (None, 200, 400, 422)
 _FLAGGED_STATUS = (None, 200, 400, 403)
 
 
-def _kind_by_name(status: int | None, failure: _ErrorReport) -> type[ModelError] | None:
+def _kind_by_name(status: int | None, failure: _Complaint) -> type[ModelError] | None:
     """The kind that the code or the type stands for. "server_error" is said of all 5xx: the status says more."""
     for name in (failure.code.lower(), failure.type.lower()):
         kind = BY_CODE.get(name)

@@ -7,8 +7,8 @@ from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from graphflow.errors import AuthError, ModelError, NotFound
-from graphflow.model.prices import cost_of, price_of
+from graphflow.errors import AuthError, ModelError, NotFound, SignatureInvalid
+from graphflow.model.prices import context_window, cost_of, price_of
 from graphflow.model.seam import (
     Finished,
     ModelEvent,
@@ -29,6 +29,7 @@ from graphflow.providers.keys import Key, Keyring
 from graphflow.providers.pace import Pace
 from graphflow.providers.reply_reader import ReplyReader
 from graphflow.providers.retry import RetryPolicy
+from graphflow.providers.signatures import SignedTurns
 from graphflow.providers.streams import aclosing
 from graphflow.providers.structured_output import (
     AnswerReader,
@@ -42,6 +43,7 @@ from graphflow.providers.tries import Tries
 from graphflow.providers.wires.demands import cannot
 from graphflow.providers.wires.json_object import Json, merge
 from graphflow.redaction import is_secret
+from graphflow.trace_context import outgoing
 
 MAX_FITTED_SCHEMAS = 256
 """Schemas that a model remembers in its own form; a program has a few, and one that makes them anew must not fill memory."""
@@ -88,6 +90,7 @@ class HttpModel:
         self.base_url = base_url.rstrip("/")
         self.keys = keys
         self.options = options
+        self._signed = SignedTurns(self.name)
         self._fitted: dict[int, tuple[Json, Json, bool]] = {}
         if not endpoint.free:
             # A table of prices that cannot be read is reported now, not when tokens are spent.
@@ -97,6 +100,11 @@ class HttpModel:
     def top_logprobs(self) -> int:
         """Of how many likeliest tokens it tells the probability."""
         return self.endpoint.top_logprobs
+
+    @property
+    def context_window(self) -> int | None:
+        """Tokens that it reads and writes at most; None if nobody knows."""
+        return context_window(self.name)
 
     @property
     def unpriced(self) -> tuple[str, ...]:
@@ -111,10 +119,9 @@ class HttpModel:
         Raises:
             ModelError: of the kind that fits what went wrong.
         """
-        sent, by_tool = self._with_schema_form(request)
+        sent, by_tool = self._with_schema_form(self._signed.readable(request))
         body = self._body(sent)
-        settings = sent.settings
-        is_limited = settings.max_tokens is not None or self.endpoint.wire.limits(settings.extra)
+        is_limited = self._is_limited(sent)
         tries = Tries(self.name, self.keys, self.options.retry)
         while True:
             key = await tries.next_key()
@@ -125,7 +132,8 @@ class HttpModel:
                         events = batch if answer is None else answer.events(batch)
                         for event in events:
                             kind = type(event)
-                            if kind is Opened:
+                            if type(event) is Opened:
+                                event.asked = self.name
                                 # Pieces of an earlier try were shown: they are void from here on.
                                 if tries.void:
                                     yield Restarted()
@@ -139,9 +147,19 @@ class HttpModel:
                 return
             except ModelError as error:
                 notice = tries.after(self.explain(error, key), key, request.restart)
+                if isinstance(error, SignatureInvalid):
+                    sent = self._signed.distrust(sent, error)
+                    body = self._body(sent)
                 yield notice
                 if isinstance(notice, Retried):
                     await asyncio.sleep(notice.wait_s)
+
+    def _is_limited(self, request: Request) -> bool:
+        """Whether somebody has said how long the answer may be at most."""
+        settings = request.settings
+        if settings.max_tokens is not None:
+            return True
+        return self.endpoint.wire.limits(settings.extra)
 
     def explain(self, error: ModelError, key: Key | None) -> ModelError:
         """The error in the user's words: which model, which key (by its label), which address. No secret stays in it."""
@@ -192,8 +210,8 @@ class HttpModel:
     def call(self, body: bytes, key: Key | None) -> HttpRequest:
         """A request as it goes out: where to, and with which headers."""
         endpoint = self.endpoint
-        # Later ones win: the endpoint's own, then the key's, then the user's, in whatever case they were written.
-        headers = {"content-type": "application/json", **endpoint.headers}
+        # Later ones win: the trace's, the endpoint's own, then the key's, then the user's, in whatever case they were written.
+        headers = {"content-type": "application/json", **outgoing(), **endpoint.headers}
         if key is not None:
             headers[endpoint.key_header] = endpoint.key_prefix + key.reveal()
             if endpoint.from_key is not None:

@@ -2,6 +2,7 @@
 
     model = record("case.jsonl", "anthropic:claude-sonnet-4-5")     # asks, and writes down
     model = replay("case.jsonl")                                    # answers from what is written
+    with recorded("case.jsonl"): ...                                # all models of the runs within; `replayed` answers for all
 
 Rules:
 1. An answer belongs to its whole request; one that differs in anything is a miss, and the miss shows the difference.
@@ -16,13 +17,14 @@ import errno
 import json
 import os
 import warnings
-from collections.abc import AsyncIterator
-from contextlib import suppress
-from dataclasses import MISSING, Field, fields, is_dataclass, replace
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import MISSING, Field, dataclass, fields, is_dataclass, replace
 from pathlib import Path
 from typing import IO, Any
 
 from graphflow import errors
+from graphflow.compaction.room import readers_of, window_of
 from graphflow.errors import FileUnreadable, ModelError, ReplayMiss
 from graphflow.messages.message import to_json_value
 from graphflow.model.reply import Reply, ReplyBuilder
@@ -46,6 +48,8 @@ from graphflow.model.seam import (
     UsageDelta,
 )
 from graphflow.model.settings import Settings
+from graphflow.model.stand_ins import standing_in
+from graphflow.model.turns import AssistantTurn
 from graphflow.providers.streams import aclosing
 from graphflow.redaction import scrub, scrubbed
 from graphflow.regular import read_regular
@@ -102,7 +106,9 @@ def _plain_fields(value: Any) -> Json:
     """The fields of a dataclass that are not as they are by default."""
     record: Json = {}
     for field in fields(value):
-        if field.init and not _is_default(value, field):
+        # Whose a turn is says nothing of what is asked, and recordings are older.
+        is_whose = field.name == "model" and isinstance(value, AssistantTurn)
+        if field.init and not is_whose and not _is_default(value, field):
             record[field.name] = _plain(getattr(value, field.name))
     return record
 
@@ -115,12 +121,27 @@ def _is_default(value: object, field: Field[Any]) -> bool:
 
 
 # -- recording -------------------------------------------------------------------------------------
+@dataclass(slots=True)
+class FileStart:
+    """How far the file of a recording is; recorders that write into one file share it.
+
+    Attributes:
+        is_made: whether it was begun, so that what is there stays.
+        answers: how many answers were written.
+    """
+
+    is_made: bool = False
+    answers: int = 0
+
+
 class Recorder:
     """A model that writes down what another one answers."""
 
-    def __init__(self, path: str | Path, model: Model | str, *, append: bool) -> None:
+    def __init__(
+        self, path: str | Path, model: Model | str, *, append: bool, start: FileStart | None = None
+    ) -> None:
         self.path = Path(path)
-        self.begun = append
+        self._start = start or FileStart(append)
         self.model = open_model(model) if isinstance(model, str) else model
         self.name = self.model.name
 
@@ -128,6 +149,16 @@ class Recorder:
     def unpriced(self) -> tuple[str, ...]:
         """Of what is recorded: the models of which nobody will know what an answer costs."""
         return getattr(self.model, "unpriced", ())
+
+    @property
+    def context_window(self) -> int | None:
+        """Tokens that what is recorded reads and writes at most."""
+        return window_of(self.model)
+
+    @property
+    def readers(self) -> Sequence[str]:
+        """The models that may be asked, as turns name them."""
+        return readers_of(self.model)
 
     def prepare(self) -> None:
         """Opens the model, if that is still to be done."""
@@ -154,11 +185,12 @@ class Recorder:
 
     def _write(self, request: Request, events: list[ModelEvent], error: ModelError | None) -> None:
         row = scrubbed(_answer_record(self.name, request, events, error))
-        append, self.begun = self.begun, True
+        append, self._start.is_made = self._start.is_made, True
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             line = (json.dumps(row) + "\n").encode()
             _append(self.path, line, keep=append)
+            self._start.answers += 1
         except OSError as problem:  # an answer that was given is not taken away by it
             warnings.warn(
                 f"the answer could not be written to {self.path}: {problem}", stacklevel=2
@@ -184,13 +216,21 @@ def _answer_record(
     return record
 
 
-_ERROR_FIELDS = ("provider", "status", "code", "type", "request_id", "retry_after")
+_ERROR_FIELDS = {
+    "provider": "provider",
+    "status": "status",
+    "code": "provider_code",
+    "type": "type",
+    "request_id": "request_id",
+    "retry_after": "retry_after",
+}
+"""What is recorded of an error, with the attribute that has it."""
 
 
 def _error_record(error: ModelError) -> Json:
     record: Json = {"is": type(error).__name__, "text": str(error)}
-    for name in _ERROR_FIELDS:
-        value = getattr(error, name)
+    for name, attribute in _ERROR_FIELDS.items():
+        value = getattr(error, attribute)
         if value not in (None, ""):
             record[name] = value
     return record
@@ -432,9 +472,9 @@ def _error(record: Json) -> ModelError:
     if not (isinstance(kind, type) and issubclass(kind, ModelError)):
         kind = ModelError
     given: Json = {}
-    for name in _ERROR_FIELDS:
+    for name, attribute in _ERROR_FIELDS.items():
         if name in record:
-            given[name] = record[name]
+            given[attribute] = record[name]
     error: ModelError = kind(record["text"], **given)
     return error
 
@@ -504,3 +544,39 @@ def replay(path: str | Path) -> Replayer:
         FileUnreadable: there is no such recording, or a line of it is not a recorded answer.
     """
     return Replayer(path)
+
+
+# -- all models of a run ---------------------------------------------------------------------------
+@contextmanager
+def recorded(path: str | Path) -> Iterator[FileStart]:
+    """Writes down what all models say to the runs that begin within the block, whichever their nodes name.
+
+    Args:
+        path: the file of JSON lines; the first answer makes it anew.
+
+    Yields:
+        How far it is.
+    """
+    recorders: dict[str | int, Recorder] = {}
+    start = FileStart()
+
+    def listen(named: Model | str) -> Model:
+        key = named if isinstance(named, str) else id(named)
+        if key not in recorders:
+            recorders[key] = Recorder(path, named, append=False, start=start)
+        return recorders[key]
+
+    with standing_in(listen):
+        yield start
+
+
+@contextmanager
+def replayed(path: str | Path) -> Iterator[None]:
+    """Answers in place of all models from what `recorded` wrote, in the runs that begin within the block.
+
+    Raises:
+        FileUnreadable: there is no such recording, or a line of it is not a recorded answer.
+    """
+    replayer = replay(path)
+    with standing_in(lambda _: replayer):
+        yield

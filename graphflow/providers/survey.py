@@ -7,16 +7,16 @@ import socket
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib.metadata import entry_points
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from graphflow.errors import MalformedReply, UnknownProvider
 from graphflow.model.reply import Reply, gather
-from graphflow.model.resolve import PROVIDERS, open_model
+from graphflow.model.resolve import open_model
 from graphflow.model.seam import Request, TextDelta, ThinkingDelta
 from graphflow.model.turns import UserTurn
+from graphflow.plugins.seams import PROVIDERS as PROVIDER_SEAM
 from graphflow.providers.embedded import weights
 from graphflow.providers.endpoint import Endpoint
 from graphflow.providers.endpoints import ENDPOINTS, open_at
@@ -54,13 +54,18 @@ def providers() -> list[Provider]:
     found = [_local()]
     found += [_endpoint(endpoint) for endpoint in ENDPOINTS.values()]
     found += [_command(command) for command in COMMANDS.values()]
-    known = {provider.name for provider in found} | PROVIDERS.keys()
-    for point in entry_points(group="graphflow.providers"):
-        if point.name in known:
-            continue
-        provider = Provider(point.name, True, "installed", point.value, "its own")
-        found.append(provider)
+    found += _STAND_INS
+    for plugin in PROVIDER_SEAM.plugins():
+        is_ready = plugin.state == "ready"
+        state = "a plug-in" if is_ready else plugin.error
+        found.append(Provider(plugin.name, is_ready, state, plugin.distribution, "its own"))
     return found
+
+
+_STAND_INS = (
+    Provider("mock", True, "'mock:echo' says back what it is told", "this process", "-"),
+    Provider("replay", True, "'replay:case.jsonl' answers from a recording", "this process", "-"),
+)
 
 
 def _local() -> Provider:

@@ -2,15 +2,23 @@
 
 Rules:
 1. Another key comes before another try: it needs no wait, and is not counted. Each key is tried once this way.
-2. Once a piece of the answer was delivered, only who asked for it (`restart`) gets another try: the pieces are void then.
+2. A key that somebody gives (`credentials=`) and that is refused is asked for anew, once; that needs no wait either.
+3. Once a piece of the answer was delivered, only who asked for it (`restart`) gets another try: the pieces are void then.
 """
 
 from __future__ import annotations
 
 import asyncio
 
-from graphflow.errors import AuthError, ModelError, QuotaExceeded, RateLimited
+from graphflow.errors import (
+    AuthError,
+    ModelError,
+    QuotaExceeded,
+    RateLimited,
+    SignatureInvalid,
+)
 from graphflow.model.seam import Notice, Retried, Switched
+from graphflow.providers.credentials import GivenKeys
 from graphflow.providers.keys import Key, Keyring
 from graphflow.providers.retry import RetryPolicy
 
@@ -28,7 +36,17 @@ class Tries:
         void: whether something was handed on that the next try makes void.
     """
 
-    __slots__ = ("delivered", "keys", "model", "number", "policy", "used", "void", "waited_s")
+    __slots__ = (
+        "delivered",
+        "keys",
+        "model",
+        "number",
+        "policy",
+        "renewed",
+        "used",
+        "void",
+        "waited_s",
+    )
 
     def __init__(self, model: str, keys: Keyring, policy: RetryPolicy) -> None:
         self.model = model
@@ -38,6 +56,8 @@ class Tries:
         self.waited_s = 0.0
         self.delivered = False
         self.void = False
+        self.renewed = False
+        """Whether a key that was given has been asked for anew."""
         self.used: set[str] = set()
         """Labels of the keys that this request was sent with: each gets one try that is not counted."""
 
@@ -48,6 +68,8 @@ class Tries:
             AuthError: every key was refused.
             RateLimited: every key is resting for longer than this request may wait.
         """
+        if isinstance(self.keys, GivenKeys):
+            return await self.keys.fetch()
         if not self.keys.keys:
             return None
         key = self.keys.take()
@@ -82,6 +104,9 @@ class Tries:
         Raises:
             ModelError: the failure itself, where nothing comes after it.
         """
+        # What it does not take back is stripped, once.
+        if isinstance(error, SignatureInvalid) or self._renews(error, key):
+            return Retried(self.number, 0.0, error)
         may_restart = restart or self.policy.restart
         if self.delivered and not may_restart:
             if error.retryable:
@@ -102,6 +127,16 @@ class Tries:
             raise error
         self.waited_s += wait_s
         return Retried(self.number, wait_s, error)
+
+    def _renews(self, error: ModelError, key: Key | None) -> bool:
+        """Whether another key is given for one that was refused."""
+        keys = self.keys
+        if key is None or not isinstance(keys, GivenKeys) or not _is_refusal(error):
+            return False
+        keys.drop(key)
+        is_first = not self.renewed
+        self.renewed = True
+        return is_first
 
     def _switch(self, key: Key, error: ModelError) -> Switched | None:
         """Marks what the error says about a key; the switch to another one, if one can take over at once."""
@@ -127,8 +162,11 @@ class Tries:
         return any(key.label not in self.used for key in self.keys.keys)
 
 
+def _is_refusal(error: ModelError) -> bool:
+    """Whether the key was refused. A 403 may be about what was asked, not about who asks."""
+    return isinstance(error, AuthError) and error.status != 403
+
+
 def _is_about_key(error: ModelError) -> bool:
-    """Whether it is the key that is at fault. A 403 may be about what was asked, not about who asks."""
-    if isinstance(error, AuthError):
-        return error.status != 403
-    return isinstance(error, QuotaExceeded)
+    """Whether it is the key that is at fault."""
+    return _is_refusal(error) or isinstance(error, QuotaExceeded)

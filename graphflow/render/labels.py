@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
+from graphflow.declaration.guards import Guard
 from graphflow.declaration.handoffs import HandTo
+from graphflow.declaration.hooks import Hook
 from graphflow.declaration.node import AnyNode
-from graphflow.limits import Limits
+from graphflow.limits import Limits, Quota
 from graphflow.messages.types import Type, type_name
 from graphflow.proofs.edge_types import TypedEdge
 from graphflow.proofs.program import JoinSpec
@@ -30,6 +32,9 @@ LIMIT_WORDS = {
     "tool_calls": "tool calls",
     "steps": "steps",
     "tokens": "tokens",
+    "input_tokens": "input tokens",
+    "output_tokens": "output tokens",
+    "output_bytes": "bytes of answers",
     "seconds": "s",
 }
 _WORD_ENDS = re.compile(r"(?<=[_\-.,/ ])")
@@ -130,14 +135,13 @@ def join_words(join: JoinSpec | None) -> str:
 
 def option_words(node: AnyNode) -> tuple[str, ...]:
     """What is special about how a node is run, each in a word or two."""
-    words: list[str] = []
+    words = _stage_words(node)
     if node.approval:
         words.append("needs approval")
     retry = node.retry
     if retry is not None and retry.attempts > 1:
         words.append(f"{retry.attempts} tries")
-    if node.timeout_s is not None:
-        words.append(f"at most {node.timeout_s:g} s")
+    words += _bound_words(node)
     if node.cache:
         words.append("cached")
     if node.policy is not None:
@@ -150,6 +154,41 @@ def option_words(node: AnyNode) -> tuple[str, ...]:
     if isinstance(limits, Limits):
         words += _limit_words(limits)
     return tuple(words)
+
+
+def _stage_words(node: AnyNode) -> list[str]:
+    """What changes and judges a node's messages: `before: louder, length`, `before its model: dated`."""
+    hooks = node.hooks
+    stages: dict[str, tuple[Guard | Hook, ...]] = {
+        "before": (*hooks.before, *node.before),
+        "after": (*hooks.after, *node.after),
+        "before its model": hooks.before_model,
+        "after its model": hooks.after_model,
+    }
+    words: list[str] = []
+    for stage, each in stages.items():
+        names = ", ".join(one.name for one in each)
+        if names:
+            words.append(f"{stage}: {names}")
+    return words
+
+
+def _bound_words(node: AnyNode) -> list[str]:
+    """How long an attempt may take, and what the node may use in a run."""
+    words: list[str] = []
+    if node.timeout_s is not None:
+        words.append(f"at most {node.timeout_s:g} s")
+    if node.quota is not None:
+        words.append(_quota_words(node.quota))
+    return words
+
+
+def _quota_words(quota: Quota) -> str:
+    """What a node may use in a run, in words."""
+    amounts = {"calls": quota.calls, "s": quota.seconds, "tokens": quota.tokens}
+    stated = [f"{amount:,g} {unit}" for unit, amount in amounts.items() if amount is not None]
+    shown = ", ".join(stated)
+    return f"at most {shown} a run"
 
 
 def _limit_words(limits: Limits) -> list[str]:

@@ -89,7 +89,10 @@ def read_records(path: str | Path) -> list[Record]:
         if not row.strip():
             continue
         try:
-            record = checked(json.loads(row))
+            read = json.loads(row)
+            if is_header(read):
+                continue
+            record = checked(read)
         except (ValueError, RecursionError) as error:
             is_json = not isinstance(error, (json.JSONDecodeError, RecursionError))
             why = str(error) if is_json else "it is not JSON"
@@ -102,6 +105,24 @@ def read_records(path: str | Path) -> list[Record]:
             f"{path} holds no events; write them with `graphflow run --events FILE`"
         )
     return records
+
+
+FORMAT, VERSION = "graphflow.events", 1
+"""What the first line of a file says that `graphflow.telemetry.JsonlSink` writes."""
+
+
+def is_header(line: object) -> bool:
+    """Whether a line says what the others are, and is not an event.
+
+    Raises:
+        ValueError: they are of a later version.
+    """
+    if not isinstance(line, dict) or line.get("format") != FORMAT:
+        return False
+    version = line.get("version")
+    if version != VERSION:
+        raise ValueError(f"the file is of version {version!r}, and {VERSION} is known here")
+    return True
 
 
 def checked(record: object) -> Record:
@@ -125,6 +146,8 @@ def checked(record: object) -> Record:
         fits = _TESTS.get(str(field.type))
         if field.name in MOMENTS:
             fits = _is_moment
+        elif field.name == "path":
+            fits = _is_path
         if fits is not None and not fits(value):
             raise ValueError(f"{field.name} of {kind!r} is {value!r:.80}, which cannot be")
     return whole
@@ -170,11 +193,13 @@ def _is_count(value: object) -> bool:
 
 
 def _is_path(value: object) -> bool:
+    return _are_texts(value) and 0 < len(value) <= MAX_FRAMES  # type: ignore[arg-type]  # a list
+
+
+def _are_texts(value: object) -> bool:
     if not isinstance(value, (list, tuple)):
         return False
-    if not 0 < len(value) <= MAX_FRAMES:
-        return False
-    return all(isinstance(name, str) for name in value)
+    return all(isinstance(text, str) for text in value)
 
 
 def _is_error(value: object) -> bool:
@@ -214,7 +239,7 @@ _TESTS: dict[str, FieldTest] = {
     "bool": _is_flag,
     "Status": _is_text,
     "Scope": _is_list,
-    "tuple[str, ...]": _is_path,
+    "tuple[str, ...]": _are_texts,
     "BaseException": _is_error,
     "BaseException | None": _or_none(_is_error),
     "Mapping[str, float]": _is_mapping,

@@ -228,6 +228,9 @@ def _add_note(talk: Talk, event: AnyEvent) -> None:
             talk.note("the model was asked again", _reason(event))
         case "model.switch":
             talk.note("another model took over", _reason(event))
+        case "compaction.end":
+            left_out = f"{event.turns_shown} of {event.left_out['of']} turns are still shown"
+            talk.note("something was left out", f"{left_out}, about {event.tokens:,} tokens")
         case "handoff":
             talk.note("handed over", f"to {event.target}")
         case "approval":

@@ -1,9 +1,9 @@
 """Answers: what somebody has said, read by the type that a question asks for.
 
 Rules:
-1. What does not fit is no answer, and the text says why.
+1. What does not fit is not an answer, and the text says why.
 2. Of a union the arm that was named counts. Where nobody has named one, and plain data fits several models equally well, it
-   is no answer either: an approval and a refusal may have the same fields.
+   is not an answer either: an approval and a refusal may have the same fields.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def _validated(given: Given, kind: Type) -> Any:
 
 
 def _arm(id: str, name: str, kind: Type) -> Type:
-    """The arm of that name; a type that is no union is its own, whatever it is called."""
+    """The arm of that name; a type that is not a union is its own, whatever it is called."""
     kinds = arms(kind)
     if len(kinds) == 1:
         return kind

@@ -16,10 +16,12 @@ import asyncio
 from contextlib import AbstractContextManager, nullcontext
 from contextvars import Context as Variables
 from contextvars import copy_context
+from functools import partial
 from random import random
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from graphflow.contexts import adopt, within
+from graphflow.declaration.background import collector
 from graphflow.declaration.context import Context
 from graphflow.declaration.node import AnyNode
 from graphflow.declaration.options import Retry
@@ -27,6 +29,7 @@ from graphflow.errors import LimitExceeded, PolicyRefused, ToolError, Unstorable
 from graphflow.events import AnswerCached, CacheHit, NodeRetried
 from graphflow.messages.copies import copy_of
 from graphflow.messages.message import error_text
+from graphflow.messages.state import StateWrite
 from graphflow.messages.types import Type
 from graphflow.proofs.program import Slot, acts, is_done_once
 from graphflow.redaction import scrub
@@ -35,12 +38,17 @@ from graphflow.runtime.cancellation import may_be_told_to_stop, stray
 from graphflow.runtime.consent import approve
 from graphflow.runtime.effects import answered_once
 from graphflow.runtime.frame import Answer, Frame, Invocation
+from graphflow.runtime.guarding import judge_answer, judge_given
+from graphflow.runtime.hooking import changed_answer, changed_given
 from graphflow.runtime.recall import next_attempt
 from graphflow.runtime.sitting import Sitting
 from graphflow.runtime.state_view import StateView
 from graphflow.runtime.time_limits import in_time
 from graphflow.runtime.validation import check_output
 from graphflow.runtime.waits import is_for_us, waiting_for, working_on
+
+if TYPE_CHECKING:
+    from graphflow.runtime.run_mask import RunMask
 
 
 async def activate(frame: Frame, slot: Slot, inputs: dict[str, Any], activation: int) -> Any:
@@ -76,7 +84,7 @@ async def _once_for_all(invocation: Invocation) -> Any:
     """The output of an activation that later attempts of its frame take over."""
     output = await answered_once(invocation, perform)
     frame = invocation.frame
-    if frame.is_recorded:
+    if frame.keeps_effects:
         frame.effects[invocation.activation] = invocation.place.name
     return output
 
@@ -136,13 +144,26 @@ async def _performed(invocation: Invocation, judged: bool) -> Any:
         invocation = invocation.given(read)
     if judged:
         frame.judge(node, invocation.message, invocation.place, frame.policies)
+    if node.hooks.before:
+        invocation = await changed_given(invocation)
+    if node.before:
+        await judge_given(invocation)
     if node.approval:
-        if node.enters == "always":  # nobody is asked about what may not be entered anyway
-            frame.ledger.check_depth(node.name)
-        invocation = await approve(invocation)
+        invocation = await _approved(invocation)
     if node.cache:
         return await _from_cache(invocation)
     return await _in_turn(invocation)
+
+
+async def _approved(invocation: Invocation) -> Invocation:
+    """What somebody has agreed to."""
+    frame, node = invocation.frame, invocation.node
+    if node.enters == "always":  # nobody is asked about what may not be entered anyway
+        frame.ledger.check_depth(node.name)
+    approved = await approve(invocation)
+    if node.before and approved is not invocation:  # somebody has edited it
+        await judge_given(approved)
+    return approved
 
 
 def _acts(node: AnyNode) -> bool:
@@ -252,14 +273,26 @@ async def _known_answer(cache: Cache, key: CacheKey, sitting: Sitting | None) ->
 def _surroundings(invocation: Invocation) -> tuple[Any, ...]:
     """What an answer may depend on beside what was asked."""
     frame, node = invocation.frame, invocation.node
+    # What was answered with one customer's key is not an answer for another customer.
+    secrets = None if frame.mask is None else frame.mask.secrets
+    whose = frame.deps, frame.session, frame.conversation_key, secrets
     if node.enters == "never" and not node.calls and not node.asks_model:
-        return frame.deps, frame.session
-    return frame.deps, frame.session, frame.default, invocation.policies
+        return whose
+    return *whose, frame.default, invocation.policies
 
 
 # -- attempts --------------------------------------------------------------------------------------
 async def _in_turn(invocation: Invocation) -> Any:
-    """The output of a node, which waits for its turn if it must not run twice at a time."""
+    """The output of a node, within its quota."""
+    frame, node = invocation.frame, invocation.node
+    if node.quota is None:
+        return await _in_own_turn(invocation)
+    work = partial(_in_own_turn, invocation)
+    return await frame.shared.quotas.within(node, frame.path, work)
+
+
+async def _in_own_turn(invocation: Invocation) -> Any:
+    """The same of a node which waits for its turn if it must not run twice at a time."""
     node = invocation.node
     if node.concurrency_safe:
         return await _retried(invocation)
@@ -296,9 +329,14 @@ async def _retried(
         attempt = await next_attempt(invocation)
     while True:
         variables = initial.copy()
+        invocation.attempt = attempt
         try:
             output = await _attempt(invocation, variables)
+            if node.hooks.after:
+                output = await changed_answer(invocation, output)
             check_output(node, output)
+            if node.after:
+                await judge_answer(invocation, output)
             adopt(variables)
             return output
         except Exception as error:
@@ -384,9 +422,41 @@ def _begun(invocation: Invocation) -> Answer:
         (message,) = invocation.inputs.values()
         return invocation.frame.shell.enter(invocation, copy_of(message), None)
     invocation.note_begun()
+    if invocation.frame.shared.mask is not None:
+        return _masked(invocation, invocation.frame.shared.mask)
+    return _activated(invocation)
+
+
+def _activated(invocation: Invocation) -> Answer:
     if invocation.frame.states is not None:
         return _with_states(invocation)
-    return node.activate(*_given(invocation))
+    return invocation.node.activate(*_given(invocation))
+
+
+async def _masked(invocation: Invocation, mask: RunMask) -> Any:
+    """The same where the run has secrets: nobody sees an answer or an error before they are taken out."""
+    name = invocation.node.name
+    try:
+        output = await _activated(invocation)
+    except BaseException as error:
+        clean = mask.error(error, invocation.stamp, name)
+        if clean is error:
+            raise
+        problem = clean
+    else:
+        writes = invocation.writes
+        if writes:
+            masked = [_masked_write(invocation, mask, write) for write in writes]
+            invocation.keep_writes(tuple(masked))
+        return mask.value(output, "output", invocation.stamp, name)
+    raise problem
+
+
+def _masked_write(invocation: Invocation, mask: RunMask, write: StateWrite) -> StateWrite:
+    value = mask.value(write.value, "state", invocation.stamp, invocation.node.name)
+    if value is write.value:
+        return write
+    return StateWrite(write.state, write.kind, value)
 
 
 async def _with_states(invocation: Invocation) -> Any:
@@ -396,8 +466,13 @@ async def _with_states(invocation: Invocation) -> Any:
     inputs, ctx = _given(invocation)
     revision = invocation.revision
     assert revision is not None
-    view = ctx.states = StateView(node, frame.states.visible, revision)
-    output = await node.activate(inputs, ctx)
+    activation = (frame.number, invocation.activation)
+    view = ctx.states = StateView(node, frame.states.visible, revision, activation)
+    token = collector.set(view)
+    try:
+        output = await node.activate(inputs, ctx)
+    finally:
+        collector.reset(token)
     invocation.keep_writes(view.writes)
     return output
 
@@ -407,8 +482,11 @@ def _given(invocation: Invocation) -> tuple[dict[str, Any], Context]:
     frame, node, call = invocation.frame, invocation.node, invocation.call
     inputs = {port: copy_of(message) for port, message in invocation.inputs.items()}
     if call is None:
-        return inputs, Context(frame, node, invocation.activation, inputs)
+        ctx = Context(frame, node, invocation.activation, inputs)
+        ctx.attempt = invocation.attempt
+        return inputs, ctx
     ctx = Context(frame, node, invocation.activation, inputs, call.place)
+    ctx.attempt = invocation.attempt
     ctx.caller = call.caller
     ctx.conversation = call.conversation
     ctx.policies = call.policies

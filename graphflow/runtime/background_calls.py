@@ -15,6 +15,7 @@ from typing import Any
 from graphflow.declaration.background import Background, cut_off
 from graphflow.events import BackgroundFinished, BackgroundStarted, Status
 from graphflow.journal.detail import NO_DETAIL, Detail
+from graphflow.messages.state import UNSET, StateWrite, StateWrites
 from graphflow.model.conversation import Conversation
 from graphflow.model.turns import Turn
 from graphflow.proofs.proven import ProvenGraph, solo
@@ -22,6 +23,7 @@ from graphflow.runtime.endings import status_of
 from graphflow.runtime.frame import Frame, Invocation
 from graphflow.runtime.records import BackgroundRecord
 from graphflow.runtime.validation import check_input
+from graphflow.walk.revision import Revision
 
 BackgroundWork = Callable[[Invocation], Awaitable[Any]]
 
@@ -33,6 +35,9 @@ def begin_background(invocation: Invocation, work: BackgroundWork) -> Background
     check_input(target if isinstance(target, ProvenGraph) else solo(target), invocation.message)
     frame.ledger.enter(node.name, None)
     assert call is not None  # on an arrow nothing is in the background
+    if frame.watch is not None:
+        activation = invocation.activation
+        frame.watch.kept_scopes[activation] = frame.scope_of(activation)
     past = frame.shared.past
     begun = None if past is None else past.background_at(call.place.name)
     if begun is not None:
@@ -43,11 +48,31 @@ def begin_background(invocation: Invocation, work: BackgroundWork) -> Background
         call.conversation = Conversation(call.conversation.all_turns())
         turns = call.conversation.turns if node.isolation == "forked" else ()
     handle = _new_handle(frame, node.name)
-    background = Background(handle=handle, node=node.name)
-    frame.shared.backgrounds[handle] = background
-    frame.tell(BackgroundStarted(*invocation.stamp, node.name, handle), _detail(invocation, turns))
+    background = _new_background(invocation, handle)
+    started = BackgroundStarted(*invocation.stamp, node.name, handle, _states_of(invocation))
+    frame.tell(started, _detail(invocation, turns))
     _work_on(invocation, work, background)
     return background
+
+
+def _states_of(invocation: Invocation) -> StateWrites:
+    """What the states are that a call is lent, as a record keeps it."""
+    frame, call = invocation.frame, invocation.call
+    assert call is not None
+    if frame.shared.recorder is None or frame.states is None or call.base is None:
+        return ()
+    target, _ = invocation.node.entry()
+    # An agent sees what its caller sees, a graph what it says that it uses.
+    states = target.program.states if isinstance(target, ProvenGraph) else None
+    lent = frame.states.visible if states is None else states
+    kept: list[StateWrite] = []
+    for state in lent.values():
+        if frame.states.visible.get(state.name) != state:
+            continue
+        value = call.base.value(state)
+        if value is not UNSET:
+            kept.append(StateWrite(state, "set", value))
+    return tuple(kept)
 
 
 def _detail(invocation: Invocation, turns: Sequence[Turn] = ()) -> Detail:
@@ -63,11 +88,13 @@ def take_up(invocation: Invocation, work: BackgroundWork, record: BackgroundReco
     background = frame.shared.backgrounds.get(handle)
     if background is not None:
         return background
-    background = Background(handle=handle, node=node.name)
-    frame.shared.backgrounds[handle] = background
+    background = _new_background(invocation, handle)
     ended = record.finished
     if ended is None:
         assert invocation.call is not None
+        if record.started.writes:
+            values = {write.state: write.value for write in record.started.writes}
+            invocation.call.base = Revision(values=values)
         invocation.call.conversation = Conversation(list(record.turns)) if record.turns else None
         _work_on(invocation, work, background)
         return background
@@ -79,6 +106,7 @@ def take_up(invocation: Invocation, work: BackgroundWork, record: BackgroundReco
         answer.exception()  # whoever awaits the handle is told
     else:
         answer.set_result(record.output(node))
+        background.note_writes(ended.writes)
     background.begin(node, answer)
     background.note_end()
     return background
@@ -95,6 +123,14 @@ def _work_on(invocation: Invocation, work: BackgroundWork, background: Backgroun
             _tell_ended(invocation, background, Ending("cancelled"), begun)
 
     task.add_done_callback(tell_if_never_begun)
+
+
+def _new_background(invocation: Invocation, handle: str) -> Background:
+    frame = invocation.frame
+    background = Background(handle=handle, node=invocation.node.name)
+    background.note_caller(frame.number, invocation.activation)
+    frame.shared.backgrounds[handle] = background
+    return background
 
 
 def _new_handle(frame: Frame, name: str) -> str:
@@ -127,6 +163,7 @@ async def _in_background(
         sitting.add()
     try:
         output = await _until_deadline(invocation, work)
+        background.note_writes(invocation.writes)
         ending = Ending("completed", output)
         return output
     except BaseException as error:
@@ -152,6 +189,7 @@ def _tell_ended(
         output=ending.output,
         error=ending.error,
         started=started,
+        writes=background.writes,
     )
     invocation.frame.tell(finished, _detail(invocation))
 

@@ -34,7 +34,8 @@ class Books:
         """Frames around a frame."""
         return self._depths[frame]
 
-    def _within(self, frame: int) -> Iterable[int]:
+    def within(self, frame: int) -> Iterable[int]:
+        """A frame, and all frames within it."""
         todo = [frame]
         while todo:
             number = todo.pop()
@@ -45,7 +46,7 @@ class Books:
         """What a frame and all within it have used, of dollars those that are known."""
         total = Usage()
         usd = 0.0
-        for number in self._within(frame):
+        for number in self.within(frame):
             used = self.own(number)
             total.steps += used.steps
             total.tool_calls += used.tool_calls
@@ -62,4 +63,4 @@ class Books:
 
     def is_unpriced(self, frame: int) -> bool:
         """Whether nobody knows what an answer in a frame, or in one within it, has cost."""
-        return not self.unpriced.isdisjoint(self._within(frame))
+        return not self.unpriced.isdisjoint(self.within(frame))

@@ -11,8 +11,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
+from graphflow.budgets import Budget
 from graphflow.errors import PriceUnknown
 from graphflow.limits import Limits
+from graphflow.model.prices import price_cure
 from graphflow.model.seam import Model
 from graphflow.proofs.proven import AnyGraph, ProvenGraph
 
@@ -37,18 +39,49 @@ def check_prices(
     limited = limits.usd is not None
     if not limited and not graph.caps_dollars:
         return
+    for asker, model in _unpriced(graph, default, opened, limited=limited):
+        raise PriceUnknown(
+            f"Limits(usd=...) cannot hold for {asker!r}: nobody knows what {model!r} costs. "
+            f"{price_cure(model)}, or limit tokens instead"
+        )
+
+
+def check_budgets(
+    graph: AnyGraph,
+    budgets: Sequence[Budget],
+    default: Named,
+    opened: Callable[[Model | str], Model],
+) -> None:
+    """Refuses a budget in dollars over a model whose price is known to be missing, unless it counts tokens alone then.
+
+    Raises:
+        PriceUnknown: there is one; the text says how to set its price.
+    """
+    counting = [each for each in budgets if each.usd is not None and each.unpriced == "end"]
+    if not counting or not graph.needs_models:
+        return
+    for asker, model in _unpriced(graph, default, opened, limited=True):
+        name = counting[0].name
+        raise PriceUnknown(
+            f"budget {name!r} counts dollars, and nobody knows what {model!r} costs, which {asker!r} asks. "
+            f"{price_cure(model)}, count tokens instead, or give the budget unpriced='tell'"
+        )
+
+
+def _unpriced(
+    graph: AnyGraph,
+    default: Named,
+    opened: Callable[[Model | str], Model],
+    *,
+    limited: bool,
+) -> Iterator[tuple[str, str]]:
+    """Nodes that ask a model of unknown price while dollars are limited, with its name."""
     for asker, named in _under_a_limit(graph, default, limited):
-        assert named is not None  # a run without one is refused before
+        if named is None:
+            continue  # a run without one is refused by itself
         unpriced: Sequence[str] = getattr(opened(named), "unpriced", ())
         if unpriced:
-            raise _unknown_price(asker, unpriced[0])
-
-
-def _unknown_price(asker: str, model: str) -> PriceUnknown:
-    return PriceUnknown(
-        f"Limits(usd=...) cannot hold for {asker!r}: nobody knows what {model!r} costs. Say it with "
-        f"set_price({model!r}, Price(input=..., output=...)) of graphflow.providers, or limit tokens instead"
-    )
+            yield asker, unpriced[0]
 
 
 def _under_a_limit(graph: AnyGraph, default: Named, limited: bool) -> Iterator[tuple[str, Named]]:

@@ -11,7 +11,6 @@ Rules:
 from __future__ import annotations
 
 import asyncio
-from contextvars import copy_context
 from functools import partial
 from typing import Any
 
@@ -29,14 +28,16 @@ from graphflow.messages.copies import copy_of
 from graphflow.messages.state import StateWrites
 from graphflow.model.conversation import Conversation
 from graphflow.places import Place, place_at
+from graphflow.plain import json_size
 from graphflow.policy import Policy, also
 from graphflow.proofs.program import acts
 from graphflow.proofs.proven import ProvenGraph, solo
 from graphflow.runtime.attempts import error_line, perform
 from graphflow.runtime.background_calls import begin_background, take_up
+from graphflow.runtime.call import Call
 from graphflow.runtime.effects import answered_once
 from graphflow.runtime.endings import status_of
-from graphflow.runtime.frame import Answer, Call, Frame, Invocation, Read, Shell
+from graphflow.runtime.frame import Answer, Frame, Invocation, Read, Shell
 from graphflow.runtime.questions import ask_outside
 from graphflow.runtime.recall import KnownCall, detail_of_end, recorded_call
 from graphflow.runtime.records import BackgroundRecord, LeftFrame
@@ -44,7 +45,8 @@ from graphflow.runtime.sitting import Sitting, in_turn
 from graphflow.runtime.state_view import CallWrites, StateView
 from graphflow.runtime.validation import check_deps, check_input
 from graphflow.runtime.walks import walked
-from graphflow.runtime.watch import watch_within
+from graphflow.runtime.watch import was_refused, watch_within
+from graphflow.trace_context import context_of
 from graphflow.walk.revision import lent_writes
 
 UNFIT = "[arguments that do not fit]"
@@ -67,6 +69,7 @@ async def call(
         given = read(node, message)
     except Exception as error:
         given, unfit = UNFIT, error
+    given = frame.masked(given, "call", activation, node.name)
     # Nothing has been awaited so far, so the order of equal questions is that of the code which asks them.
     lasting = node.asked_once
     place = ctx.asking.ask(node.name, given, lasting=lasting)
@@ -74,7 +77,7 @@ async def call(
     if shared.recorder is not None:
         known = recorded_call(frame, ctx, node, place)
         if known is not None:
-            _take_over_writes(ctx, known.writes)
+            _take_over_writes(ctx, known.writes, given)
             return _known_answer(known, frame, ctx, given, place)
         detail = Detail(place.name, node, lasting=lasting)
     frame.ledger.charge("steps")  # a refused call is not a step: nothing is told of it
@@ -99,12 +102,13 @@ async def call(
         if shared.sitting is not None:
             answer = _beside_others(shared.sitting, ctx, answer)
         # What the callee sets in its context variables stays with it.
-        output = await within(copy_context(), answer)
+        output = await within(context_of("call", 0, number), answer)
     except BaseException as error:
+        unbegun = was_refused(frame.watch, under_way, error)
         under_way.stop()
         tell(
             CallFailed(clock(), number_of_frame, activation, number, node.name, error, started),
-            detail_of_end(under_way, detail),
+            detail_of_end(under_way, detail, unbegun=unbegun),
         )
         raise
     stake = under_way.stake
@@ -119,7 +123,9 @@ async def call(
 
 def _note_answer(call: Call, stake: Stake, output: Any) -> None:
     """Tells claims that a call has answered."""
-    if stake.node.in_background:
+    if stake.is_plain:
+        stake.state.bits += stake.answers
+    elif stake.node.in_background:
         _follow(call, output)
     else:
         stake.answer(output)
@@ -150,10 +156,16 @@ def _lend_states(ctx: Context, call: Call) -> CallWrites:
     return view.reserve()
 
 
-def _take_over_writes(ctx: Context, writes: StateWrites) -> None:
+def _take_over_writes(ctx: Context, writes: StateWrites, given: object) -> None:
     """Lets the writes of a call count that an earlier sitting has seen the end of."""
-    if writes and isinstance(ctx.states, StateView):
-        ctx.states.reserve().writes = writes
+    if not writes or not isinstance(ctx.states, StateView):
+        return
+    # They may be those of a call in the background, whose answer it has looked at: then they are the very same.
+    handle = getattr(given, "handle", "")
+    background = ctx.frame.background(ctx.node, handle)
+    if background is not None and background.writes == writes:
+        writes = background.writes
+    ctx.states.reserve().writes = writes
 
 
 def _known_answer(known: KnownCall, frame: Frame, ctx: Context, given: object, place: Place) -> Any:
@@ -263,7 +275,7 @@ def _carried_out(invocation: Invocation) -> Answer:
         return _allowed(invocation)
     assert call is not None
     try:
-        stake = watch.calls[id(call.caller), id(node)]
+        stake = watch.calls[call.caller.name][node.name]
     except KeyError:
         stake = watch.stake_of_call(call.caller, node, invocation.activation)
     if stake is not None:
@@ -283,8 +295,24 @@ def _allowed(invocation: Invocation) -> Answer:
         invocation.frame.ledger.charge(node.meter)
         call.metered = node.meter
     if node.in_background or invocation.frame.shared.recorder is not None:
-        return _begun(invocation)
-    return _entered(invocation)
+        answer: Answer = _begun(invocation)
+    else:
+        answer = _entered(invocation)
+    if invocation.frame.ledger.limits_output:
+        return _measured(invocation, answer)
+    return answer
+
+
+async def _measured(invocation: Invocation, answer: Answer) -> Any:
+    """An answer where bytes of answers are limited.
+
+    Raises:
+        LimitExceeded: there are too many; nobody gets it.
+    """
+    output = await answer
+    size = json_size(output)
+    invocation.frame.ledger.charge("output_bytes", size)
+    return output
 
 
 async def _begun(invocation: Invocation) -> Any:
@@ -339,12 +367,9 @@ async def _pushed_and_walked(invocation: Invocation, message: object, limits: Li
     clock, number, record = frame.clock, frame.number, frame.record
     if record is None:
         detail = NO_DETAIL if outer.shared.recorder is None else Detail(frame.within.name)
-        tell(
-            FrameEntered(
-                clock(), number, outer.number, invocation.activation, ledger.path, message
-            ),
-            detail,
-        )
+        call = None if invocation.call is None else invocation.call.number
+        entered = (outer.number, invocation.activation, ledger.path, message, call)
+        tell(FrameEntered(clock(), number, *entered), detail)
     sitting = outer.shared.sitting
     try:
         if sitting is None:

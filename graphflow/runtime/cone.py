@@ -21,6 +21,7 @@ from typing import TypeAlias
 
 from graphflow.events import (
     BackgroundStarted,
+    BudgetWarning,
     CallStarted,
     Event,
     FrameEntered,
@@ -31,6 +32,7 @@ from graphflow.events import (
     Resumed,
     RunEnded,
     RunStarted,
+    RunTraced,
     Stopped,
 )
 from graphflow.journal.detail import NO_DETAIL, Detail, FrameForm
@@ -274,6 +276,8 @@ class ConeFinder:
                 position = (number, 0)
                 self._take(number, entry, position)
                 self._walk_frame(0, number, position)
+            elif isinstance(entry.event, RunTraced):  # the spans of the new run are linked to these
+                self._take(number, entry, (number, 0))
         entries, forms = self._ordered()
         count = len(self._entries)
         left = [number for number in range(count) if number not in self._taken]
@@ -483,7 +487,7 @@ def _order(taken: Taken) -> tuple[Position, int]:
     return taken.position, taken.number
 
 
-_OF_THE_END = (RunEnded, Resumed, LimitWarning)
+_OF_THE_END = (RunEnded, Resumed, BudgetWarning, LimitWarning)
 """What says how a sitting began or ended, or that it was near its end: of another run."""
 
 

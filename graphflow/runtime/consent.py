@@ -10,12 +10,15 @@ from graphflow.declaration.inquiry import Inquiry, due_after
 from graphflow.errors import ApprovalRefused
 from graphflow.events import ApprovalAsked, Approved
 from graphflow.places import place_in
-from graphflow.policy import Approval, ApprovalAnswer, Approve, Use, deny
+from graphflow.policy import Approval, ApprovalAnswer, Approve, Use, deny, undecided
 from graphflow.runtime.effects import Consent, decided_once
 from graphflow.runtime.frame import Invocation
 from graphflow.runtime.questions import ask_outside
 
-NOBODY = "nobody is there to give it; pass run(..., approve=a function of the call), or walk it with `graphflow run` on a terminal"
+NOBODY = (
+    "nobody is there to give it; pass run(..., approve=a function of the call), "
+    "or walk it with `graphflow run` on a terminal, or with --approve"
+)
 
 
 async def approve(invocation: Invocation) -> Invocation:
@@ -73,20 +76,28 @@ async def _asked(invocation: Invocation) -> Consent:
     hook = shared.approve
     if known is not None and hook is not None:
         return Consent(Approval(consent="allow") if known.granted else deny(known.why))
+    consent: Consent | None = None
     if hook is not None:
         frame.tell(ApprovalAsked(*invocation.stamp, node.name, use.key))
         consent = await _decision_of(hook, use)
-    elif shared.sitting is not None:
-        if known is None and not is_asked(invocation):
-            frame.tell(ApprovalAsked(*invocation.stamp, node.name, use.key))
-        consent = Consent(await _answered(invocation, use))
-    else:
-        consent = Consent(deny(NOBODY), lasts=False)
+    if consent is None:
+        is_told = hook is not None or known is not None
+        consent = await _asked_elsewhere(invocation, use, is_told=is_told)
     decision = consent.decision
     granted = decision.consent != "deny"
     if known is None:
         frame.tell(Approved(*invocation.stamp, node.name, use.key, granted, decision.reason))
     return consent
+
+
+async def _asked_elsewhere(invocation: Invocation, use: Use, *, is_told: bool) -> Consent:
+    """What somebody says who is asked from outside, if the run can wait for it."""
+    if invocation.frame.shared.sitting is None:
+        return Consent(deny(NOBODY), lasts=False)
+    if not is_told and not is_asked(invocation):
+        asked = ApprovalAsked(*invocation.stamp, invocation.node.name, use.key)
+        invocation.frame.tell(asked)
+    return Consent(await _answered(invocation, use))
 
 
 def is_asked(invocation: Invocation) -> bool:
@@ -116,14 +127,15 @@ async def _answered(invocation: Invocation, use: Use) -> Approval:
     return decision
 
 
-async def _decision_of(hook: Approve, use: Use) -> Consent:
+async def _decision_of(hook: Approve, use: Use) -> Consent | None:
+    """What a hook decides; None: it leaves that to others."""
     try:
         answer = await answer_of(hook, use)
     except Exception as error:
         # What the hook raised is for those who wrote it, not for the model, which is told that a call was refused.
         why = f"asking for it failed with {type(error).__name__}"
         return Consent(deny(why), error, lasts=False)
-    return Consent(_read(answer))
+    return None if answer is undecided else Consent(_read(answer))
 
 
 def _read(answer: object) -> Approval:

@@ -39,4 +39,6 @@ def is_refused(callee: AnyNode, policies: Sequence[Policy]) -> bool:
     for policy in policies:
         if policy.refuses(callee.name, callee.effects, callee.names) is not None:
             return True
+        if policy.refuses_silence(callee.name, callee.effects, callee.access) is not None:
+            return True
     return False

@@ -17,10 +17,12 @@ import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import fields
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from graphflow.budgets import Budget, Spender, budget_from, check_spender
 from graphflow.errors import QuestionUnknown, RunDamaged, RunExists, StoreError
 from graphflow.events import RunStarted
+from graphflow.journal.codec.replies import decode_turns, encode_turns
 from graphflow.journal.detail import Detail, KeptForm
 from graphflow.journal.entries import Given
 from graphflow.journal.record import (
@@ -34,10 +36,14 @@ from graphflow.journal.row_reader import RowReader
 from graphflow.journal.store import LEASE_S, Ownership, Store
 from graphflow.journal.stored import Json, RunHeader
 from graphflow.limits import Limits
+from graphflow.messages.state import StateWrite
 from graphflow.model.seam import Model
 from graphflow.proofs.form import form_bytes, form_digest
 from graphflow.proofs.proven import AnyGraph
+from graphflow.runtime.budget import check_budgets
+from graphflow.runtime.budget_keeper import BudgetKeeper
 from graphflow.runtime.frame import Frame
+from graphflow.runtime.given_history import GivenHistory
 from graphflow.runtime.late_answers import check_by_id, check_of_ended
 from graphflow.runtime.options import Sync
 from graphflow.runtime.past import Past
@@ -46,7 +52,13 @@ from graphflow.runtime.resumption import OVER, fill, take_up
 from graphflow.runtime.run_record import RunRecord
 from graphflow.runtime.run_scope import RunScope
 from graphflow.runtime.sitting import Sitting
+from graphflow.runtime.talk import ABOUT, Busy, RunConversation
 
+if TYPE_CHECKING:
+    from graphflow.runtime.run_mask import RunMask
+
+HISTORY = "history"
+"""Under which name the header of a run tells what it was given as a history."""
 LOOK_S = 1.0
 """Seconds between two looks for answers from elsewhere."""
 
@@ -62,6 +74,10 @@ class Durability:
         best_effort: whether it goes on where its record cannot be kept.
         resumes: whether the run must be there already.
         owned: whether nobody else uses the store, so that it is closed with the sitting.
+        talk: its part in a conversation, if it has one.
+        busy: what a run that goes on does while another one has its conversation.
+        budgets: what it may spend together with others; None: what it was begun with.
+        user: whom it serves; None: whom it was begun for.
     """
 
     def __init__(
@@ -74,8 +90,16 @@ class Durability:
         best_effort: bool = False,
         resumes: bool = False,
         owned: bool = False,
+        talk: RunConversation | None = None,
+        busy: Busy = "wait",
+        budgets: tuple[Budget, ...] | None = None,
+        user: str | None = None,
     ) -> None:
         self.store = store
+        self.budgets = budgets
+        self.user = user
+        self.talk = talk
+        self.busy: Busy = busy
         self.owned = owned
         self.sync = sync
         self.metadata = metadata or {}
@@ -84,20 +108,26 @@ class Durability:
         self.resumes = resumes
         self.recorder: RunRecorder | None = None
         self._ending: asyncio.Task[None] | None = None
+        self._keeper: BudgetKeeper | None = None
+        """What keeps the run within its budgets."""
         self._watching: asyncio.Task[None] | None = None
         """Looks for answers from elsewhere, while somebody waits for one and others go on."""
 
     async def close(self) -> None:
-        """Lets go of the store, if nobody else uses it."""
+        """Lets go of the store, if nobody else uses it, and lets the next one have the conversation."""
+        if self.talk is not None:
+            self.talk.leave()
+        if self._keeper is not None:
+            await self._keeper.settled()
         if self.owned:
             await self.store.aclose()
 
-    def prepare(self, shared: RunScope, answers: Mapping[str, Any]) -> None:
+    def prepare(self, shared: RunScope, answers: Mapping[str, Any] | None) -> None:
         """Gives a run what will keep its record, from the moment that it is opened, and what lets it wait.
 
         Args:
             shared: the run's own.
-            answers: to questions that it has asked in earlier sittings.
+            answers: to questions that it has asked in earlier sittings; None: there are none.
         """
         run = shared.run
         recorder = RunRecorder(run, self.store, self.sync, best_effort=self.best_effort)
@@ -116,7 +146,8 @@ class Durability:
             self._watching = loop.create_task(self._watch(run.id, sitting))
 
         sitting = Sitting(end, watch)
-        sitting.answers = {name: Given(value) for name, value in answers.items()}
+        given = answers or {}
+        sitting.answers = {name: Given(value) for name, value in given.items()}
         shared.sitting = run.sitting = sitting
 
     async def _watch(self, run: str, sitting: Sitting) -> None:
@@ -172,18 +203,38 @@ class Durability:
         assert recorder is not None
         assert sitting is not None
         header = await self.store.find(run.id)
+        self._take_budgets(frame, header)
+        if header is not None:
+            self._take_history(frame, header)
+        talk = self.talk
+        if talk is not None and header is not None:
+            if await talk.recall_foreign(header, run, message):
+                return True
+        elif talk is not None and not self.resumes:
+            if await talk.recall(run, message):
+                return True
+            await self._converse(frame, talk)
+            header = await self.store.find(run.id)  # somebody may have begun it meanwhile
         if header is None and not self.resumes:
             has_begun = await self._begin(recorder, run, frame, message, limits)
             if has_begun:
                 return False
-            header = await self.store.header(run.id)
         if header is None:
-            raise await self.store.unknown(run.id)
-        if header.status in OVER:
-            record = await read_record(self.store, header, run.declared)
-            if fill(run, frame, record, message):
-                check_of_ended(record, sitting.answers)
-                return True
+            header = await self.store.header(run.id)
+        if await self._has_ended(run, frame, message, header):
+            return True
+        await self._go_on_conversing(frame, header)
+        return await self._take_over(recorder, run, frame, message, limits)
+
+    async def _take_over(
+        self,
+        recorder: RunRecorder,
+        run: RunRecord[Any],
+        frame: Frame,
+        message: object,
+        limits: Limits | None,
+    ) -> bool:
+        """Owns a run that is there already, and goes on with it; whether it has ended already."""
         asked = time.monotonic()
         ownership = await acquired(self.store, self.store.acquire(run.id, holder(), self.lease_s))
         recorder.own(ownership, asked)  # a long record takes a while to read
@@ -192,6 +243,88 @@ class Durability:
         except BaseException:
             await recorder.close()
             raise
+
+    def _take_budgets(self, frame: Frame, header: RunHeader | None) -> None:
+        """Has the run keep to its budgets: those that it is given now, else those that it was begun with.
+
+        Raises:
+            DeclarationError: one is per user, and nobody has said whom the run serves.
+            PriceUnknown: one counts dollars, and a model is known to have no price.
+        """
+        about: Any = {} if header is None else header.about
+        if self.budgets is None:
+            self.budgets = tuple(map(budget_from, about.get("budgets", ())))
+        if self.user is None:
+            self.user = about.get("user")
+        if not self.budgets:
+            return
+        shared, graph = frame.shared, frame.shared.run.declared
+        assert graph is not None
+        check_spender(self.budgets, self.user, f"the run of {graph.name!r}")
+        check_budgets(graph, self.budgets, shared.model, shared.model_of)
+        run = shared.run
+        conversation = about.get(ABOUT, {}).get("key", run.id)
+        if self.talk is not None:
+            conversation = self.talk.key
+        spender = Spender(graph.name, conversation, self.user)
+        self._keeper = shared.budgets = BudgetKeeper(self.store, self.budgets, spender)
+
+    def _take_history(self, frame: Frame, header: RunHeader) -> None:
+        """Gives a run that goes on the history that it was begun with."""
+        kept: Any = header.about.get(HISTORY)
+        graph = frame.shared.run.declared
+        if kept is not None and graph is not None:
+            history = GivenHistory(graph, decode_turns(kept))
+            frame.shared.talk = frame.shared.run.turns_before = history
+
+    async def _has_ended(
+        self, run: RunRecord[Any], frame: Frame, message: object, header: RunHeader
+    ) -> bool:
+        """Whether a run has ended for good; then it is what it was."""
+        if header.status not in OVER:
+            return False
+        record = await read_record(self.store, header, run.declared)
+        if not fill(run, frame, record, message):
+            return False
+        sitting = frame.shared.sitting
+        assert sitting is not None
+        check_of_ended(record, sitting.answers)
+        return True
+
+    async def _converse(self, frame: Frame, talk: RunConversation) -> None:
+        """Holds the conversation of a run, and has its exchange kept when it completes."""
+        shared, recorder = frame.shared, self.recorder
+        assert recorder is not None
+        await talk.enter(shared.run, self.lease_s)
+        shared.talk = shared.run.turns_before = talk
+        shared.session = talk.name.key
+        recorder.completing = lambda: talk.completion(shared.run, shared.past)
+
+    async def _go_on_conversing(self, frame: Frame, header: RunHeader) -> None:
+        """Takes up the conversation of a run that is there already.
+
+        Raises:
+            ConversationMoved: the conversation has gone on without it.
+        """
+        about: Any = header.about.get(ABOUT)
+        graph = frame.shared.run.declared
+        assert graph is not None
+        if about is not None and about.get("apart"):
+            talk = RunConversation(self.store, graph, about["key"])
+            await talk.look_back(about["head"], about["last"], about.get("cutoff", 0))
+            frame.shared.talk = talk
+            frame.shared.session = talk.name.key
+            return
+        if self.talk is None:
+            if about is None:
+                return
+            self.talk = RunConversation(self.store, graph, about["key"], self.busy)
+        # Its process may have died when its exchange was kept, and before that was noted of the run.
+        if await self.talk.has_exchange_of(header.id):
+            return
+        if frame.shared.talk is None:
+            await self._converse(frame, self.talk)
+        self.talk.go_on_with(header)
 
     async def _begin(
         self,
@@ -204,14 +337,35 @@ class Durability:
         """Begins a run that nobody knows yet; False: somebody else has begun it meanwhile."""
         assert run.declared is not None
         header = self._new_header(run, limits, frame.shared.model)
-        started = RunStarted(0.0, 0, run.graph, message)
         form = form_to_keep(run.declared)
         detail = Detail(form=form)
         try:
+            self._begin_states(recorder, frame)
+            started = RunStarted(0.0, 0, run.graph, message, recorder.beginnings)
             await recorder.begin(header, self.lease_s, started, detail)
         except RunExists:
             return False
+        except BaseException:
+            if self.talk is not None:
+                with suppress(StoreError):  # the hold ends by itself
+                    await self.talk.let_go()
+            raise
         return True
+
+    def _begin_states(self, recorder: RunRecorder, frame: Frame) -> None:
+        """Has those states of a run that live as long as its conversation begin with what was left there.
+
+        Raises:
+            StateInvalid: one was kept that does not fit its type.
+        """
+        if self.talk is None or frame.states is None:
+            return
+        writes = self.talk.beginnings()
+        mask = frame.shared.mask
+        if mask is not None:
+            writes = tuple([_without_secrets(write, mask) for write in writes])
+        recorder.beginnings = writes
+        frame.states.begin_with(writes)
 
     async def _go_on(
         self,
@@ -241,6 +395,8 @@ class Durability:
         if header.status != "running":
             recorder.former = header.status
             await self.store.note(ownership, "running")
+        if not record.entries:  # its process died before it had told anything
+            self._begin_states(recorder, frame)
         take_up(run, frame, record, recorder)
         check_answers(frame)
         await self._note_limits(ownership, header, limits)
@@ -270,10 +426,24 @@ class Durability:
             about["models"] = models
         if limits is not None:
             about["limits"] = limits_data(limits)
+        if self.budgets:
+            about["budgets"] = [each.data() for each in self.budgets]
+        if self.user is not None:
+            about["user"] = self.user
+        if self.talk is not None:
+            about[ABOUT] = self.talk.about
+        elif isinstance(run.turns_before, GivenHistory):
+            about[HISTORY] = encode_turns(run.turns_before.turns)
         now = time.time()
         return RunHeader(
             run.id, graph.name, "running", now, now, about=about, metadata=self.metadata
         )
+
+
+def _without_secrets(write: StateWrite, mask: RunMask) -> StateWrite:
+    """What a state begins with, without secrets: it may have been written when nobody knew of them."""
+    value = mask.early_value(write.value, f"state {write.state.name}")
+    return StateWrite(write.state, write.kind, value)
 
 
 def check_answers(frame: Frame) -> None:

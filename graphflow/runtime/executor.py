@@ -9,19 +9,24 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Coroutine, Mapping
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+import warnings
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 
+from graphflow.clock import now
 from graphflow.errors import (
     DeclarationError,
     GraphflowError,
     ModelUnset,
     WalkCancelled,
 )
-from graphflow.events import Resumed, RunEnded, RunStarted, Status
+from graphflow.events import HistoryMended, Resumed, RunEnded, RunStarted, Status
 from graphflow.journal.detail import NO_DETAIL, Detail
 from graphflow.keywords import refuse
 from graphflow.limits import Ledger, Limits, tightest
+from graphflow.messages.message import shortened
+from graphflow.model.history import read_history
 from graphflow.model.resolve import check_model
 from graphflow.model.seam import Model
 from graphflow.policy import Approve, Policy, also
@@ -32,24 +37,32 @@ from graphflow.runtime.calls import SHELL
 from graphflow.runtime.cancellation import uncancel
 from graphflow.runtime.endings import status_of
 from graphflow.runtime.frame import Frame
+from graphflow.runtime.given_history import GivenHistory
 from graphflow.runtime.notes import note_deps, note_node
-from graphflow.runtime.options import KEEPING, RunOptions
-from graphflow.runtime.run_record import RunRecord
+from graphflow.runtime.options import KEEPING, RunOptions, text_problem
+from graphflow.runtime.run_record import AnyRecord, RunRecord
 from graphflow.runtime.run_scope import RunScope
-from graphflow.runtime.sources import Sources
-from graphflow.runtime.validation import check_deps, check_input, check_owners
+from graphflow.runtime.sources import NewsMaker, Sources
+from graphflow.runtime.tracing import take_trace, tell_trace, traced
+from graphflow.runtime.validation import check_all_deps, check_input, check_owners
 from graphflow.runtime.walks import walked
 from graphflow.runtime.watch import watch_of
+from graphflow.trace_context import within_trace
 
 if TYPE_CHECKING:
+    from graphflow.model.turns import Turn
     from graphflow.runtime.durability import Durability
+    from graphflow.runtime.hidden import Hidden, RunNames
     from graphflow.runtime.recorder import RunRecorder
+    from graphflow.secrets.declared import Secrets
 
 R = TypeVar("R", bound=RunRecord[Any])
 Make = Callable[[str, Ledger], R]
 """Makes the record of a run: the class that users know, which stands above."""
-LONGEST_ID = 500
-"""Characters of a run's name: an index of PostgreSQL takes no more than about 2,700 bytes."""
+Walking: TypeAlias = Coroutine[Any, Any, R]
+"""What is awaited for a run."""
+NOTHING_GIVEN = (None,) * 5
+"""The options that `begin` checks, where none of them was given: asked in one go, as every run asks."""
 
 
 def begin(
@@ -64,8 +77,10 @@ def begin(
     policy: Policy | None = None,
     approve: Approve | None = None,
     keep_steps: int | None = None,
+    history: object = None,
     id: str | None = None,
     answers: Mapping[str, Any] | None = None,
+    secrets: Secrets | None = None,
     durability: Durability | None = None,
     observed: bool = False,
     plain: bool = True,
@@ -74,28 +89,25 @@ def begin(
     """The run, its outermost frame and the checked message: all that can be refused is refused here."""
     if unknown:
         refuse(f"the run of {graph.name!r}", unknown, RunOptions.__annotations__, "run")
-    if limits is not None or session is not None:
+    if (limits, session, policy, approve, keep_steps) != NOTHING_GIVEN:
         _check_scope(graph, limits, session)
-    if policy is not None or approve is not None or keep_steps is not None:
+        _warn_of_session(session)
         _check_options(graph, policy, approve, keep_steps)
     program = graph.program
-    check_owners(graph)
+    hidden = None
+    if secrets is not None or graph.is_lent:
+        check_owners(graph)
+        names = _names_of(id, session, durability)
+        hidden, message = _hide(graph, secrets, message, names)
     message = check_input(graph, message)
     if program.copy_input is not None:
         message = program.copy_input(message)
-    for name, kind in graph.deps_wanted:
-        check_deps(name, kind, deps)
-    own_limits = tightest(graph.limits, limits)
+    check_all_deps(graph, deps)
+    own_limits = graph.own_limits if limits is None else tightest(graph.limits, limits)
     ledger = Ledger((graph.name,), own_limits)
     run = make(graph.name, ledger)
     run.declared = graph
-    if id is not None:
-        check_id(graph, id)
-        run._id = id
-    if keep_steps is not None:
-        run.keep_steps = keep_steps
-    if observed:
-        run.watch()
+    _set_up(run, graph, id, keep_steps, observed)
     default = graph.model
     if model is not None:
         check_model(model, f"the run of {graph.name!r}")
@@ -103,19 +115,81 @@ def begin(
     # Somebody who listens wants to be told what follows from the facts at once, which only the machine can do.
     plain = plain and not observed
     shared = RunScope(run, default, session, approve, plain=plain)
+    if hidden is not None:
+        hidden.begin(shared)
+    if history is not None:
+        _take_history(graph, shared, history, durability)
     if durability is not None:
-        durability.prepare(shared, answers or {})
-    policies = also((), policy, graph.policy)
+        durability.prepare(shared, answers)
+    policies = graph.own_policies if policy is None else also((), policy, graph.policy)
     frame = Frame(SHELL, shared, program, ledger, default, deps, policies)
-    frame.be_watched(watch_of(graph))
     ledger.on_warning = frame.warn
     if not graph.needs_nothing:
         _prepare(graph, frame, default)
     return run, frame, message
 
 
+def _set_up(
+    run: AnyRecord, graph: AnyGraph, id: str | None, keep_steps: int | None, observed: bool
+) -> None:
+    """Gives a run its name, and says what it keeps."""
+    if id is not None:
+        check_id(graph, id)
+        run._id = id
+    if keep_steps is not None:
+        run.keep_steps = keep_steps
+    if observed:
+        run.watch()
+
+
+def _names_of(id: str | None, session: str | None, durability: Durability | None) -> RunNames:
+    """What a run and its conversation are called."""
+    key = session
+    if durability is not None and durability.talk is not None:
+        key = durability.talk.key
+    return ("id", id), ("conversation", key)
+
+
+def _hide(
+    graph: AnyGraph, secrets: Secrets | None, message: object, names: RunNames
+) -> tuple[Hidden | None, object]:
+    """The secrets of a run, and its message without them: not even the error of one that does not fit shows any.
+
+    Raises:
+        SecretUnknown, SecretInvalid: one cannot be read, or is none; or what the run is called holds one.
+    """
+    if secrets is None and not graph.secrets_below and not graph.secrets_wanted:
+        return None, message
+    from graphflow.runtime.hidden import hide  # who has no secrets never loads it
+
+    return hide(graph, secrets, message, names)
+
+
+def _take_history(
+    graph: AnyGraph, shared: RunScope, given: object, durability: Durability | None
+) -> None:
+    """Gives a run a history that somebody else keeps, and tells what was mended in it.
+
+    Raises:
+        HistoryInvalid: something in it is not a turn.
+        DeclarationError: it has a conversation as well.
+    """
+    if durability is not None and durability.talk is not None:
+        raise DeclarationError(
+            f"the run of {graph.name!r}: conversation= and history= are both what was said before; give one"
+        )
+    given_turns, problems = read_history(given)
+    turns: Sequence[Turn] = given_turns
+    if shared.mask is not None:
+        turns = shared.mask.early_turns(turns)
+    history = GivenHistory(graph, turns)
+    history.mended = tuple(problems)
+    shared.talk = shared.run.turns_before = history
+
+
 def _prepare(graph: AnyGraph, frame: Frame, default: Model | str | None) -> None:
-    """Opens the models of a run, and refuses what cannot work."""
+    """Opens the models of a run, has its claims watch it, and refuses what cannot work."""
+    frame.be_watched(watch_of(graph))
     shared = frame.shared
     if graph.needs_sources:
         shared.sources = Sources(graph.name, graph.server_callers)
@@ -139,25 +213,9 @@ def check_id(graph: AnyGraph, id: object) -> None:
         DeclarationError: it is none.
     """
     whose = f"the run of {graph.name!r}"
-    if not isinstance(id, str) or not id:
-        raise DeclarationError(f"{whose}: id={id!r}; give a text, or leave it out")
-    if len(id) > LONGEST_ID:
-        raise DeclarationError(
-            f"{whose}: id= has {len(id):,} characters; {LONGEST_ID} are the most"
-        )
-    if "\0" in id or not _is_unicode(id):
-        raise DeclarationError(
-            f"{whose}: id={id!r}; it must not have a NUL, or half a character, in it"
-        )
-
-
-def _is_unicode(text: str) -> bool:
-    """Whether it has no half of a character in it, which UTF-8 cannot write."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
+    problem = text_problem(id)
+    if problem is not None:
+        raise DeclarationError(f"{whose}: id={shortened(id)}: {problem}")
 
 
 def _check_scope(graph: AnyGraph, limits: Limits | None, session: str | None) -> None:
@@ -166,6 +224,17 @@ def _check_scope(graph: AnyGraph, limits: Limits | None, session: str | None) ->
         raise DeclarationError(f"{whose}: limits={limits!r}; give Limits(...)")
     if session is not None and not isinstance(session, str):
         raise DeclarationError(f"{whose}: session={session!r}; give a text")
+
+
+def _warn_of_session(session: str | None) -> None:
+    """Says that there is a better word."""
+    if session is None:
+        return
+    warnings.warn(
+        "session= is called conversation= now, which keeps what was said where a store is given; session= goes in 0.4",
+        DeprecationWarning,
+        stacklevel=5,
+    )
 
 
 def _check_options(
@@ -226,7 +295,7 @@ async def drive_durably(
             await durability.close()
 
 
-async def _finished(recorder: RunRecorder, run: RunRecord[Any]) -> None:
+async def _finished(recorder: RunRecorder, run: AnyRecord) -> None:
     """Sees to it that the end of a run is kept, even while its task is being cancelled."""
     finishing = asyncio.get_running_loop().create_task(recorder.finish(run.status))
     run._finishing = finishing
@@ -249,13 +318,11 @@ async def _finished(recorder: RunRecorder, run: RunRecord[Any]) -> None:
         raise asyncio.CancelledError
 
 
-def _beginning(
-    recorder: RunRecorder, run: RunRecord[Any], message: object
-) -> tuple[RunStarted, Detail]:
+def _beginning(recorder: RunRecorder, run: AnyRecord, message: object) -> tuple[RunStarted, Detail]:
     """What a run that is kept begins with: as its store has it already, if it does."""
     if recorder.started is not None:
         return recorder.started, NO_DETAIL
-    started = RunStarted(0.0, 0, run.graph, message)
+    started = RunStarted(0.0, 0, run.graph, message, recorder.beginnings)
     if run.declared is None:
         return started, NO_DETAIL
     from graphflow.runtime.durability import form_to_keep
@@ -263,27 +330,46 @@ def _beginning(
     return started, Detail(form=form_to_keep(run.declared))
 
 
-async def drive(run: R, frame: Frame, message: object) -> R:
-    """Walks to the end in the caller's own task; exactly one terminal event, whatever happens."""
-    run._task = asyncio.current_task()
-    shared = frame.shared
+def _tell_beginning(run: AnyRecord, shared: RunScope, message: object) -> None:
+    """Tells that a run begins, or goes on."""
     past = shared.past
     if past is None:
         if shared.recorder is None:
             run.tell(RunStarted(0.0, 0, run.graph, message))
         else:
             run.tell(*_beginning(shared.recorder, run, message))
+            tell_trace(run, 0.0)
         run.began = time.perf_counter()
         run.began_at = time.time()
+        before = run.turns_before
+        if before is not None and before.mended:
+            run.tell(HistoryMended(0.0, 0, before.mended))
     else:  # its clock stands still between its sittings
         run.began = time.perf_counter() - past.seconds
-        run.tell(Resumed(past.seconds, 0, past.sittings + 1, past.unknown))
+        began_at = round(now(), 6)
+        run.tell(Resumed(past.seconds, 0, past.sittings + 1, past.unknown, began_at))
+        tell_trace(run, past.seconds)
+    if shared.mask is not None:
+        shared.mask.tell_early()
+
+
+async def drive(run: R, frame: Frame, message: object) -> R:
+    """Walks to the end in the caller's own task; exactly one terminal event, whatever happens."""
+    run._task = asyncio.current_task()
+    shared = frame.shared
+    _tell_beginning(run, shared, message)
     try:
         if run._cancelled:
             raise asyncio.CancelledError
         try:
             if shared.sources is not None:
-                await shared.sources.open(run.id, can_wait=shared.sitting is not None)
+                tell = partial(_tell_news, frame)
+                await shared.sources.open(
+                    run.id,
+                    can_wait=shared.sitting is not None,
+                    tell=tell,
+                    conversation=_conversation_of(frame),
+                )
             output = await walked(frame, message)
             if shared.is_over:  # a node has swallowed the request to stop
                 raise asyncio.CancelledError
@@ -305,6 +391,16 @@ async def drive(run: R, frame: Frame, message: object) -> R:
         raise
     _end(run, frame, "completed", None, output)
     return run
+
+
+def _conversation_of(frame: Frame) -> str:
+    """The conversation of a run, with its graph: two graphs may call theirs alike. "": it has none."""
+    key = frame.conversation_key
+    return "" if key is None else f"{frame.path[0]} {key}"
+
+
+def _tell_news(frame: Frame, make: NewsMaker) -> None:
+    frame.tell(make(frame.clock()))
 
 
 def _stopped(run: R, frame: Frame, cancelled: asyncio.CancelledError) -> R:
@@ -352,7 +448,7 @@ def _waiting(run: R, frame: Frame) -> R:
     return run
 
 
-def _task_was_cancelled(run: RunRecord[Any]) -> WalkCancelled:
+def _task_was_cancelled(run: AnyRecord) -> WalkCancelled:
     return WalkCancelled(f"the task that walked {run.graph!r} was cancelled")
 
 
@@ -370,7 +466,7 @@ async def _close(shared: RunScope) -> None:
 
 
 def _end(
-    run: RunRecord[Any],
+    run: AnyRecord,
     frame: Frame,
     status: Status,
     error: BaseException | None,
@@ -394,7 +490,7 @@ def _end(
     frame.ledger.on_warning = None  # break the cycle run > ledger > closure > run
 
 
-def _attach(run: RunRecord[Any], error: BaseException) -> None:
+def _attach(run: AnyRecord, error: BaseException) -> None:
     """Partial work travels with the error that ended it."""
     try:
         error.run = run  # type: ignore[attr-defined]  # any exception of a node's
@@ -421,9 +517,12 @@ class Executor(Generic[R]):
     def __init__(self, make: Make[R]) -> None:
         self.make = make
 
-    def run(self, graph: AnyGraph, message: object, **options: Any) -> Coroutine[Any, Any, R]:
+    def run(self, graph: AnyGraph, message: object, **options: Any) -> Walking[R]:
         """`Graph.run`, up to what has to be awaited."""
         if options or graph.may_wait:
+            trace = take_trace(options)
+            if trace is not None:
+                return traced(trace, partial(self.run, graph, message, **options))
             durability = _durability_of(graph, options)
             if durability is not None:
                 run, frame, message = begin(
@@ -439,6 +538,9 @@ class Executor(Generic[R]):
         from graphflow.runtime.keeping import take_durability
 
         check_id(graph, id)
+        trace = take_trace(options)
+        if trace is not None:
+            return await traced(trace, partial(self.resume, graph, id, **options))
         durability = take_durability(graph, options, resumes=True)
         assert durability is not None
         try:
@@ -456,6 +558,10 @@ class Executor(Generic[R]):
         self, graph: AnyGraph, message: object, *, observed: bool = True, **options: Any
     ) -> R:
         """`Graph.start`: the run goes on by itself; whoever iterates it sees every event."""
+        trace = take_trace(options)
+        if trace is not None:
+            with within_trace(trace):  # the task that walks takes it along
+                return self.start(graph, message, observed=observed, **options)
         durability = _durability_of(graph, options)
         run, frame, message = begin(
             graph, message, self.make, observed=observed, durability=durability, **options

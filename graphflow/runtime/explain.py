@@ -258,7 +258,7 @@ class _FrameStory:
         for started in self._started.values():
             if started.node != node:
                 continue
-            # One that was refused before it began is no step.
+            # One that was refused before it began is not a step.
             end = self._ends.get(started.activation)
             if not isinstance(end, NodeRefused):
                 yield started

@@ -87,7 +87,7 @@ class _Straight:
         """What keeps each step before the next one is made, if the run wants that."""
         self.attempted = self.recorder is not None or attempt() is not None
         """Whether there is something to wait for before a step: the disk, or timers of an attempt with a time limit."""
-        self.metered = self.attempted or ledger.timed or ledger.metered("steps")
+        self.metered = self.attempted or ledger.timed or ledger.limits_steps
         """Whether each step has to be charged before it is made; else they are only counted."""
         self.started = 0.0
         self.given: object = None

@@ -59,6 +59,7 @@ from graphflow.runtime.loading import Make, R, limits_of, made_run
 from graphflow.runtime.naming import PlaceNames, callers, shown_activation
 from graphflow.runtime.recorder import holder
 from graphflow.runtime.spans import Moving, RecordSpan, SpanIndex
+from graphflow.runtime.talk import apart
 
 Resume = Callable[..., Awaitable[R]]
 """`Executor.resume`."""
@@ -157,6 +158,7 @@ def _header_of(
 ) -> RunHeader:
     about: dict[str, Json] = dict(header.about)
     about["digest"] = form_digest(graph)
+    apart(about)
     about["parent"] = {"run": header.id, "at": list(at)}
     own = dict(header.metadata) if metadata is None else dict(metadata)
     return replace(header, id=id, status="running", rows=0, about=about, metadata=own, lease=None)
@@ -250,7 +252,7 @@ class StepNames:
         self._callers: dict[int, str] = {}
 
     def shown(self, event: Event) -> str:
-        """What it is called; "" for an event that is no end of one."""
+        """What it is called; "" for an event that is not an end of one."""
         if isinstance(event, CallStarted):
             self._callers[event.call] = event.caller
         path = self._paths[event.frame][1:]

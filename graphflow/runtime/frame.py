@@ -18,11 +18,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from graphflow.claims.guard import Reservation
+from graphflow.compaction.omission import NOTHING_LEFT_OUT, LeftOut
 from graphflow.declaration.background import Background
 from graphflow.declaration.context import Context
 from graphflow.declaration.handoffs import Handoff
 from graphflow.declaration.inquiry import Inquiry
-from graphflow.declaration.node import AnyNode, read_message
+from graphflow.declaration.node import AnyNode, read_message, sole_message
 from graphflow.errors import LimitExceeded, ModelUnset, PolicyRefused
 from graphflow.events import ArtifactKept, Event, LimitWarning, Scope, TurnsAdded, ValueKept
 from graphflow.journal.detail import NO_DETAIL, Detail, FrameForm
@@ -36,7 +37,9 @@ from graphflow.model.turns import Turn
 from graphflow.places import Asking, Place, outermost, place_at, place_in
 from graphflow.policy import Policy, Use, also
 from graphflow.proofs.program import Program, is_done_once
+from graphflow.runtime.authors import beside, where
 from graphflow.runtime.cache import copied
+from graphflow.runtime.call import Call
 from graphflow.runtime.denials import denied_on_arrows, is_refused
 from graphflow.runtime.frame_states import FrameStates
 from graphflow.runtime.records import FrameRecord, LeftFrame
@@ -47,9 +50,12 @@ from graphflow.walk.machine import Walk
 from graphflow.walk.revision import Revision
 
 if TYPE_CHECKING:
+    from graphflow.runtime.budget_keeper import BudgetKeeper
     from graphflow.runtime.recorder import RunRecorder
+    from graphflow.runtime.run_mask import RunMask
 
 H = TypeVar("H")
+V = TypeVar("V")
 Answer = Coroutine[Any, Any, Any]
 """What has to be awaited for an answer. Its type is the callee's, which only the caller's code knows."""
 Read = Callable[[AnyNode, Any], object]
@@ -77,44 +83,10 @@ NONE_CLOSED: frozenset[str] = frozenset()
 """No tool is forbidden by a claim."""
 
 
-class Call(Reservation):
-    """One call under way, for those it goes through, and for the claims that see it."""
-
-    __slots__ = (
-        *("base", "caller", "conversation", "metered", "number", "place"),
-        *("policies", "turns", "writes"),
-    )
-
-    def __init__(
-        self,
-        number: int,
-        caller: AnyNode,
-        place: Place,
-        policies: tuple[Policy, ...],
-        conversation: Conversation | None,
-    ) -> None:
-        self.stake = None
-        self.number = number
-        """Its number in the run, by which its events are told from those of other calls."""
-        self.caller = caller
-        self.place = place
-        self.policies = policies
-        """What has agreed to the call, and has to agree to those that it makes."""
-        self.conversation = conversation
-        self.metered = ""
-        """What it was charged as, beside a step."""
-        self.turns: tuple[Turn, ...] = ()
-        """What the callee has said in the conversation of its caller."""
-        self.base: Revision | None = None
-        """What the states are for the callee; None where its caller sees none."""
-        self.writes: StateWrites = ()
-        """What the callee has written."""
-
-
 class Invocation:
-    """One activation or call of a node, as it is carried out. Never changed: what reads its messages makes another one."""
+    """One activation or call of a node, as it is carried out. What reads its messages makes another one."""
 
-    __slots__ = ("activation", "call", "frame", "inputs", "node", "reservation")
+    __slots__ = ("activation", "attempt", "call", "frame", "inputs", "node", "reservation")
 
     def __init__(
         self,
@@ -131,6 +103,7 @@ class Invocation:
         """What each port got; what is entered as a frame has one without a name."""
         self.activation = activation
         """Of a call, the activation that makes it."""
+        self.attempt = 1  # all else stays
         self.call = call
         self.reservation = reservation
         """How claims have counted it; None if none sees it."""
@@ -176,7 +149,7 @@ class Invocation:
         """What it has written, once it has answered."""
         if self.call is not None:
             return self.call.writes
-        return self.frame.wrote.get(self.activation, ())
+        return () if self.frame.states is None else self.frame.wrote.get(self.activation, ())
 
     def keep_writes(self, writes: StateWrites) -> None:
         """Keeps what it has written, for whoever tells of its end."""
@@ -184,7 +157,7 @@ class Invocation:
             self.call.writes = writes
         elif writes:
             self.frame.wrote[self.activation] = writes
-        else:
+        elif self.frame.states is not None:
             self.frame.wrote.pop(self.activation, None)
 
     @property
@@ -198,28 +171,15 @@ class Frame:
     """One walk of one graph: the outermost, or what entering a graph or sub-agent has pushed."""
 
     __slots__ = (
-        "_within",
-        "asking",
-        "callees",
-        "conversation",
-        "default",
-        "denied",
-        "deps",
-        "effects",
-        "ledger",
-        "number",
-        "origin",
-        "places",
-        "policies",
-        "program",
-        "record",
-        "shared",
-        "shell",
-        "states",
-        "walk",
-        "watch",
-        "wrote",
+        *("_within", "asking", "callees", "conversation", "default", "denied", "deps", "effects"),
+        *("ledger", "number", "origin", "places", "policies", "program", "record", "shared"),
+        *("shell", "states", "walk", "watch", "wrote"),
     )
+
+    wrote: dict[int, StateWrites]
+    """What activations have written that have answered, until it is told with their answer. The general walk begins it."""
+    effects: dict[int, str]
+    """The places of activations that may have changed the world and have answered, until that is told. As `wrote`."""
 
     def __init__(
         self,
@@ -265,14 +225,12 @@ class Frame:
         self.asking: Asking | None = None
         self.places: dict[int, Place] | None = None
         """Where the activations under way stand, of those that have asked."""
-        around = None if origin is None else origin.frame.states
-        revision = None if origin is None else origin.revision
-        self.states: FrameStates | None = FrameStates.of(program, around, revision)
+        self.states: FrameStates | None = None
         """What its nodes can read and write; None where there is nothing."""
-        self.wrote: dict[int, StateWrites] = {}
-        """What activations have written that have answered, until it is told with their answer."""
-        self.effects: dict[int, str] = {}
-        """The places of activations that may have changed the world and have answered, until that is told."""
+        if origin is not None:
+            self.states = FrameStates.of(program, origin.frame.states, origin.revision)
+        elif program.states:
+            self.states = FrameStates.of(program, None, None)
         self.record: FrameRecord | None = None
         """What earlier sittings have recorded of it."""
         if left is not None:
@@ -299,9 +257,7 @@ class Frame:
         shared, origin = self.shared, self.origin
         place = self.within.name
         past = shared.past
-        if past is not None:
-            self.record = past.frame(place)
-        record = self.record
+        record = self.record = None if past is None else past.frame(place)
         if record is not None:
             if record.number != self.number:
                 shared.run.frames.pop()
@@ -335,6 +291,12 @@ class Frame:
         return self.shared.session
 
     @property
+    def conversation_key(self) -> str | None:
+        """The key of the conversation that the run belongs to, else its session's name."""
+        talk = self.shared.talk
+        return self.shared.session if talk is None else talk.key
+
+    @property
     def run_id(self) -> str:
         """The run's id."""
         return self.shared.run.id
@@ -353,6 +315,23 @@ class Frame:
         """Seconds since the run began."""
         return time.perf_counter() - self.shared.run.began
 
+    @property
+    def mask(self) -> RunMask | None:
+        """What masks the secrets of the run; None if it has none."""
+        return self.shared.mask
+
+    @property
+    def budgets(self) -> BudgetKeeper | None:
+        """What keeps the run within its budgets; None if it has none."""
+        return self.shared.budgets
+
+    def masked(self, value: V, where: str, activation: int, node: str) -> V:
+        """A message that comes into the walk, without the secrets of the run."""
+        mask = self.shared.mask
+        if mask is None:
+            return value
+        return mask.value(value, where, (self.clock(), self.number, activation), node)
+
     def tell(self, event: Event, detail: Detail = NO_DETAIL) -> None:
         """Keeps an event and hands it to those who listen."""
         self.shared.run.tell(event, detail)
@@ -366,9 +345,9 @@ class Frame:
         """What the run holds under that name, made when it is first asked for; its `close()` is awaited when the run ends."""
         return self.shared.hold(name, make)
 
-    def model(self, caller: AnyNode) -> Model:
-        """The model that a node asks: its own, or the one for those that name none."""
-        named = caller.model or self.default
+    def model(self, caller: AnyNode, named: Model | str | None = None) -> Model:
+        """The model that a node asks: the one that is named, its own, or the one for those that name none."""
+        named = named or caller.model or self.default
         if named is None:
             raise ModelUnset(caller.name, self.program.name)
         return self.shared.model_of(named)
@@ -379,8 +358,10 @@ class Frame:
             return False
         return self.ledger.contains(error.ledger)
 
-    def charge_model_call(self) -> int:
-        """Allows one question to a model, and gives it its number within the run."""
+    def charge_model_call(self, node: AnyNode) -> int:
+        """Allows one question of a node to a model, and gives it its number within the run."""
+        if node.quota is not None:
+            self.shared.quotas.check_tokens(node, self.path)
         self.ledger.check_spent()
         self.ledger.charge("model_calls")
         self.shared.questions += 1
@@ -431,6 +412,7 @@ class Frame:
         Raises:
             Unstorable: it would not come back as it is.
         """
+        value = self.masked(value, "value", ctx.activation, ctx.node.name)
         if self.is_recorded:
             # Who keeps nothing never loads it.
             from graphflow.journal.codec.value_codec import codec_of
@@ -459,9 +441,40 @@ class Frame:
             self.tell(event, Detail(place.name, content=payload))
 
     def keep_turns(self, ctx: Context, turns: Sequence[Turn]) -> None:
-        """Keeps what an agent has added to the conversation of this frame."""
-        if self.is_recorded:
-            self.tell(TurnsAdded(*ctx.stamp, ctx.node.name), Detail(turns=turns))
+        """Keeps what an agent has added to the conversation of this frame, or of its run."""
+        talk = self.shared.talk
+        if talk is None and not self.is_recorded:
+            return
+        place = ""
+        if talk is not None:
+            place = self.name_of(ctx.node)
+            talk.turns_said[self.number, ctx.activation] = turns
+        self.tell(TurnsAdded(*ctx.stamp, ctx.node.name, place), Detail(turns=turns))
+
+    @property
+    def remembers(self) -> bool:
+        """Whether what agents say is kept for what comes after this run."""
+        return self.shared.talk is not None
+
+    def remembered(self, ctx: Context) -> Sequence[Turn]:
+        """What an agent is shown of what was said before this run."""
+        talk = self.shared.talk
+        return () if talk is None else talk.shown(self.name_of(ctx.node), ctx.node.remembers)
+
+    def name_of(self, node: AnyNode) -> str:
+        """Where a node stands: the names of graphs, nodes and callers on the way to it; no numbers."""
+        return where(self, node)
+
+    def left_out(self, ctx: Context) -> LeftOut:
+        """What is left out of what an agent is shown of what was said before this run."""
+        if self.shared.talk is None:
+            return NOTHING_LEFT_OUT
+        return self.shared.talk.left_out(self.name_of(ctx.node), ctx.node.remembers)
+
+    def answered_last(self, node: AnyNode) -> str | None:
+        """Which node beside a node has given the last answer before this run, if one of them has."""
+        talk = self.shared.talk
+        return None if talk is None else beside(where(self, node), talk.last_place)
 
     def take_turns(self, under_way: Container[int]) -> None:
         """Takes up what agents have added to the conversation in earlier sittings, but those that are under way again."""
@@ -478,8 +491,10 @@ class Frame:
         if recorder is not None:
             await recorder.before_effect()
 
-    def add_model_call(self, reply: Answered) -> None:
-        """Counts what an answer of a model has cost."""
+    def add_model_call(self, reply: Answered, node: AnyNode) -> None:
+        """Counts what an answer of a model has cost a node."""
+        if node.quota is not None:
+            self.shared.quotas.add_tokens(node.name, reply)
         self.ledger.add_model_call(reply)
 
     def background(self, caller: AnyNode | None, handle: str) -> Background | None:
@@ -487,14 +502,17 @@ class Frame:
         found = self.shared.backgrounds.get(handle)
         if found is None or caller is None:
             return None
-        for node in self.edges_of(caller):
-            if found.called is node:
-                return found
-        return None
+        has_edge = any(found.called is node for node in self.edges_of(caller))
+        return found if has_edge else None
+
+    async def artifact(self, digest: str) -> bytes | None:
+        """The bytes of an artifact of this run, or of an earlier one of its conversation; None: nobody has them."""
+        return await self.shared.artifact(digest)
 
     def keep(self, ctx: Context, name: str, payload: object, kind: str, mime: str) -> Artifact:
         """Keeps an artifact with the run."""
-        artifact, content = pack(name, payload, kind, mime)
+        named = self.masked((name, payload), "artifact", ctx.activation, ctx.node.name)
+        artifact, content = pack(*named, kind, mime)
         kept = self.shared.run.kept
         is_new = artifact.digest not in kept
         kept.setdefault(artifact.digest, content)
@@ -559,11 +577,7 @@ class Frame:
         if watch is None:
             return NONE_CLOSED
         scope = self.scope_of(ctx.activation)
-        names = watch.closed_calls(ctx.node, nodes, scope)
-        for handoff, target in handoffs:
-            if watch.is_handover_closed(ctx.node, target, scope):
-                names.append(handoff.tool)
-        return frozenset(names) if names else NONE_CLOSED
+        return watch.closed(ctx.node, nodes, handoffs, scope) or NONE_CLOSED
 
     def policies_of(
         self, caller: AnyNode, around: tuple[Policy, ...] | None = None
@@ -575,8 +589,7 @@ class Frame:
 
     def permit(self, ctx: Context, node: AnyNode, given: object) -> None:
         """Refuses a hand-over that a policy does not allow."""
-        whom = f"handing over to {node.name}"
-        place = Asking(ctx.place).ask(whom, given, lasting=False)
+        place = Asking(ctx.place).ask(f"handing over to {node.name}", given, lasting=False)
         policies = self.policies_of(ctx.node, ctx.policies)
         self.judge(node, given, place, policies)
         if self.watch is not None:
@@ -609,15 +622,19 @@ class Frame:
             key=place.key,
             target=target.name,
             names=node.names,
+            access=node.access,
         )
 
     # -- places ------------------------------------------------------------------------------------
     def scope_of(self, activation: int) -> Scope:
-        """The forks and laps that led to an activation under way; empty where only one can be under way at a time."""
+        """The forks and laps that led to an activation; empty where only one can be under way at a time."""
         if self.walk is None or self.program.straight:
             return ()
         act = self.walk.running.get(activation)
-        return () if act is None else act.scope
+        if act is not None:
+            return act.scope
+        # What it has called in the background may outlast it.
+        return () if self.watch is None else self.watch.kept_scopes.get(activation, ())
 
     @property
     def within(self) -> Place:
@@ -673,10 +690,3 @@ class Frame:
         # activation comes after another, or its scope is its own.
         way = activation if self.program.straight else self.scope_of(activation)
         return place_in(self.within, f"{node.name} {way}")
-
-
-def sole_message(inputs: Mapping[str, object]) -> object:
-    """What a node was given: its message, or the messages by port."""
-    if len(inputs) != 1:
-        return inputs
-    return next(iter(inputs.values()))

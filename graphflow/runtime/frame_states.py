@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from graphflow.messages.state import UNSET, AnyState
+from graphflow.messages.state import UNSET, AnyState, StateWrites
 from graphflow.proofs.program import Program
-from graphflow.walk.revision import Revision, starting
+from graphflow.walk.revision import Revision, beginning_with, starting
 
 
 class FrameStates:
@@ -35,6 +35,10 @@ class FrameStates:
             if value is not UNSET:
                 lent[state] = value
         self.origin = starting(program, lent)
+
+    def begin_with(self, writes: StateWrites) -> None:
+        """Has states begin with what earlier runs of a conversation have left."""
+        self.origin = beginning_with(self.origin, writes)
 
     @staticmethod
     def of(

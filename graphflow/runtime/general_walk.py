@@ -21,7 +21,7 @@ from typing import Any
 from graphflow.concurrency import attempt, let_timers_stop
 from graphflow.contexts import within
 from graphflow.declaration.handoffs import Handover
-from graphflow.errors import ClaimBroken, Diverged, LimitExceeded, WalkCancelled
+from graphflow.errors import ClaimBroken, Diverged, LimitExceeded, MergeFailed, WalkCancelled
 from graphflow.events import (
     Event,
     NodeAbandoned,
@@ -36,6 +36,7 @@ from graphflow.events import (
 from graphflow.journal.detail import NO_DETAIL, Detail
 from graphflow.journal.stretch import STRETCH_LENGTH
 from graphflow.messages.state import StateWrites
+from graphflow.proofs.program import Slot
 from graphflow.proofs.state_arrows import written_by_arrows
 from graphflow.runtime.attempts import activate
 from graphflow.runtime.cancellation import is_closed, unasked, uncancel
@@ -45,7 +46,7 @@ from graphflow.runtime.past import Past
 from graphflow.runtime.records import FrameRecord
 from graphflow.runtime.time_limits import GRACE_S
 from graphflow.runtime.validation import wrong_output
-from graphflow.runtime.watch import ClaimWatch
+from graphflow.runtime.watch import ClaimWatch, was_refused
 from graphflow.walk.commands import Activation, Cancel, Command, Finish
 from graphflow.walk.machine import Walk
 from graphflow.walk.revision import BrokenRevision, merge_problem
@@ -63,13 +64,14 @@ class GeneralWalk:
         "began",
         "busy",
         "clearing",
-        "denied",
         "done",
         "frame",
         "graces",
         "has_states",
+        "is_plain",
         "keeps_effects",
         "ledger",
+        "looks_first",
         "loop",
         "metered",
         "number",
@@ -79,6 +81,7 @@ class GeneralWalk:
         "starting",
         "tasks",
         "tell",
+        "tells_details",
         "walk",
         "watch",
     )
@@ -88,11 +91,10 @@ class GeneralWalk:
         self.ledger = frame.ledger
         self.number = frame.number
         self.sitting = frame.shared.sitting
-        self.denied = frame.denied
+        self.is_plain = frame.denied is None and frame.shared.mask is None
+        """Whether nodes without options may be called straight."""
         self.watch: ClaimWatch | None = None
         """What claims see of the activations; None: no claim does."""
-        if frame.watch is not None and frame.watch.sees_arrows:
-            self.watch = frame.watch
         self.tell = frame.shared.run.tell
         self.walk = Walk(
             frame.program,
@@ -103,10 +105,18 @@ class GeneralWalk:
         )
         self.keeps_effects = frame.keeps_effects
         self.has_states = frame.states is not None
+        # One look at each, for the hundreds of thousands of activations that none of it concerns.
+        self.tells_details = self.keeps_effects
+        self.looks_first = self.has_states or self.walk.outbox is not None
+        if frame.watch is not None and frame.watch.sees_arrows:
+            self.watch = frame.watch
+            self.tells_details = self.looks_first = True
         if frame.states is not None:
             self.walk.origin = frame.states.origin
             self.walk.keeps_writes = bool(frame.states.lent)
         frame.walk = self.walk
+        frame.wrote = {}
+        frame.effects = {}
         self.loop = asyncio.get_running_loop()
         """Asked for once: asking costs a system call, before Python 3.12."""
         self.done: asyncio.Future[Finish] = self.loop.create_future()
@@ -129,7 +139,7 @@ class GeneralWalk:
         """What keeps each step before the next one is made, if the run wants that."""
         self.attempted = self.recorder is not None or attempt() is not None
         """Whether there is something to wait for before a step: the disk, or timers of an attempt with a time limit."""
-        self.metered = frame.ledger.timed or frame.ledger.metered("steps")
+        self.metered = frame.ledger.timed or frame.ledger.limits_steps
         """Whether each step has to be charged before it is made; else they are only counted."""
 
     async def output(self, message: object) -> Any:
@@ -215,12 +225,10 @@ class GeneralWalk:
     # -- facts and commands ------------------------------------------------------------------------
     def _take(self, fact: Event, context: Context | None = None) -> Activation | None:
         """Journals a fact, applies it, performs what follows; returns the first activation for the caller to go on with."""
-        if self.keeps_effects:
-            self._tell_with_effect(fact)
+        if self.tells_details:
+            self._tell_with_detail(fact)
         else:
             self.tell(fact)
-        if self.watch is not None:
-            self.watch.end_activation(fact)
         walk = self.walk
         follow = self._perform(walk.apply(fact, context), inline=True)
         if walk.outbox:
@@ -229,14 +237,20 @@ class GeneralWalk:
             self._drop_old()
         return follow
 
-    def _tell_with_effect(self, fact: Event) -> None:
-        """Journals a fact; the answer of what must not be done twice with its place."""
+    def _tell_with_detail(self, fact: Event) -> None:
+        """Journals a fact; the answer of what must not be done twice with its place, and whether what failed had begun."""
         detail = NO_DETAIL
-        if isinstance(fact, NodeFinished):
+        if isinstance(fact, NodeFailed) and self.watch is not None:
+            reservation = self.watch.open.get(fact.activation)
+            if was_refused(self.watch, reservation, fact.error):
+                detail = Detail(unbegun=True)
+        elif isinstance(fact, NodeFinished) and self.keeps_effects:
             place = self.frame.effects.pop(fact.activation, "")
             if place:
                 detail = Detail(effect=place)
         self.tell(fact, detail)
+        if self.watch is not None:
+            self.watch.end_activation(fact)
 
     def _drop_old(self) -> None:
         """Keeps how the walk stands, and drops what is old: in a loop that goes on, with nobody listening."""
@@ -363,15 +377,22 @@ class GeneralWalk:
         for other in self.busy - {task}:
             other.cancel()
 
+    async def _stopped_before(self, act: Activation) -> Event | None:
+        """Lets the record be written, and timers stop what they stop; the fact that an activation ends in by that."""
+        try:
+            if self.recorder is not None:
+                await self.recorder.before_effect()
+            await let_timers_stop()
+        except asyncio.CancelledError:
+            return self._ended(act)
+        return None
+
     async def _report(self, act: Activation) -> Event:
         """The fact that an activation ends in."""
         if self.attempted:
-            try:
-                if self.recorder is not None:
-                    await self.recorder.before_effect()
-                await let_timers_stop()
-            except asyncio.CancelledError:
-                return self._ended(act)
+            stopped = await self._stopped_before(act)
+            if stopped is not None:
+                return stopped
         started = perf_counter() - self.began
         refused = self._begin(act, started)
         if refused is not None:
@@ -384,15 +405,11 @@ class GeneralWalk:
             if not act.id % GIVE_WAY:
                 await asyncio.sleep(0)
             direct = slot.direct
-            if direct is not None and self.denied is None:
+            if direct is not None and self.is_plain:
                 message = act.message if slot.entry is None else slot.entry(act.message)
                 output = await direct(message)
-                if (
-                    type(output) is not slot.expected
-                    and slot.fits is not None
-                    and not slot.fits(output)
-                ):
-                    raise wrong_output(slot.node, output)
+                if type(output) is not slot.expected:
+                    _check_output(slot, output)
             else:
                 inputs = {slot.port: act.message} if act.inputs is None else act.inputs
                 output = await activate(self.frame, slot, inputs, act.id)
@@ -402,7 +419,12 @@ class GeneralWalk:
         finally:
             if sitting is not None:
                 sitting.drop()
-        return self._answered(act, output, started)
+        if self.has_states or act.id in self.walk.cancelling:
+            return self._answered(act, output, started)
+        # Written out, as it is by far the most common end.
+        return NodeFinished(
+            perf_counter() - self.began, self.number, act.id, slot.name, output, started
+        )
 
     def _answered(self, act: Activation, output: object, started: float) -> Event:
         """The fact that an activation has answered; or that what it has written cannot be merged."""
@@ -430,27 +452,51 @@ class GeneralWalk:
         """Charges the step that an activation is; the fact that ends it at once, if it must not begin."""
         if act.id in self.walk.cancelling:
             return self._ended(act)
+        ledger = self.ledger
         if self.metered:
             try:
-                self.ledger.charge("steps")
+                ledger.charge("steps")
             except LimitExceeded as limit:
                 return Stopped(started, self.number, "limited", limit)
+        elif ledger.parent is None:  # nobody else is to be told
+            ledger.steps += 1
         else:
-            self.ledger.count_steps()
+            ledger.count_steps()
         self.started[act.id] = started
-        if self.starting:
-            start = self.starting.pop(act.id, None)
-            if start is not None:  # of what was under way before a crash the record tells it
-                self.tell(start)
+        if self.looks_first:
+            return self._refused(act, started)
+        return None
+
+    def _refused(self, act: Activation, started: float) -> Event | None:
+        """Tells that an activation begins; the failure that it ends in at once.
+
+        So it ends where its states could not be merged, or a claim does not let it begin.
+        """
+        start = self.starting.pop(act.id, None)
+        if start is not None:  # of what was under way before a crash the record tells it
+            self.tell(start)
         if self.has_states and isinstance(act.revision, BrokenRevision):
-            return self._failure(act, act.revision.error, started)
+            error = self._unmerged(act, act.revision.error)
+            return self._failure(act, error, started)
         if self.watch is not None:
             return self._reserve(self.watch, act, started)
         return None
 
+    def _unmerged(self, act: Activation, error: BaseException) -> BaseException:
+        """What a merge has failed with that its join had to make, with the ways that meet there."""
+        if not isinstance(error, MergeFailed):
+            return error
+        before: dict[str, None] = {}
+        for slot in self.frame.program.slots:
+            if any(link.target == act.slot.index for link in slot.links):
+                before[slot.name] = None
+        named = MergeFailed(error.state, error.why, tuple(before))
+        named.__cause__ = error.__cause__
+        return named
+
     def _reserve(self, watch: ClaimWatch, act: Activation, started: float) -> Event | None:
         """Has the claims count an activation; the failure that it ends in, if a claim does not let it begin."""
-        is_direct = act.slot.direct is not None and self.denied is None
+        is_direct = act.slot.direct is not None and self.is_plain
         try:
             watch.begin_activation(act, is_direct=is_direct)
         except ClaimBroken as broken:
@@ -481,3 +527,9 @@ class GeneralWalk:
         if started is None:
             return NodeRefused(self.clock(), self.number, act.id, act.slot.name)
         return NodeCancelled(self.clock(), self.number, act.id, act.slot.name, started)
+
+
+def _check_output(slot: Slot, output: object) -> None:
+    """Refuses an output that does not fit; one of another class than usual may."""
+    if slot.fits is not None and not slot.fits(output):
+        raise wrong_output(slot.node, output)

@@ -7,14 +7,17 @@ from collections.abc import Mapping
 from math import inf
 from typing import Any, cast
 
+from graphflow.budgets import Budget
 from graphflow.errors import DeclarationError
 from graphflow.journal.storable import check_storable
 from graphflow.journal.store import Store
 from graphflow.journal.stored import Json
+from graphflow.messages.message import shortened
 from graphflow.proofs.proven import AnyGraph
 from graphflow.redaction import scrubbed
 from graphflow.runtime.durability import Durability
-from graphflow.runtime.options import KEEPING
+from graphflow.runtime.options import KEEPING, text_problem
+from graphflow.runtime.talk import BUSY, RunConversation
 
 _SYNCS = ("effects", "each", "end")
 
@@ -32,6 +35,8 @@ def take_durability(
     given = {name: options.pop(name) for name in KEEPING if name in options}
     store = given.pop("store", None)
     whose = f"the run of {graph.name!r}"
+    _take_user(given, whose)
+    _take_budgets(given, whose, resumes=resumes)
     if store is None:
         return _without_store(graph, given, whose, resumes=resumes)
     # Nobody else has a store that is opened here by its address.
@@ -47,7 +52,77 @@ def take_durability(
         check_storable(graph)
     if "lease_s" in given:
         _check_lease(whose, given["lease_s"])
+    session = options.get("session")
+    if isinstance(session, str) and not resumes:  # whoever goes on with a run has its conversation
+        given.setdefault("conversation", session)
+    _take_talk(graph, store, given, whose)
     return Durability(store, resumes=resumes, owned=owned, **given)
+
+
+def _take_user(given: dict[str, Any], whose: str) -> None:
+    """Checks whom a run serves, if somebody has said.
+
+    Raises:
+        DeclarationError: it is not text, or one that not every store can keep.
+    """
+    user = given.get("user")
+    if user is None:
+        given.pop("user", None)
+        return
+    problem = text_problem(user)
+    if problem is not None:
+        raise DeclarationError(f"{whose}: user={shortened(user)}: {problem}")
+
+
+def _take_budgets(given: dict[str, Any], whose: str, *, resumes: bool) -> None:
+    """Checks what a run may spend together with others. Whether it says whom it serves is seen when it is opened.
+
+    Raises:
+        DeclarationError: it is not a list of budgets.
+    """
+    if "budgets" not in given:
+        return
+    budgets = given.pop("budgets")
+    if not isinstance(budgets, (list, tuple)):
+        raise DeclarationError(f"{whose}: budgets={budgets!r}; give a list of Budget(...)")
+    for each in budgets:
+        if not isinstance(each, Budget):
+            raise DeclarationError(f"{whose}: budgets=[{each!r}]; give Budget(...)")
+    # A run that goes on may be given none instead of those that it was begun with.
+    if budgets or resumes:
+        given["budgets"] = tuple(budgets)
+
+
+def _take_talk(graph: AnyGraph, store: Store, given: dict[str, Any], whose: str) -> None:
+    """Puts the run's part in a conversation in the place of its key, if it is given one.
+
+    Raises:
+        DeclarationError: it cannot be kept like that.
+    """
+    busy = given.setdefault("busy", "wait")
+    if busy not in BUSY:
+        raise DeclarationError(f"{whose}: busy={busy!r}; it is 'wait', 'refuse' or 'cancel'")
+    if "conversation" not in given:
+        return
+    key = checked_key(given.pop("conversation"), whose)
+    if given.get("best_effort"):
+        raise DeclarationError(
+            f"{whose}: best_effort=True lets a run go on without a record, and an exchange is part of it; leave it out"
+        )
+    given["talk"] = RunConversation(store, graph, key, busy)
+
+
+def checked_key(key: object, whose: str) -> str:
+    """What a conversation is called.
+
+    Raises:
+        DeclarationError: it is not text, or one that not every store can keep.
+    """
+    problem = text_problem(key)
+    if problem is not None:
+        raise DeclarationError(f"{whose}: conversation={shortened(key)}: {problem}")
+    assert isinstance(key, str)
+    return key
 
 
 def _without_store(
@@ -55,11 +130,15 @@ def _without_store(
 ) -> Durability | None:
     if resumes:
         raise DeclarationError(f"{whose}: resume needs store=..., where the run is kept")
-    if graph.may_wait:
+    if graph.may_wait and "budgets" not in given:
         memory = Store.open("memory:")
         return Durability(memory)
     if not given:
         return None
+    if "budgets" in given:
+        raise DeclarationError(
+            f"{whose}: budgets= are counted in a store, and there is none; give store=... (`--store ADDRESS`)"
+        )
     named = ", ".join(f"{name}=" for name in given)
     raise DeclarationError(
         f"{whose}: {named} says how a run is kept, and there is no store; give store=..."

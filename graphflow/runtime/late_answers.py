@@ -12,6 +12,7 @@ from graphflow.events import Event, QuestionAnswered
 from graphflow.journal.entries import Given
 from graphflow.journal.question import names_of
 from graphflow.journal.record import StoredRecord
+from graphflow.journal.wall_clock import clock_of
 from graphflow.messages.message import to_json_value
 from graphflow.runtime.run_record import RunRecord
 from graphflow.runtime.sitting import Sitting
@@ -58,7 +59,8 @@ def _check(record: StoredRecord, answered: QuestionAnswered, name: str, answers:
     if given is None:
         return
     if to_json_value(given.value) != answered.value:
-        at = record.header.began + answered.at
+        clock = clock_of(record.header.began, [entry.event for entry in record.entries])
+        at = clock.seconds(answered.at)
         raise AnswerExists(record.header.id, answered.question, answered.by, at)
     del answers[name]
 
@@ -68,7 +70,7 @@ def problem_of_unasked(run: RunRecord[object], sitting: Sitting) -> GraphflowErr
     for record in sitting.asked.values():
         answered = record.answered
         if answered is not None and record.asked.node in sitting.answers:
-            at = run.began_at + answered.at
+            at = run.seconds_at(answered.at)
             return AnswerExists(run.id, answered.question, answered.by, at)
     names = ", ".join(map(repr, sitting.answers))
     is_open = names_of([question.id for question in run.pending])

@@ -87,7 +87,7 @@ def _open_questions(run: RunRecord[Any], past: Past) -> list[OpenQuestion]:
     found: list[OpenQuestion] = []
     for asked in open_questions(run.facts):
         path = run.path_of(asked.frame)
-        question = Question.of(asked, path, run.began_at)
+        question = Question.of(asked, path, run.seconds_at(asked.at))
         record = past.asked[asked.question]
         waiting = OpenQuestion(question, plain_answer, record)
         found.append(waiting)

@@ -26,9 +26,11 @@ from graphflow.events import (
     ArtifactKept,
     BackgroundFinished,
     BackgroundStarted,
+    BudgetWarning,
     CallFailed,
     CallFinished,
     CallStarted,
+    CompactionFinished,
     Emitted,
     Event,
     FrameEntered,
@@ -57,6 +59,7 @@ from graphflow.messages.state import StateWrites
 from graphflow.model.reply import Reply
 from graphflow.model.turns import Turn
 from graphflow.places import UNKNOWN, EffectState
+from graphflow.plain import json_size
 from graphflow.proofs.state_arrows import written_by_code
 from graphflow.runtime.books import Books
 from graphflow.runtime.records import BackgroundRecord, CallRecord, Fact, FrameRecord, LeftFrame
@@ -76,8 +79,9 @@ _COUNTED = (
     NodeCancelled,
     NodeFailed,
     NodeFinished,
+    NodeRefused,
 )
-"""What claims count."""
+"""What claims count, and what moves the walks in which they count."""
 
 
 ActivationKey = tuple[int, int]
@@ -95,10 +99,14 @@ class PastEvent:
     Attributes:
         event: what was recorded.
         form: of a frame that was entered, what it walks.
+        unbegun: of what has failed, whether it was refused before its node did anything.
+        stopped: of what has ended, whether only because somebody has stopped the run.
     """
 
     event: Event
     form: FrameForm | None
+    unbegun: bool
+    stopped: bool
 
 
 class Past:
@@ -140,6 +148,7 @@ class Past:
         self.consents: dict[str, Approved] = {}
         """By the key of the call."""
         self.warned: set[str] = set()
+        self.budgets_warned: set[tuple[str, str, float | None]] = set()
         self.allowed: set[str] = set()
         """Nodes of which somebody has said that they may always be called in this run."""
         self._calls: dict[str, CallRecord] = {}
@@ -163,6 +172,8 @@ class Past:
         self._activations: dict[int, list[int]] = {}
         """The activations of each frame that have asked something."""
         self._books = Books()
+        self._outputs: dict[int, list[object]] = {}
+        """What calls have answered, by their frames."""
         outermost = FrameRecord(0, 0.0)
         self.frames[""] = outermost
         self._frames_by_number = {0: outermost}
@@ -298,8 +309,17 @@ class Past:
         ledger.usd += used.usd or 0.0
         if self._books.is_unpriced(frame):
             ledger.unpriced = True
+        if ledger.limits_output:
+            ledger.output_bytes += self._output_bytes(frame)
         if frame == 0:
             ledger.warned = set(self.warned)
+
+    def _output_bytes(self, frame: int) -> int:
+        """Bytes of what calls of a frame, and of those within it, have answered."""
+        size = 0
+        for number in self._books.within(frame):
+            size += sum(map(json_size, self._outputs.get(number, ())))
+        return size
 
     def give_up(self, key: ActivationKey, call: str | None) -> None:
         """Forgets what an attempt has got, or would have got: the next one asks the world.
@@ -321,7 +341,8 @@ class Past:
         self.seconds = max(self.seconds, event.at)
         if isinstance(event, _COUNTED):
             form = self._forms.get(event.frame) if isinstance(event, FrameEntered) else None
-            self.seen.append(PastEvent(event, form))
+            seen = PastEvent(event, form, detail.unbegun, self._is_of_a_stop(event))
+            self.seen.append(seen)
         take = _TAKES.get(type(event))
         if take is not None:
             take(self, event, detail)
@@ -403,12 +424,21 @@ class Past:
             own.tool_calls += 1
         record.end = event
         record.detail = detail
+        if isinstance(event, CallFinished):
+            self._outputs.setdefault(number, []).append(event.output)
         begun = self._begun.pop(record.place, None)
         if begun is not None:
             begun.has_answered = True
         self._drop_below(record.place, (number, event.activation))
         if record.lasting and isinstance(event, CallFinished):
             self._answered_for_good(record.place, event, event.writes)
+
+    def _is_of_a_stop(self, event: Event) -> bool:
+        if isinstance(event, NodeFailed):
+            return is_stopped(event.error)
+        if isinstance(event, BackgroundFinished):
+            return self._is_cut_off(event)
+        return isinstance(event, CallFailed) and self._was_stopped(event.error, event.frame)
 
     def _was_stopped(self, error: BaseException, frame: int) -> bool:
         depth = self._books.depth(frame)
@@ -462,12 +492,7 @@ class Past:
         self._going_on.add(place)
 
     def _background_finished(self, event: BackgroundFinished, detail: Detail) -> None:
-        error = event.error
-        if error is not None and self._was_stopped(error, event.frame):
-            return
-        # Cancelled by its caller, it has ended; with its run, or cut off at the end of that, it is begun again.
-        is_cut_off = self._is_stopping or error is not None
-        if is_cut_off and event.status == "cancelled":
+        if self._is_cut_off(event):
             return
         record = self.backgrounds[event.handle]
         record.finished = event
@@ -476,6 +501,15 @@ class Past:
         self._going_on.discard(place)
         for key in self._forget(place, call=False):
             self._drop_activation(key)
+
+    def _is_cut_off(self, event: BackgroundFinished) -> bool:
+        """Whether a call in the background has ended with its run, and is begun again with it."""
+        error = event.error
+        if error is not None and self._was_stopped(error, event.frame):
+            return True
+        # Cancelled by its caller, it has ended; with its run, or cut off at the end of that, it has not.
+        is_cut_off = self._is_stopping or error is not None
+        return is_cut_off and event.status == "cancelled"
 
     def _told_to_stop(self, event: Stopped, detail: Detail) -> None:
         if event.frame == 0:
@@ -526,12 +560,20 @@ class Past:
         self._values[place] = event.value
         self._note((event.frame, event.activation), place)
 
+    def _compacted(self, event: CompactionFinished, detail: Detail) -> None:
+        place = detail.place
+        self._values[place] = detail.turns or event.left_out
+        self._note((event.frame, event.activation), place)
+
     def _resumed(self, event: Resumed, detail: Detail) -> None:
         self.sittings = event.sitting
         self._is_stopping = False
 
     def _warned(self, event: LimitWarning, detail: Detail) -> None:
         self.warned.add(event.limit)
+
+    def _warned_of_budget(self, event: BudgetWarning, detail: Detail) -> None:
+        self.budgets_warned.add((event.budget, event.limit, event.resets_at))
 
     # -- what is given up --------------------------------------------------------------------------
     def _note(self, key: ActivationKey, place: str) -> None:
@@ -605,6 +647,7 @@ _TAKES: dict[type[Event], Any] = {
     QuestionAnswered: Past._question_answered,
     AnswerRefused: Past._answer_refused,
     ValueKept: Past._value_kept,
+    CompactionFinished: Past._compacted,
     Emitted: Past._statement,
     ArtifactKept: Past._statement,
     HandedOver: Past._statement,
@@ -613,6 +656,7 @@ _TAKES: dict[type[Event], Any] = {
     TurnsAdded: Past._turns_added,
     AnswerCached: Past._answer_cached,
     LimitWarning: Past._warned,
+    BudgetWarning: Past._warned_of_budget,
 }
 
 

@@ -2,7 +2,7 @@
 
 Rules:
 1. That it was asked is kept before it can be answered, and its answer is kept before anything follows from it.
-2. An answer is read by the declared type first: what does not fit is no answer, and the question stays open.
+2. An answer is read by the declared type first: what does not fit is not an answer, and the question stays open.
 3. The first answer counts, for every attempt that asks the same at the same place: nobody is asked twice.
 """
 
@@ -40,6 +40,7 @@ async def ask_outside(
 
     sitting = frame.shared.sitting
     assert sitting is not None
+    message = frame.masked(inquiry.message, "question", activation, node.name)
     id = sitting.question_at(node.name, place.name)
     record = sitting.asked.get(id)
     codec = codec_of(inquiry.answer)
@@ -48,9 +49,7 @@ async def ask_outside(
     if record is None:
         schema = inquiry.schema or schema_of(inquiry.accepted)
         stamp = (frame.clock(), frame.number, activation)
-        asked = QuestionAsked(
-            *stamp, node.name, id, inquiry.about, inquiry.message, schema, inquiry.due
-        )
+        asked = QuestionAsked(*stamp, node.name, id, inquiry.about, message, schema, inquiry.due)
         record = sitting.asked[id] = QuestionRecord(asked, place.name)
         frame.tell(asked, Detail(place.name))
         await frame.keep_record()
@@ -103,7 +102,8 @@ class _PendingInquiry:
                 return self._read(given)
             except AnswerInvalid as invalid:
                 sitting.refused.append(invalid)
-        question = Question.of(asked, self.frame.path, self.frame.shared.run.began_at)
+        asked_at = self.frame.shared.run.seconds_at(asked.at)
+        question = Question.of(asked, self.frame.path, asked_at)
         waiting = OpenQuestion(question, lambda given: self._read(given).value, self.record)
         waiting.find = self._find
         waiting.answer = asyncio.get_running_loop().create_future()
@@ -128,7 +128,8 @@ class _PendingInquiry:
                 inquiry.check(value)
             except ValueError as error:
                 raise AnswerInvalid(self.id, inquiry.about, str(error)) from None
-        return replace(given, value=value)
+        frame, node = self.frame, self.node
+        return replace(given, value=frame.masked(value, "answer", self.activation, node.name))
 
     def _find(self, stored: Answers) -> Given | None:
         """The first of what a store holds for the question that fits it. What does not is refused, once and for all."""

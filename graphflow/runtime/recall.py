@@ -12,7 +12,8 @@ from graphflow.events import CallFailed, CallFinished
 from graphflow.journal.detail import NO_DETAIL, Detail
 from graphflow.messages.state import StateWrites
 from graphflow.places import Place
-from graphflow.runtime.frame import Call, Frame, Invocation
+from graphflow.runtime.call import Call
+from graphflow.runtime.frame import Frame, Invocation
 from graphflow.runtime.past import ActivationKey
 from graphflow.runtime.records import CallRecord
 
@@ -73,8 +74,10 @@ async def next_attempt(invocation: Invocation) -> int:
     return retry.attempt
 
 
-def detail_of_end(call: Call, detail: Detail) -> Detail:
-    """What a store keeps of the end of a call."""
+def detail_of_end(call: Call, detail: Detail, *, unbegun: bool = False) -> Detail:
+    """What a store keeps of the end of a call; `unbegun`: its node has not done anything."""
     if detail is NO_DETAIL:
         return detail
-    return Detail(detail.place, detail.node, turns=call.turns, metered=call.metered)
+    return Detail(
+        detail.place, detail.node, turns=call.turns, metered=call.metered, unbegun=unbegun
+    )

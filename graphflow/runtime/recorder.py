@@ -26,14 +26,22 @@ from time import monotonic
 from typing import Any
 
 from graphflow.declaration.handoffs import Handover
-from graphflow.errors import LeaseLost, StoreError, StoreUnreachable, Unstorable
+from graphflow.errors import (
+    ConversationMoved,
+    LeaseLost,
+    StoreError,
+    StoreUnreachable,
+    Unstorable,
+)
 from graphflow.events import Event, FrameExited, NodeFinished, RunEnded, RunStarted
 from graphflow.journal.detail import NO_DETAIL, Detail, FrameForm
+from graphflow.journal.exchanges import ConversationChange
 from graphflow.journal.row_writer import RowDraft, RowWriter
 from graphflow.journal.store import Ownership, Store
 from graphflow.journal.stored import RunHeader, StoredRow
 from graphflow.journal.stretch import VALUES_A_HOP, Stretch
 from graphflow.journal.weight import is_heavy
+from graphflow.messages.state import StateWrites
 from graphflow.runtime.options import Sync
 from graphflow.runtime.run_record import RunRecord
 
@@ -65,6 +73,12 @@ def _is_heavy(note: _RowSource) -> bool:
     if detail.reply is not None:
         return is_heavy(detail.reply.text)
     return any(is_heavy(getattr(event, name, None)) for name in ("input", "output", "value"))
+
+
+def _completes(note: _RowSource) -> bool:
+    """Whether it tells that the run has completed."""
+    event = note[0]
+    return isinstance(event, RunEnded) and event.status == "completed"
 
 
 def _subject(note: _RowSource) -> str:
@@ -155,10 +169,14 @@ class RunRecorder:
         """The right to add rows, once the run is acquired. Until then they wait."""
         self.error: BaseException | None = None
         """Why nothing more can be kept."""
+        self.completing: Callable[[], Awaitable[ConversationChange]] | None = None
+        """What its conversation becomes when it has completed, if it is in one."""
         self.former = "cancelled"
         """The status of a run before this sitting."""
         self.refused = False
         """Whether its record does not fit its graph."""
+        self.beginnings: StateWrites = ()
+        """What those states begin with that live as long as the conversation of the run."""
         self.started: RunStarted | None = None
         """What the run was begun with, if its row was written together with its header."""
         self.muted = False
@@ -347,7 +365,7 @@ class RunRecorder:
                 await self._removing
             elif ownership is not None:
                 await patiently(lambda: self.store.note(ownership, status), ownership.lease_s)
-        except Unstorable:
+        except (ConversationMoved, Unstorable):
             # Whoever looks for runs to go on with would meet the same again.
             if self.ownership is not None:
                 await self.store.note(self.ownership, "failed")
@@ -412,12 +430,13 @@ class RunRecorder:
             rows.append(draft.numbered(number))
             if draft.large:
                 large.update(draft.large)
+        change = await self._change_with(batch) if refusal is None else None
         try:
             if rows:
                 try:
-                    await self.store.append(ownership, rows, large)
+                    await self.store.append(ownership, rows, large, change)
                 except StoreUnreachable:
-                    again = partial(self.store.append, ownership, rows, large)
+                    again = partial(self.store.append, ownership, rows, large, change)
                     await patiently(again, ownership.lease_s)
         finally:
             # They are kept, even if whoever waited for it was stopped meanwhile.
@@ -427,6 +446,12 @@ class RunRecorder:
                 self._group = 0
         if refusal is not None:
             raise refusal
+
+    async def _change_with(self, batch: Sequence[_RowSource]) -> ConversationChange | None:
+        """What its conversation becomes with these facts; None: it stays what it is, or there is none."""
+        if self.completing is None or not _completes(batch[-1]):
+            return None
+        return await self.completing()
 
     async def _written_apart(
         self, batch: Sequence[_RowSource]
@@ -460,7 +485,7 @@ class RunRecorder:
         return self._writer.hops(stretch.frame, stretch.first + start, hops, self._run.began)
 
     def _hop_alone(self, stretch: Stretch, hop: int, values: Sequence[Any]) -> RowDraft:
-        """A hop as a row of its own: a large answer is kept once, wherever it travels, if it is no part of a column."""
+        """A hop as a row of its own: a large answer is kept once, wherever it travels, if it is not part of a column."""
         slot, started, ended, output = values
         began = self._run.began
         name = self._writer.forms[stretch.frame].program.slots[slot].name

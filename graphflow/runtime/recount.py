@@ -1,21 +1,20 @@
 """Recounting: what earlier sittings of a run have begun and ended, told to the guards of a frame that is walked on.
 
-Only what has ended counts here. What was under way when its process ended begins again in this sitting, and counts then: it is
-one and the same activation or call. What was refused before it began has not begun.
+Rules:
+1. What has ended counts here. What was under way when its process ended begins again in this sitting, and counts then: it is
+   one and the same activation or call. What was refused before it began has not begun.
+2. What has only ended because somebody has stopped the run begins again, too; unless what it was part of has ended for
+   good, with the walk of a frame within that was given up. So such an end is put off until that is known.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+from typing import TypeAlias
+
 from graphflow.claims.guard import Reservation
 from graphflow.declaration.node import AnyNode
-from graphflow.errors import (
-    ApprovalRefused,
-    ArgumentsInvalid,
-    ClaimBroken,
-    ClaimRefused,
-    DepthExceeded,
-    PolicyRefused,
-)
 from graphflow.events import (
     BackgroundFinished,
     CallFailed,
@@ -26,6 +25,7 @@ from graphflow.events import (
     NodeCancelled,
     NodeFailed,
     NodeFinished,
+    NodeRefused,
     RunStarted,
     Scope,
 )
@@ -34,19 +34,18 @@ from graphflow.proofs.program import Program
 from graphflow.proofs.proven import ProvenGraph, solo
 from graphflow.runtime.frame import Frame
 from graphflow.runtime.past import Past, PastEvent
+from graphflow.runtime.records import Fact
+from graphflow.runtime.stops import counts
 from graphflow.runtime.watch import ClaimWatch
-from graphflow.walk.commands import Activation
+from graphflow.walk.commands import Activation, Command
 from graphflow.walk.machine import Walk
 
-NOT_BEGUN = (
-    ApprovalRefused,
-    ArgumentsInvalid,
-    ClaimBroken,
-    ClaimRefused,
-    DepthExceeded,
-    PolicyRefused,
-)
-"""Errors of what was refused before it began."""
+Part: TypeAlias = tuple[int, int]
+"""An activation: the number of its frame, and its own."""
+Owner: TypeAlias = Part | int
+"""What something is part of: an activation, or a call by its number."""
+BeginningCount: TypeAlias = Callable[[], Reservation]
+"""Counts a beginning."""
 
 
 def recount(frame: Frame, message: object, watch: ClaimWatch) -> None:
@@ -55,26 +54,63 @@ def recount(frame: Frame, message: object, watch: ClaimWatch) -> None:
     own = watch.own()
     if past is None or own is None:
         return
-    _Recount(frame, message, own, past).run()
+    recounted = _Recount(frame, message, own, past)
+    recounted.run()
+    watch.kept_scopes |= recounted.scopes
 
 
 class _PastFrame:
-    """A frame of an earlier sitting, as far as its nodes have to be found."""
+    """A frame of an earlier sitting, as far as its nodes have to be found.
 
-    __slots__ = ("callees", "is_alone", "program", "watch")
+    Attributes:
+        program: what it walks.
+        callees: what its nodes may call.
+        watch: how the guards see it.
+        is_alone: whether it is one node that was entered alone.
+        entered_by: the activation or call that has entered it; None for the frame whose guards are brought up to date.
+    """
+
+    __slots__ = ("_scopes", "callees", "entered_by", "is_alone", "program", "walk", "watch")
 
     def __init__(
         self,
         program: Program,
         callees: dict[str, tuple[AnyNode, ...]],
         watch: ClaimWatch,
+        walk: Walk,
+        entered_by: Owner | None,
         *,
         is_alone: bool,
     ) -> None:
         self.program = program
         self.callees = callees
         self.watch = watch
+        self.walk = walk
+        self.entered_by = entered_by
         self.is_alone = is_alone
+        self._scopes: dict[int, Scope] = {}
+
+    def begin(self, message: object, number: int) -> None:
+        """Its walk begins."""
+        commands = self.walk.apply(RunStarted(0.0, number, self.program.name, message))
+        self._note(commands)
+
+    def move(self, fact: Fact) -> bool:
+        """Lets a fact move its walk; whether it does, and does not only say that somebody has stopped the run."""
+        if not counts(fact, self.walk):
+            return False
+        commands = self.walk.apply(fact)
+        self._note(commands)
+        return True
+
+    def _note(self, commands: list[Command]) -> None:
+        for command in commands:
+            if isinstance(command, Activation):
+                self._scopes[command.id] = command.scope
+
+    def scope(self, activation: int) -> Scope:
+        """The scope of an activation; what is further in has that of the frame's own activation, which its watch knows."""
+        return () if self.entered_by is not None else self._scopes.get(activation, ())
 
     def callee(self, caller: str, name: str) -> tuple[AnyNode, AnyNode] | None:
         """The node that one of that name has called, and the caller."""
@@ -98,30 +134,37 @@ class _Recount:
     def __init__(self, frame: Frame, message: object, own: ClaimWatch, past: Past) -> None:
         self._frame = frame
         self._past = past
-        self._frames = {
-            frame.number: _PastFrame(frame.program, dict(frame.callees), own, is_alone=own.is_alone)
-        }
+        walk = Walk(frame.program, frame.ledger.limits, frame=frame.number, path=frame.path)
+        callees = self._expanded(dict(frame.callees))
+        outermost = _PastFrame(frame.program, callees, own, walk, None, is_alone=own.is_alone)
+        outermost.begin(message, frame.number)
+        self._frames = {frame.number: outermost}
         self._calls: dict[int, CallStarted] = {}
-        self._scopes = self._scopes_of(message)
+        self._put_off: dict[Owner, list[BeginningCount]] = {}
+        """Beginnings that count if what they are part of has ended for good."""
+
+    @property
+    def scopes(self) -> dict[int, Scope]:
+        """Those of the activations that have called something which goes on in the background."""
+        outermost = self._frames[self._frame.number]
+        scopes: dict[int, Scope] = {}
+        for record in self._past.backgrounds.values():
+            if record.started.frame == self._frame.number:
+                activation = record.started.activation
+                scopes[activation] = outermost.scope(activation)
+        return scopes
 
     def run(self) -> None:
         """Goes through all that has happened."""
         for seen in self._past.seen:
             self._take(seen)
 
-    def _scopes_of(self, message: object) -> dict[int, Scope]:
-        """The scope of each activation that has ended."""
-        frame, record = self._frame, self._frame.record
-        assert record is not None
-        walk = Walk(frame.program, frame.ledger.limits, frame=frame.number, path=frame.path)
-        scopes: dict[int, Scope] = {}
-        facts: list[Event] = [RunStarted(0.0, frame.number, frame.program.name, message)]
-        facts += record.facts
-        for fact in facts:
-            for command in walk.apply(fact):
-                if isinstance(command, Activation):
-                    scopes[command.id] = command.scope
-        return scopes
+    def _expanded(self, callees: dict[str, tuple[AnyNode, ...]]) -> dict[str, tuple[AnyNode, ...]]:
+        """What nodes may call, the tools of servers included."""
+        sources = self._frame.shared.sources
+        if sources is None:
+            return callees
+        return {name: sources.expanded(nodes) for name, nodes in callees.items()}
 
     def _take(self, seen: PastEvent) -> None:
         event = seen.event
@@ -134,18 +177,20 @@ class _Recount:
         if isinstance(event, CallStarted):
             self._calls[event.call] = event
         elif isinstance(event, CallFinished | CallFailed):
-            self._count_call(frame, event)
-        elif isinstance(event, BackgroundFinished):
-            self._count_background(frame, event)
-        elif isinstance(event, NodeFinished | NodeFailed | NodeCancelled) and not frame.is_alone:
-            self._count_activation(frame, event)
+            self._end_call(frame, event, seen)
+        elif isinstance(event, BackgroundFinished) and not seen.stopped:
+            self._end_background(frame, event)
+        elif isinstance(event, NodeFinished | NodeFailed | NodeCancelled | NodeRefused):
+            self._end_activation(frame, event, seen)
 
     def _enter(self, event: FrameEntered, form: FrameForm | None) -> None:
         outer = self._frames.get(event.parent)
         if outer is None or form is None:
             return
         node = outer.program.nodes_by_name.get(form.node)
+        entered_by: Owner = (event.parent, event.activation)
         if form.call is not None:
+            entered_by = form.call
             started = self._calls.get(form.call)
             found = None if started is None else outer.callee(started.caller, form.node)
             node = None if found is None else found[1]
@@ -153,56 +198,88 @@ class _Recount:
             return
         target, _ = node.entry()
         graph = target if isinstance(target, ProvenGraph) else solo(target)
-        watch = outer.watch.inner(node, target, graph, self._scope(event.parent, event.activation))
-        self._frames[event.frame] = _PastFrame(
-            form.program, dict(form.callees), watch, is_alone=graph is not target
-        )
+        watch = outer.watch.inner(node, target, graph, outer.scope(event.activation))
+        walk = Walk(form.program, form.limits, frame=event.frame, path=form.path)
+        callees = self._expanded(dict(form.callees))
+        is_alone = graph is not target
+        frame = _PastFrame(form.program, callees, watch, walk, entered_by, is_alone=is_alone)
+        frame.begin(event.input, event.frame)
+        self._frames[event.frame] = frame
 
-    def _scope(self, frame: int, activation: int) -> Scope:
-        if frame != self._frame.number:
-            return ()  # further in the scope is that of the frame's own activation, which its watch has
-        return self._scopes.get(activation, ())
+    # -- what has ended ----------------------------------------------------------------------------
+    def _end_call(
+        self, frame: _PastFrame, event: CallFinished | CallFailed, seen: PastEvent
+    ) -> None:
+        count = self._call(frame, event, seen)
+        if seen.stopped:
+            caller = (event.frame, event.activation)
+            self._put_off_until(caller, event.call, count)
+            return
+        self._count_what_was_put_off(event.call)
+        if count is not None:
+            _end(count(), event)
 
-    # -- counting ----------------------------------------------------------------------------------
-    def _count_call(self, frame: _PastFrame, event: CallFinished | CallFailed) -> None:
+    def _call(
+        self, frame: _PastFrame, event: CallFinished | CallFailed, seen: PastEvent
+    ) -> BeginningCount | None:
+        """What counts a call; None if it has not begun, or not ended yet."""
         started = self._calls.get(event.call)
-        if started is None:
-            return
-        found = frame.callee(started.caller, event.node)
-        if found is None:
-            return
+        found = None if started is None else frame.callee(started.caller, event.node)
+        if found is None or seen.unbegun:
+            return None
         caller, node = found
-        if isinstance(event, CallFailed) and isinstance(event.error, NOT_BEGUN):
-            return
         if node.in_background and isinstance(event, CallFinished):
-            return  # it has answered with its handle; how it ends is told later
-        scope = self._scope(event.frame, event.activation)
-        reservation = frame.watch.begin_again(caller, node, scope)
-        _end(reservation, event)
+            return None  # it has answered with its handle; how it ends is told later
+        scope = frame.scope(event.activation)
+        return partial(frame.watch.begin_again, caller, node, scope)
 
-    def _count_background(self, frame: _PastFrame, event: BackgroundFinished) -> None:
+    def _end_background(self, frame: _PastFrame, event: BackgroundFinished) -> None:
         for name, callees in frame.callees.items():
             for node in callees:
                 if node.name != event.node or not node.in_background:
                     continue
                 found = frame.callee(name, node.name)
                 assert found is not None
-                scope = self._scope(event.frame, event.activation)
-                reservation = frame.watch.begin_again(found[0], node, scope)
-                _end(reservation, event)
+                scope = frame.scope(event.activation)
+                _end(frame.watch.begin_again(found[0], node, scope), event)
                 return
 
-    def _count_activation(
-        self, frame: _PastFrame, event: NodeFinished | NodeFailed | NodeCancelled
-    ) -> None:
-        if isinstance(event, NodeFailed) and isinstance(event.error, NOT_BEGUN):
-            return
+    def _end_activation(self, frame: _PastFrame, event: Fact, seen: PastEvent) -> None:
+        activation = (event.frame, event.activation)
+        count = self._activation(frame, event, seen)
+        if frame.move(event):
+            self._count_what_was_put_off(activation)
+            if count is not None:
+                _end(count(), event)
+        else:
+            self._put_off_until(frame.entered_by, activation, count)
+
+    def _activation(self, frame: _PastFrame, event: Fact, seen: PastEvent) -> BeginningCount | None:
+        """What counts an activation; None if it has not begun, or is that of the frame itself."""
+        if frame.is_alone or seen.unbegun or isinstance(event, NodeRefused):
+            return None
         for slot in frame.program.slots:
-            if slot.node is None or slot.name != event.node:
-                continue
-            scope = self._scope(event.frame, event.activation)
-            _end(frame.watch.begin_activation_again(slot, scope), event)
+            if slot.node is not None and slot.name == event.node:
+                scope = frame.scope(event.activation)
+                return partial(frame.watch.begin_activation_again, slot, scope)
+        return None
+
+    # -- what is put off ---------------------------------------------------------------------------
+    def _put_off_until(
+        self, owner: Owner | None, part: Owner, count: BeginningCount | None
+    ) -> None:
+        """Something was stopped: it, and what was stopped in it, counts if what it is part of has ended for good."""
+        found = self._put_off.pop(part, [])
+        if owner is None:
             return
+        if count is not None:
+            found.append(count)
+        waiting = self._put_off.setdefault(owner, [])
+        waiting += found
+
+    def _count_what_was_put_off(self, owner: Owner) -> None:
+        for count in self._put_off.pop(owner, ()):
+            count().stop()
 
 
 def _end(reservation: Reservation, event: Event) -> None:

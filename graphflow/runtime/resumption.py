@@ -58,6 +58,9 @@ def take_up(run: RunRecord[Any], frame: Frame, record: StoredRecord, recorder: R
     if not record.entries:  # its process died before it had told anything
         return
     past = Past(run.id, record.entries, record.forms)
+    writes = _started(record).writes
+    if writes and frame.states is not None:
+        frame.states.begin_with(writes)
     shared = frame.shared
     shared.past = past
     shared.calls = past.calls
@@ -67,6 +70,8 @@ def take_up(run: RunRecord[Any], frame: Frame, record: StoredRecord, recorder: R
         sitting.asked = past.asked
         sitting.taken = past.taken
     shared.allowed |= past.allowed
+    if shared.budgets is not None:
+        shared.budgets.warned |= past.budgets_warned
     backgrounds.set(shared.backgrounds)
     take_events(run, record)
     frame._within = None  # from now on it knows what was answered there
@@ -75,7 +80,7 @@ def take_up(run: RunRecord[Any], frame: Frame, record: StoredRecord, recorder: R
 
 
 def take_events(run: RunRecord[Any], record: StoredRecord) -> None:
-    """Gives a run what has happened in its earlier sittings. How these ended is no end of the run."""
+    """Gives a run what has happened in its earlier sittings. How these ended is not an end of the run."""
     frames = run.frames[:1]
     for number, form in sorted(record.forms.items()):
         if number and form is not None:

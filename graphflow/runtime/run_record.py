@@ -16,7 +16,7 @@ from collections.abc import AsyncIterator, Generator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from secrets import token_hex
-from typing import TYPE_CHECKING, Any, Generic, Protocol, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, Self, TypeAlias, TypeVar
 
 from graphflow.errors import (
     AnswerExists,
@@ -46,6 +46,7 @@ from graphflow.journal.entries import Given, answer_entry, entry_text
 from graphflow.journal.live import EventFeed
 from graphflow.journal.question import Question, unknown_question
 from graphflow.journal.stretch import KEEP_STEPS, Row, Stretch, without_old
+from graphflow.journal.wall_clock import WallClock, clock_of
 from graphflow.limits import Ledger, Usage
 from graphflow.messages.artifacts import Artifact
 from graphflow.proofs.report import counted
@@ -53,14 +54,20 @@ from graphflow.runtime.derivation import FrameInfo, beginnings_of, derived, walk
 from graphflow.runtime.sitting import OpenQuestion, Sitting
 from graphflow.runtime.steps import Step as Step
 from graphflow.runtime.steps import frames_of, node_of, steps_of, usage_by
+from graphflow.runtime.tap import Tap, TappedJournal
 from graphflow.walk.snapshot import Snapshot
 
 if TYPE_CHECKING:
+    from graphflow.compaction.omission import LeftOut
     from graphflow.journal.fork_report import ForkReport
     from graphflow.journal.store import Store
+    from graphflow.model.conversation import Remembers
+    from graphflow.model.turns import Turn
     from graphflow.proofs.proven import AnyGraph
     from graphflow.runtime.explain import Explanation
     from graphflow.runtime.final_states import FinalStates
+    from graphflow.runtime.statistics import RunStats
+    from graphflow.secrets.opened import OpenSecrets
     from graphflow.walk.revision import Revision
 
 Out = TypeVar("Out", covariant=True)
@@ -75,6 +82,23 @@ class FactKeeper(Protocol):
     muted: bool
 
     def note(self, event: Event, detail: Detail) -> None: ...
+
+
+class TurnsBefore(Protocol):
+    """What was said before a run."""
+
+    turns_said: dict[tuple[int, int], Sequence[Turn]]
+    """What agents have said in it, by frame and activation."""
+    key: str | None
+    """What its conversation is called, if it is in one."""
+    mended: tuple[str, ...]
+    """What was mended in what was given."""
+
+    @property
+    def last_place(self) -> str: ...
+    async def artifact(self, digest: str) -> bytes | None: ...
+    def shown(self, place: str, way: Remembers | None) -> Sequence[Turn]: ...
+    def left_out(self, place: str, way: Remembers | None) -> LeftOut: ...
 
 
 class RunRecord(Generic[Out]):
@@ -110,6 +134,7 @@ class RunRecord(Generic[Out]):
         "error",
         "frames",
         "graph",
+        "hidden",
         "journal",
         "keep_steps",
         "kept",
@@ -118,6 +143,7 @@ class RunRecord(Generic[Out]):
         "sitting",
         "status",
         "store",
+        "turns_before",
         "unkept",
         "waits_for",
     )
@@ -160,6 +186,10 @@ class RunRecord(Generic[Out]):
         """Where it is kept; None: it lives and dies with this process."""
         self.unkept: BaseException | None = None
         """Why it is not kept any more, if it goes on without a record (`best_effort=True`)."""
+        self.hidden: OpenSecrets | None = None
+        """Its secrets: whatever shows it looks for them, as long as somebody has it."""
+        self.turns_before: TurnsBefore | None = None
+        """What was said before it: in its conversation, or in a history that it was given."""
         self.sitting: Sitting | None = None
         self.waits_for: Sequence[OpenQuestion] = ()
         """What it waits for, once nothing else can move."""
@@ -204,7 +234,8 @@ class RunRecord(Generic[Out]):
 
         if self.declared is None or not self.frames:
             return FinalStates(self.graph, {}, None)
-        states = self.frames[0][0].states or {}
+        visible = self.frames[0][0].states or {}
+        states = {name: state for name, state in visible.items() if not state.hidden}
         final = self._final
         if final is None:
             beginnings = beginnings_of(self.journal, self._shortened)
@@ -281,6 +312,12 @@ class RunRecord(Generic[Out]):
             if self.journal:
                 self._task.cancel()
 
+    @property
+    def has_task_here(self) -> bool:
+        """Whether it is under way in this very event loop, so that it can be cancelled from here."""
+        task = self._task
+        return task is not None and task.get_loop() is asyncio.get_running_loop()
+
     def __await__(self) -> Generator[Any, None, Self]:
         return self._wait().__await__()
 
@@ -334,6 +371,24 @@ class RunRecord(Generic[Out]):
     def watch(self) -> None:
         """From now on somebody may listen."""
         self._live = EventFeed(self.journal)
+        if isinstance(self.journal, TappedJournal):
+            self._live.hear = self.journal.tap.take
+
+    def be_tapped(self, tap: Tap) -> None:
+        """Has all that it tells led to a tap, too; what it has told so far comes first."""
+        rows = self.journal
+        self.journal = TappedJournal(rows, tap)
+        for row in rows:
+            tap.take(row)
+        if self._live is not None:
+            self._live.journal = self.journal
+            self._live.hear = tap.take
+
+    @property
+    def tap(self) -> Tap | None:
+        """What all that it tells is led to; None: nobody has tapped it."""
+        journal = self.journal
+        return journal.tap if isinstance(journal, TappedJournal) else None
 
     def close(self) -> None:
         """Marks the end for listeners."""
@@ -366,6 +421,12 @@ class RunRecord(Generic[Out]):
         """What each frame used, by its path; what a frame used counts for all around it, too."""
         return usage_by(frames_of, self.steps, self.facts, self._paths)
 
+    def stats(self) -> RunStats:
+        """How long nodes and models took, how soon answers began, how often something was tried again: print it."""
+        from graphflow.runtime.statistics import stats_of
+
+        return stats_of(self.steps, self.facts, self._paths)
+
     @property
     def _paths(self) -> list[tuple[str, ...]]:
         if self.frames:
@@ -376,6 +437,14 @@ class RunRecord(Generic[Out]):
             if isinstance(event, FrameEntered):
                 paths.append(event.path)
         return paths
+
+    def seconds_at(self, at: float) -> float:
+        """When a moment of the run was, in seconds since 1970: the pauses between its sittings are counted in.
+
+        Args:
+            at: seconds since it began, as its events have them.
+        """
+        return clock_of(self.began_at, self.journal).seconds(at)
 
     def path_of(self, frame: int) -> tuple[str, ...]:
         """Names of the frames from the outermost to the one of that number."""
@@ -420,8 +489,9 @@ class RunRecord(Generic[Out]):
 
     def drop_old(self, frame: int, most: int) -> None:
         """Drops what a frame told before its last `most` activations."""
-        self.journal, dropped = without_old(self.journal, frame, max(most, self.keep_steps))
+        kept, dropped = without_old(self.journal, frame, max(most, self.keep_steps))
         if dropped:
+            self.journal[:] = kept
             self._shortened.add(frame)
             self._dropped += dropped
 
@@ -498,6 +568,10 @@ class RunRecord(Generic[Out]):
         return shown + ">"
 
 
+AnyRecord: TypeAlias = RunRecord[Any]
+"""The record of a run, where it does not matter what its graph answers."""
+
+
 def _is_failure(event: Failed) -> bool:
     """Whether an event tells of a failure, and not of an answer that says no, or of a call that was stopped."""
     if isinstance(event, BackgroundFinished):
@@ -532,25 +606,39 @@ def open_question(name: str, questions: Sequence[OpenQuestion], run: str) -> Ope
 
 
 class EventRecorder:
-    """Makes records of one run's events as they come: with the run's id, a number that counts up from 0, and the time of day."""
+    """Makes records of one run's events as they come.
 
-    __slots__ = ("_run", "count")
+    Each has the run's id, a number that counts up from 0, the time of day, and the path of the frames around it.
+    """
+
+    __slots__ = ("_clock", "_paths", "_run", "count")
 
     def __init__(self, run: RunRecord[Any]) -> None:
         self._run = run
+        self._clock: WallClock | None = None
+        self._paths: dict[int, list[str]] = {}
         self.count = 0
 
     def record(self, event: Event) -> dict[str, Any]:
         """The next record."""
         run = self._run
         plain = to_record(event)
+        plain.pop("path", None)  # of a frame that is entered: the same
         kind = plain.pop("kind")
-        when = datetime.fromtimestamp(run.began_at + event.at, UTC)
+        frame = event.frame
+        if frame not in self._paths:
+            self._paths[frame] = list(run.path_of(frame))
+        if self._clock is None:
+            # Not earlier: a run that is kept learns when it began while it is opened.
+            self._clock = WallClock(run.began_at)
+        self._clock.note(event)
+        when = datetime.fromtimestamp(self._clock.seconds_now(event.at), UTC)
         record = {
             "kind": kind,
             "run": run.id,
             "number": self.count,
             "time": when.isoformat(timespec="microseconds"),
+            "path": self._paths[frame],
             **plain,
         }
         self.count += 1

@@ -11,15 +11,19 @@ from graphflow.declaration.background import Background
 from graphflow.declaration.node import AnyNode
 from graphflow.model.resolve import open_model
 from graphflow.model.seam import Model
+from graphflow.model.stand_ins import stand_in_for
 from graphflow.policy import Approve
 from graphflow.runtime.cache import Cache, lasting
 from graphflow.runtime.past import Past
-from graphflow.runtime.run_record import RunRecord
+from graphflow.runtime.quotas import QuotaBook
+from graphflow.runtime.run_record import RunRecord, TurnsBefore
 from graphflow.runtime.sitting import Sitting
 from graphflow.runtime.sources import Sources
 
 if TYPE_CHECKING:
+    from graphflow.runtime.budget_keeper import BudgetKeeper
     from graphflow.runtime.recorder import RunRecorder
+    from graphflow.runtime.run_mask import RunMask
 
 H = TypeVar("H")
 GRACE_S = 5.0
@@ -33,12 +37,15 @@ class RunScope:
     """The run's own: its models, background calls, servers, and answers that are kept for its time."""
 
     __slots__ = (
+        "_quotas",
         "allowed",
         "approve",
         "backgrounds",
+        "budgets",
         "cache",
         "calls",
         "holds",
+        "mask",
         "model",
         "models",
         "past",
@@ -49,6 +56,7 @@ class RunScope:
         "session",
         "sitting",
         "sources",
+        "talk",
     )
 
     def __init__(
@@ -79,6 +87,13 @@ class RunScope:
         """What earlier sittings of the run have left."""
         self.sitting: Sitting | None = None
         """What moves in this one; None: nothing of the run can wait for an answer from outside."""
+        self._quotas: QuotaBook | None = None
+        self.budgets: BudgetKeeper | None = None
+        """What keeps it within its budgets; None: it has none."""
+        self.mask: RunMask | None = None
+        """What masks its secrets; None: it has none."""
+        self.talk: TurnsBefore | None = None
+        """What was said before: in its conversation, or in a history that it was given; None: nothing."""
         self.allowed: frozenset[str] = frozenset()
         """Nodes of which somebody has said that they may always be called in this run."""
 
@@ -91,8 +106,18 @@ class RunScope:
         return self.models[named]
 
     def model_of(self, named: Model | str) -> Model:
-        """A model, by its name or as it is."""
+        """A model, by its name or as it is, or what stands in for it."""
+        stand_in = stand_in_for(named)
+        if stand_in is not None:
+            return stand_in
         return self.open(named) if isinstance(named, str) else named
+
+    async def artifact(self, digest: str) -> bytes | None:
+        """The bytes of an artifact of the run, or of an earlier one of its conversation; None: nobody has them."""
+        content = self.run.kept.get(digest)
+        if content is None and self.talk is not None:
+            content = await self.talk.artifact(digest)
+        return content
 
     def turn_of(self, node: AnyNode) -> asyncio.Lock:
         """What a node holds that must not run twice at a time, in whatever run of this event loop."""
@@ -106,6 +131,13 @@ class RunScope:
         if self.cache is None:
             self.cache = Cache()
         return self.cache
+
+    @property
+    def quotas(self) -> QuotaBook:
+        """What nodes with a quota have used in the run, earlier sittings included."""
+        if self._quotas is None:
+            self._quotas = QuotaBook(self.run.facts)
+        return self._quotas
 
     def hold(self, name: str, make: Callable[[], H]) -> H:
         """What nodes of this run share under that name, made once; its `close()` is awaited at the run's end."""

@@ -7,12 +7,18 @@ before anything has been asked of a model, and at each call.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from threading import get_ident
 from typing import Protocol, cast
 
 from graphflow.declaration.node import AnyNode
 from graphflow.errors import GraphError
+from graphflow.event import Event
 
+NewsMaker = Callable[[float], Event]
+"""Makes an event, once it is known when that is by the clock of a run."""
+Hear = Callable[[NewsMaker], None]
 Caller = tuple[str, tuple[AnyNode, ...], tuple[str, ...]]
 """A node that has an edge to a source: its name, all that it can call, and the names by which it hands over."""
 
@@ -31,8 +37,17 @@ class OpenSource(Protocol):
 class SourceNode(Protocol):
     """A node with `source` set."""
 
-    async def open(self, run: str, *, can_wait: bool) -> OpenSource:
-        """Opens it for the run of that id; `can_wait`: whether what it asks people may be answered later."""
+    async def open(
+        self, run: str, *, can_wait: bool, hear: Hear | None, conversation: str
+    ) -> OpenSource:
+        """Opens it for a run.
+
+        Args:
+            run: the id of the run.
+            can_wait: whether what it asks people may be answered later.
+            hear: who hears how it fares.
+            conversation: the one that the run is part of, with its graph; "": none.
+        """
 
 
 class Sources:
@@ -45,12 +60,21 @@ class Sources:
         self.callers = callers
         self.opened: list[tuple[AnyNode, OpenSource]] = []
 
-    async def open(self, run: str, *, can_wait: bool = False) -> None:
+    async def open(
+        self,
+        run: str,
+        *,
+        can_wait: bool = False,
+        tell: Callable[[NewsMaker], None] | None = None,
+        conversation: str = "",
+    ) -> None:
         """Opens each source once, all at the same time, and refuses names that clash.
 
         Args:
             run: the id of the run.
             can_wait: whether what they ask people may be answered later.
+            tell: tells the run how they fare, in the thread of its loop.
+            conversation: the one that the run is part of, with its graph; "": none.
 
         Raises:
             ServerFailed: one could not be opened.
@@ -58,7 +82,15 @@ class Sources:
         """
         loop = asyncio.get_running_loop()
         sources = self._distinct()
-        tasks = [loop.create_task(_opened(source, run, can_wait)) for source in sources]
+        hear = None if tell is None else _crossing_to(loop, tell)
+        tasks = [
+            loop.create_task(
+                cast("SourceNode", source).open(
+                    run, can_wait=can_wait, hear=hear, conversation=conversation
+                )
+            )
+            for source in sources
+        ]
         try:
             await asyncio.wait(tasks)
         except asyncio.CancelledError:
@@ -126,8 +158,18 @@ class Sources:
             await opened.close()
 
 
-async def _opened(source: AnyNode, run: str, can_wait: bool) -> OpenSource:
-    return await cast("SourceNode", source).open(run, can_wait=can_wait)
+def _crossing_to(loop: asyncio.AbstractEventLoop, tell: Hear) -> Hear:
+    """Tells in the thread of a loop, whoever hears something first: a server of the process has a thread of its own."""
+    thread = get_ident()
+
+    def hear(make: NewsMaker) -> None:
+        if get_ident() == thread:
+            tell(make)
+            return
+        with suppress(RuntimeError):  # the loop is closed
+            loop.call_soon_threadsafe(tell, make)
+
+    return hear
 
 
 def _has_answered(task: asyncio.Task[OpenSource]) -> bool:

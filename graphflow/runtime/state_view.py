@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from difflib import get_close_matches
 from typing import Any
 
+from graphflow.declaration.background import Background, foreign
 from graphflow.declaration.node import AnyNode
 from graphflow.errors import StateInvalid, StateUndeclared, StateUnset
 from graphflow.messages.copies import copy_of
@@ -27,7 +28,7 @@ from graphflow.messages.state import (
     after,
 )
 from graphflow.messages.types import type_name
-from graphflow.walk.revision import Revision, WriteSet
+from graphflow.walk.revision import Revision, WriteSet, merge_problem
 
 States = Mapping[str, AnyState]
 """The states that a frame can see, by name."""
@@ -52,11 +53,15 @@ class StateView:
         node: the node, which declares what it touches.
         states: those of its frame.
         base: what they were when it began.
+        activation: the number of its frame, and of the activation that it is part of.
     """
 
-    __slots__ = ("_base", "_log", "_node", "_states", "_turn")
+    __slots__ = ("_activation", "_base", "_log", "_node", "_states", "_turn")
 
-    def __init__(self, node: AnyNode, states: States, base: Revision) -> None:
+    def __init__(
+        self, node: AnyNode, states: States, base: Revision, activation: tuple[int, int]
+    ) -> None:
+        self._activation = activation
         self._node = node
         self._states = states
         self._base = base
@@ -143,13 +148,15 @@ class StateView:
     @property
     def writes(self) -> StateWrites:
         """What it has written so far, with what its calls have, in order."""
-        writes: list[StateWrite] = []
+        # Each once: who looks at the answer of a call in the background twice has its writes in two places.
+        writes: dict[int, StateWrite] = {}
         for entry in self._log:
             if isinstance(entry, CallWrites):
-                writes += entry.writes
+                for write in entry.writes:
+                    writes.setdefault(id(write), write)
             else:
-                writes.append(entry)
-        return tuple(writes)
+                writes[id(entry)] = entry
+        return tuple(writes.values())
 
     def _now(self) -> Revision:
         writes = self.writes
@@ -165,6 +172,20 @@ class StateView:
         place = CallWrites()
         self._log.append(place)
         return place
+
+    def collect(self, background: Background) -> None:
+        """Takes what a call in the background has written, behind what was written so far.
+
+        Raises:
+            BackgroundFailed: another activation has called it.
+            MergeFailed: a merge cannot make a value of it.
+        """
+        if background.caller != self._activation:
+            raise foreign(background)
+        problem = merge_problem(self._now(), background.writes)
+        if problem is not None:
+            raise problem
+        self.reserve().writes = background.writes
 
     @contextmanager
     def turn(self) -> Iterator[None]:

@@ -16,6 +16,7 @@ from graphflow.events import (
     NodeCancelled,
     NodeFailed,
     NodeFinished,
+    NodeRetried,
     NodeStarted,
     Scope,
 )
@@ -92,7 +93,7 @@ def _unknown_start(end: NodeEnd) -> NodeStarted:
     return NodeStarted(end.started, end.frame, end.activation, end.node, (), None)
 
 
-def is_alone(event: NodeEnd | ModelFinished, paths: Sequence[FramePath]) -> bool:
+def is_alone(event: NodeEnd | ModelFinished | NodeRetried, paths: Sequence[FramePath]) -> bool:
     """Whether an event is of a sub-agent that was entered as a frame of its own."""
     return event.frame > 0 and paths[event.frame][-1] == event.node
 

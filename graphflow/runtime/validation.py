@@ -68,8 +68,29 @@ def check_deps(graph: str, kind: Type | None, deps: object) -> None:
     Raises:
         DepsInvalid: they are of another type, or there are none.
     """
-    if kind is None or _is_of(kind, deps):
-        return
+    if kind is not None and not _is_of(kind, deps):
+        raise _other_deps(f"graph {graph!r} declares deps={{}}", kind, deps)
+
+
+def check_all_deps(graph: AnyGraph, deps: object) -> None:
+    """Refuses dependencies that are not what a graph, one in it, or their code declares. Raises what `check_deps` raises."""
+    for name, kind in graph.deps_wanted:
+        check_deps(name, kind, deps)
+    for name, kind in graph.deps_of_code:
+        check_deps_of_code(name, kind, deps)
+
+
+def check_deps_of_code(node: str, kind: Type, deps: object) -> None:
+    """Refuses dependencies that are not what the code of a node says it gets.
+
+    Raises:
+        DepsInvalid: they are of another type, or there are none.
+    """
+    if not _is_of(kind, deps):
+        raise _other_deps(f"node {node!r} takes Context[{{}}]", kind, deps)
+
+
+def _other_deps(who: str, kind: Type, deps: object) -> DepsInvalid:
     other = type(deps)
     apart = Namesakes(kind, other)
     wanted = apart.name(kind)
@@ -77,8 +98,9 @@ def check_deps(graph: str, kind: Type | None, deps: object) -> None:
     given = "none were given"
     if deps is not None:
         given = f"{apart.name(other)} was given"
-    raise DepsInvalid(
-        f"graph {graph!r} declares deps={wanted}, and {given}; pass run(..., deps=...) with a {wanted}{apart.hint}"
+    declares = who.format(wanted)
+    return DepsInvalid(
+        f"{declares}, and {given}; pass run(..., deps=...) with a {wanted}{apart.hint}"
     )
 
 

@@ -20,7 +20,7 @@ def walked(frame: Frame, message: object) -> Awaitable[Any]:
     """The output of a frame's graph. No coroutine is made that only waits for another."""
     seconds = frame.ledger.limits.seconds
     if seconds is None:
-        return _walked(frame, message)
+        return _walk_of(frame, message) if frame.watch is None else _walked(frame, message)
     past = frame.shared.past
     # What it has used in earlier sittings is used.
     if frame.record is not None and past is not None:
@@ -67,17 +67,19 @@ async def _watched(frame: Frame, message: object, watch: ClaimWatch) -> Any:
 
 
 def _walk_of(frame: Frame, message: object) -> Awaitable[Any]:
-    straight = frame.program.straight and (frame.watch is None or not frame.watch.sees_arrows)
+    shared = frame.shared
+    watch = frame.watch
     if (
-        straight
-        and frame.shared.plain
+        frame.program.straight
+        and shared.plain
+        and (watch is None or not watch.sees_arrows)
         and frame.denied is None
         and frame.record is None
         and frame.states is None
         and not frame.keeps_effects
     ):
         work = walk_straight(frame, message)
-        sitting = frame.shared.sitting
+        sitting = shared.sitting
         if sitting is not None:
             work = _moving(sitting, work)
         return within(copy_context(), work)

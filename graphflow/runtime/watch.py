@@ -20,9 +20,16 @@ from graphflow.claims.guard import (
     Stake,
 )
 from graphflow.claims.targets import Way
-from graphflow.declaration.handoffs import Handover
+from graphflow.declaration.handoffs import Handoff, Handover
 from graphflow.declaration.node import AnyNode
-from graphflow.errors import ClaimBroken, ClaimRefused
+from graphflow.errors import (
+    ApprovalRefused,
+    ArgumentsInvalid,
+    ClaimBroken,
+    ClaimRefused,
+    DepthExceeded,
+    PolicyRefused,
+)
 from graphflow.events import (
     Event,
     NodeCancelled,
@@ -56,6 +63,12 @@ class FrameSight:
     guard: ClaimGuard
     around: Way
     scope: Scope | None
+
+    @property
+    def looks_at_arrows(self) -> bool:
+        """Whether it may look at nodes on arrows of the frame."""
+        rules = self.guard.rules
+        return rules.sees_arrows or (self.scope is not None and rules.sees_walked)
 
 
 SightPart: TypeAlias = tuple[FrameSight, GroupStates, NodeMoves]
@@ -105,20 +118,22 @@ class ClaimWatch:
 
     __slots__ = (
         *("_due", "_entered", "_handing", "_known", "_sights"),
-        *("calls", "open", "scope_of", "sees_arrows"),
+        *("calls", "kept_scopes", "open", "scope_of", "sees_arrows"),
     )
 
     def __init__(self, sights: list[FrameSight], entered: AnyNode | None) -> None:
         self._sights = sights
         self._entered = entered
-        looks_at_arrows = any(sight.guard.rules.sees_arrows for sight in sights)
+        looks_at_arrows = any(sight.looks_at_arrows for sight in sights)
         self.sees_arrows = entered is None and looks_at_arrows
         self._known: dict[tuple[BeginningKind, int, int], NodeSight] = {}
         """What is seen of a node, by how it begins, the caller and the node."""
-        self.calls: dict[tuple[int, int], Stake | None] = {}
-        """What calls mean to claims wherever they are made, by the ids of the caller and the node."""
+        self.calls: dict[str, dict[str, Stake | None]] = {}
+        """What calls mean to claims wherever they are made, by the names of the caller and of the node."""
         self.scope_of: ScopeOf = _no_scope
         """The scopes of the activations of the frame; its frame sets it."""
+        self.kept_scopes: dict[int, Scope] = {}
+        """Those of activations that have called something in the background, which may outlast them."""
         self.open: dict[int, Reservation] = {}
         """The activations under way that a claim sees, by number."""
         self._handing: dict[int, tuple[str, Reservation]] = {}
@@ -209,7 +224,9 @@ class ClaimWatch:
         """What a call means to claims; None if none sees it. `activation`: the number of the one that calls."""
         sight = self._sight("call", caller, node)
         if sight.stake is not None or not sight.parts:
-            self.calls[id(caller), id(node)] = sight.stake
+            # Within a frame a name is that of one node, and names are looked up faster than anything else.
+            known = self.calls.setdefault(caller.name, {})
+            known[node.name] = sight.stake
             return sight.stake
         return sight.stake_at(self.scope_of(activation))
 
@@ -236,19 +253,25 @@ class ClaimWatch:
             raise ClaimRefused(node.name, str(refused.claim), refused.why)
         self._handing[activation] = (node.name, reservation)
 
-    def closed_calls(self, caller: AnyNode, nodes: Iterable[AnyNode], scope: Scope) -> list[str]:
-        """The names of those of these nodes whose call would be refused now."""
-        closed: list[str] = []
+    def closed(
+        self,
+        caller: AnyNode,
+        nodes: Iterable[AnyNode],
+        handoffs: Iterable[tuple[Handoff, AnyNode]],
+        scope: Scope,
+    ) -> frozenset[str]:
+        """The names of the tools whose call would be refused now, those for handing over included."""
+        closed: set[str] = set()
         for node in nodes:
-            sight = self._sight("call", caller, node)
-            stake = sight.stake_at(scope)
-            if stake is not None and not stake.is_open:
-                closed.append(node.name)
-        return closed
+            if self._is_closed("call", caller, node, scope):
+                closed.add(node.name)
+        for handoff, target in handoffs:
+            if self._is_closed("hand-over", caller, target, scope):
+                closed.add(handoff.tool)
+        return frozenset(closed)
 
-    def is_handover_closed(self, caller: AnyNode, node: AnyNode, scope: Scope) -> bool:
-        """Whether a hand-over would be refused now."""
-        sight = self._sight("hand-over", caller, node)
+    def _is_closed(self, kind: BeginningKind, caller: AnyNode, node: AnyNode, scope: Scope) -> bool:
+        sight = self._sight(kind, caller, node)
         stake = sight.stake_at(scope)
         return stake is not None and not stake.is_open
 
@@ -295,6 +318,28 @@ class ClaimWatch:
             lacking = sight.guard.lacking()
             if lacking is not None:
                 raise ClaimBroken(graph, str(lacking.claim), lacking.why)
+
+
+REFUSALS = (
+    ApprovalRefused,
+    ArgumentsInvalid,
+    ClaimBroken,
+    ClaimRefused,
+    DepthExceeded,
+    PolicyRefused,
+)
+"""Errors of what was refused before it began; or of what has called, and did not expect that."""
+
+
+def was_refused(
+    watch: ClaimWatch | None, reservation: Reservation | None, error: BaseException
+) -> bool:
+    """Whether something has failed with this error before its node did anything; False where no claim asks."""
+    if watch is None:
+        return False
+    if reservation is None or reservation.stake is None:
+        return isinstance(error, REFUSALS)
+    return not reservation.has_begun
 
 
 def _counted_again(stake: Stake | None) -> Reservation:

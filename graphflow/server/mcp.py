@@ -41,6 +41,7 @@ from graphflow.messages.message import error_text
 from graphflow.messages.types import Type
 from graphflow.model.seam import Model
 from graphflow.redaction import scrub
+from graphflow.runtime.options import RunOptions
 
 if TYPE_CHECKING:
     from mcp.server.lowlevel import Server
@@ -65,19 +66,26 @@ class GraphServer:
     Args:
         graphs: what is served; their names are the tools' names.
         model: "provider:model" or a `Model` for nodes that name none.
+        options: of each run, as for `Graph.run`: limits, policy, secrets.
 
     Raises:
         DeclarationError: two of them have the same name.
         MissingExtra: the extra `mcp` is not installed.
     """
 
-    def __init__(self, graphs: Sequence[RunnableGraph], model: Model | str | None = None) -> None:
+    def __init__(
+        self,
+        graphs: Sequence[RunnableGraph],
+        model: Model | str | None = None,
+        options: RunOptions | None = None,
+    ) -> None:
         names = WireNames(graph.name for graph in graphs)
         self.graphs = {names.spelling(graph.name): graph for graph in graphs}
         if len(self.graphs) < len(graphs):
             every = ", ".join(graph.name for graph in graphs)
             raise DeclarationError(f"two graphs of {every} have the same name")
-        self.model = model
+        # Whatever model the options name: who serves says which one answers.
+        self.options: RunOptions = {**(options or {}), "model": model}
         self.server = self._made()
 
     def _made(self) -> Server[Any]:
@@ -119,7 +127,7 @@ class GraphServer:
             return _failure(f"{graph.name} failed: {_reason(error)}")
 
     async def _walk(self, graph: RunnableGraph, message: object, progress: Progress) -> object:
-        run = graph.start(message, model=self.model)
+        run = graph.start(message, **self.options)
         count = 0
         try:
             async for event in run:
@@ -299,9 +307,15 @@ def _failure(text: str) -> CallToolResult:
     return CallToolResult(content=[TextContent(text=scrub(text))], is_error=True)
 
 
-def serve(graphs: Sequence[RunnableGraph], model: str | None, port: int | None, token: str) -> None:
-    """Serves until the client goes, or Ctrl-C."""
-    server = GraphServer(graphs, model)
+def serve(
+    graphs: Sequence[RunnableGraph],
+    model: Model | str | None,
+    port: int | None,
+    token: str,
+    options: RunOptions | None = None,
+) -> None:
+    """Serves until the client goes, or Ctrl-C; `options` are those of each run."""
+    server = GraphServer(graphs, model, options)
     serving = server.over_stdio() if port is None else server.over_http(port, token)
     try:
         asyncio.run(serving)

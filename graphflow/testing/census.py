@@ -34,6 +34,7 @@ _ENDS: Mapping[str, tuple[str, ...]] = {
     "emit": ("node", "name", "value"),
     "handoff": ("node", "target"),
     "limit.warning": ("limit",),
+    "compaction.end": ("node", "left_out"),
 }
 """What is compared of each kind of row. Numbers of activations and calls are not: they follow the order of arrival."""
 _STOPS = frozenset({"node.cancel", "node.refuse", "run.stop"})

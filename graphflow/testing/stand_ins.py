@@ -270,7 +270,7 @@ class _StandIn(Node[object, object]):
 class _GraphStandIn(_StandIn):
     """Enters the stand-in of a graph, when it is its turn."""
 
-    # It is no graph itself: when it enters one is for the steps to say.
+    # It is not a graph itself: when it enters one is for the steps to say.
     inner: AnyGraph
 
     def __init__(
@@ -325,5 +325,6 @@ class _StandInGraph(ProvenGraph[object, object]):
             proof=graph.proof,
             state=(),
             uses=(),
+            secrets=None,
             state_edges=(),
         )

@@ -190,7 +190,7 @@ def chain_of(link: Link, joins: Chain, opened: Sequence[JoinState]) -> Chain:
     chain = still_ahead(link, joins) if link.exits else joins
     for join in opened:
         spec = join.spec
-        # A join whose fork has sent nothing its way is no part of this walk: it is dropped without a word.
+        # A join whose fork has sent nothing its way is not part of this walk: it is dropped without a word.
         if link.index in spec.branches:
             join.taken = True
         if link.target in spec.region or link.target == spec.node:

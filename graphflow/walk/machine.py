@@ -12,7 +12,7 @@ Rules:
    joins. Whom a failure concerns is read from the gates, so cancelling costs what is cancelled and no more.
 
 A token is a message under way, with the scope that tells it from all others and the waypoints (joins and gates) that it
-can still reach. It is no object of its own: between two nodes it is the arguments of a call, at a node an `Activation`.
+can still reach. It is not an object of its own: between two nodes it is the arguments of a call, at a node an `Activation`.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ from graphflow.walk.joins import (
 from graphflow.walk.laps import is_used_up, laps_used_up, with_limit_reached
 from graphflow.walk.outbox import Outbox
 from graphflow.walk.outputs import Output, Outputs
-from graphflow.walk.revision import BrokenRevision, Revision, grown, starting
+from graphflow.walk.revision import BrokenRevision, Revision, beginning_with, grown, starting
 from graphflow.walk.scope import Order, cross, order_of, scope_after
 from graphflow.walk.tokens import Sends, tokens_of, with_items
 
@@ -157,6 +157,8 @@ class Walk:
         self._start(program.slots[slot], message, None, scope, (), None, self.origin)
 
     def _began(self, fact: RunStarted | FrameEntered) -> None:
+        if isinstance(fact, RunStarted) and fact.writes and self.origin is not None:
+            self.origin = beginning_with(self.origin, fact.writes)
         self._revision = self.origin
         slot = self.program.slots[self.program.start]
         try:
@@ -181,11 +183,11 @@ class Walk:
                 self.outbox.add_written(self.now, act, fact.writes)
         message = act.message if slot.passes_input else output
         link = slot.alone
-        if slot.handoff_links is not None and type(output) is Handover:
+        if link is not None and not slot.forks:
+            self._hop(act, link, message)
+        elif slot.handoff_links is not None and type(output) is Handover:
             handoff = slot.handoff_links[output.target]
             self._send(slot, (handoff,), output.travelling, act.scope, act.joins)
-        elif link is not None and not slot.forks:
-            self._hop(act, link, message)
         else:
             self._branch(act, output, message)
         self._conclude()
@@ -248,7 +250,8 @@ class Walk:
         act = self.running.pop(id, None) or self._let_go(id)
         if act is None:
             return None
-        self._release(act)
+        if self.program.tracks:
+            self._release(act)
         # It was told to stop and has answered in the same moment. Whoever stopped it has counted on its token being lost,
         # so it is: otherwise the answer would depend on which of the two was faster.
         if id in self.cancelling:
@@ -328,9 +331,10 @@ class Walk:
         for _, _, _, chain in tokens:
             for waypoint in chain:
                 waypoint.live += 1
+        outbox = self.outbox
         for link, message, at, chain in tokens:
-            if self.outbox is not None:
-                self.outbox.add_sent(self.now, link, at, message)
+            if outbox is not None:
+                outbox.add_sent(self.now, link, at, message)
             if link.leaves or link.enters or link.lap is not None:
                 at = cross(link, at)
             self._deliver(link, message, at, chain)

@@ -85,6 +85,8 @@ class Outbox(list[Event]):
     def add_written(self, at: float, act: Activation, writes: StateWrites) -> None:
         """A node has written states."""
         for write in writes:
+            if write.state.hidden:
+                continue
             written = StateWritten(
                 at, self._frame, act.id, act.slot.name, write.state.name, write.kind, write.value
             )

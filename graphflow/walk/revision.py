@@ -135,6 +135,13 @@ def starting(program: Program, lent: Mapping[AnyState, Any] | None = None) -> Re
     return Revision(values=values)
 
 
+def beginning_with(origin: Revision, writes: StateWrites) -> Revision:
+    """What the states of a run are at its start where earlier runs have left values: these."""
+    values = origin.values()
+    values.update({write.state: write.value for write in writes})
+    return Revision(values=values)
+
+
 class BrokenRevision(Revision):
     """Stands for a revision that could not be made: the merge of a state failed, and the join's node fails with that.
 

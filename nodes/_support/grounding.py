@@ -12,11 +12,11 @@ from collections.abc import Iterable
 from itertools import islice, pairwise
 from typing import NamedTuple
 
-from nodes._support.retelling import CONDITIONS, QUALIFIERS, Fact
-from nodes._support.statements import statements, without_opening
-from nodes._support.wording import UNITS, is_number, tokens
-from nodes._support.words import content_words
-from nodes.tools.search_documents import shares
+from .._support.retelling import CONDITIONS, QUALIFIERS, Fact
+from .._support.statements import statements, without_opening
+from .._support.wording import UNITS, is_number, tokens
+from .._support.words import content_words
+from ..tools.search_documents import shares
 
 MAX_WORDS = 60
 """Words of what is still taken for a sentence."""

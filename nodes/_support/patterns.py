@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from graphflow import ToolError
-from nodes._support.pattern_worker import NEWLINE, around
-from nodes._support.worker import ask_worker
+
+from .._support.pattern_worker import NEWLINE, around
+from .._support.worker import ask_worker
 
 MAX_SECONDS = 5.0
 """Seconds that matching may take. All of a 20 MB source tree takes about one."""

@@ -18,7 +18,7 @@ from __future__ import annotations
 import re
 from itertools import pairwise
 
-from nodes._support.wording import UNITS, is_number, tokens
+from .._support.wording import UNITS, is_number, tokens
 
 MAX_TOKENS = 200
 """Tokens of a sentence that is still looked at."""

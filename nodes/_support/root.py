@@ -64,6 +64,11 @@ class Root:
                 "this system cannot open files relative to a folder, so none can be kept below one"
             )
 
+    def reached(self, arguments: object) -> list[str]:
+        """The paths that the arguments of a tool reach, for policies."""
+        given = [getattr(arguments, name, None) for name in ("path", "folder")]
+        return [os.path.join(self.root, path) for path in given if path is not None]
+
     def parts(self, path: str) -> tuple[str, ...]:
         """The names of a path below the root.
 

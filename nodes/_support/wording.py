@@ -113,7 +113,7 @@ def tokens(text: str) -> list[str]:
     clean = visible.casefold().replace("\u2019", "'")
     with_dates = _ISO_DATE.sub(_iso, clean)
     numbered = _spelled_numbers(_pieces(with_dates))
-    # Dates first: the number in "9 May" is no amount.
+    # Dates first: the number in "9 May" is not an amount.
     return _amounts(_dates(numbered))
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from graphflow import Agent
-from nodes.messages import Mail, OrderArguments
+
+from ..messages import Mail, OrderArguments
 
 _SHOP = ""
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from graphflow import Agent
-from nodes.messages import Item, Mail, PriceArguments
+
+from ..messages import Item, Mail, PriceArguments
 
 
 def _mail(text: str) -> Mail:

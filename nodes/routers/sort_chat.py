@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from graphflow import Router
-from nodes.messages import Mail
+
+from ..messages import Mail
 
 sort_chat: Router[Mail, Mail] = Router(
     "sort_chat",

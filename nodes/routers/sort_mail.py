@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from graphflow import Router
-from nodes.messages import Mail
+
+from ..messages import Mail
 
 sort_mail: Router[Mail, Mail] = Router(
     "sort_mail",

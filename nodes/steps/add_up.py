@@ -5,8 +5,9 @@ from __future__ import annotations
 from decimal import Decimal
 
 from graphflow import Context, node
-from nodes.messages import Fact, PriceQuestion, Unclear
-from nodes.tools.price_of import price_of
+
+from ..messages import Fact, PriceQuestion, Unclear
+from ..tools.price_of import price_of
 
 
 @node(calls=[price_of])

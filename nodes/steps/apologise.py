@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from graphflow import Failure, node
-from nodes.messages import Answer, Mail
+
+from ..messages import Answer, Mail
 
 
 @node

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from graphflow import node
-from nodes._support.grounding import verdicts
-from nodes._support.wording import tokens
-from nodes.messages import Answer, Draft, Rejected
+
+from .._support.grounding import verdicts
+from .._support.wording import tokens
+from ..messages import Answer, Draft, Rejected
 
 MAX_CHARACTERS = 240
 """Characters of a reply that a writer may make of one fact."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 
 from graphflow import node
-from nodes.messages import Mail, OrderArguments, OrderQuestion, Unclear
+
+from ..messages import Mail, OrderArguments, OrderQuestion, Unclear
 
 
 @node

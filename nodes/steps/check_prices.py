@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 
 from graphflow import Context, node
-from nodes.messages import Item, Mail, PriceArguments, PriceQuestion, Unclear, Wanted
-from nodes.tools.price_of import singular
-from nodes.tools.sold_in import place_of, sold_in
+
+from ..messages import Item, Mail, PriceArguments, PriceQuestion, Unclear, Wanted
+from ..tools.price_of import singular
+from ..tools.sold_in import place_of, sold_in
 
 NUMBERS = [
     "zero",

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from graphflow import Context, node
-from nodes.agents.writer import WriteRequest, writer
-from nodes.messages import Draft, Fact, Rejected
+
+from ..agents.writer import WriteRequest, writer
+from ..messages import Draft, Fact, Rejected
 
 
 @node(calls=[writer])

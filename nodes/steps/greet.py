@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from graphflow import Node, node
-from nodes.messages import Answer, Mail
+
+from ..messages import Answer, Mail
 
 
 def reply_with(name: str, reply: str) -> Node[Mail, Answer]:

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from typing import Literal
 
 from graphflow import Message, node
-from nodes._support.grounding import Verdict, nearest, verdicts
-from nodes._support.statements import without_opening
+
+from .._support.grounding import Verdict, nearest, verdicts
+from .._support.statements import without_opening
 
 
 class Said(Message):

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from graphflow import Context, node
-from nodes.messages import Fact, OrderQuestion
-from nodes.tools.find_order import find_order
+
+from ..messages import Fact, OrderQuestion
+from ..tools.find_order import find_order
 
 DATED = {
     "delivered": "was delivered on {}",

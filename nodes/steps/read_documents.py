@@ -7,6 +7,7 @@ from pathlib import Path
 
 from graphflow import Message, node
 from graphflow.errors import FileUnreadable
+from graphflow.security import Untrusted
 
 CHUNK = 120
 """Words of a chunk at most: what a small model reads well; a large one takes 2,000 (`--set words=2000`)."""
@@ -47,7 +48,7 @@ class Chunks(Message):
 
 
 @node
-def read_documents(documents: Documents) -> Chunks:
+def read_documents(documents: Documents) -> Untrusted[Chunks]:
     """The documents, cut between paragraphs, and within one only if it is too long.
 
     Raises:

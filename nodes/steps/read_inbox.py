@@ -8,13 +8,15 @@ from pathlib import Path
 
 from graphflow import node
 from graphflow.errors import FileUnreadable
-from nodes.messages import Inbox, Mail
+from graphflow.security import Untrusted
+
+from ..messages import Inbox, Mail
 
 SHIPPED = Path(__file__).resolve().parents[2] / "graphs" / "shop"
 
 
 @node
-def read_inbox(inbox: Inbox) -> list[Mail]:
+def read_inbox(inbox: Inbox) -> Untrusted[list[Mail]]:
     """The messages of a file, or the one message that was given."""
     shop = Path(inbox.shop) if inbox.shop else SHIPPED
     if not shop.is_dir():

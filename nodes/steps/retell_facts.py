@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from graphflow import Context, node
-from nodes.agents.reteller import Retelling, reteller
-from nodes.steps.hold_to_facts import Retold, Unfounded
+
+from ..agents.reteller import Retelling, reteller
+from ..steps.hold_to_facts import Retold, Unfounded
 
 
 @node(calls=[reteller])

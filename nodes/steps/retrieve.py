@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from graphflow import Context, node
-from nodes._support.wording import is_number, tokens
-from nodes.messages import Answer, Fact, Mail
-from nodes.tools.search_documents import search_documents
+
+from .._support.wording import is_number, tokens
+from ..messages import Answer, Fact, Mail
+from ..tools.search_documents import search_documents
 
 NEAR = 0.2
 """Cosine below which the nearest sentence is taken to be about something else."""

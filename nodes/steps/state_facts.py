@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from graphflow import Failure, LimitReached, node
-from nodes.steps.hold_to_facts import Grounded, Unfounded, grounded_by_facts
+
+from ..steps.hold_to_facts import Grounded, Unfounded, grounded_by_facts
 
 
 @node

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from graphflow import node
-from nodes.messages import Answer
+
+from ..messages import Answer
 
 
 @node

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from graphflow import node
-from nodes.messages import Mail, Unclear
+
+from ..messages import Mail, Unclear
 
 
 @node

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from graphflow import LimitReached, node
-from nodes.messages import Answer, Rejected
+
+from ..messages import Answer, Rejected
 
 
 @node

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from graphflow import END, START, Graph, LimitReached
-from nodes.messages import Answer, Rejected
-from nodes.steps.check_answer import check_answer
-from nodes.steps.compose import compose
-from nodes.steps.use_template import use_template
+
+from ..messages import Answer, Rejected
+from ..steps.check_answer import check_answer
+from ..steps.compose import compose
+from ..steps.use_template import use_template
 
 answer: Graph[object, Answer] = Graph(
     "answer",

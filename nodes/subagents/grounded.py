@@ -17,9 +17,10 @@ is replaced by the fact. So the answer is true if the facts are, whatever the mo
 from __future__ import annotations
 
 from graphflow import END, START, Failure, Graph, LimitReached
-from nodes.steps.hold_to_facts import Grounded, Said, Unfounded, hold_to_facts
-from nodes.steps.retell_facts import retell_facts
-from nodes.steps.state_facts import state_facts
+
+from ..steps.hold_to_facts import Grounded, Said, Unfounded, hold_to_facts
+from ..steps.retell_facts import retell_facts
+from ..steps.state_facts import state_facts
 
 grounded: Graph[Said, Grounded] = Graph(
     "grounded",

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from graphflow import END, START, Graph
-from nodes.agents.order_reader import order_reader
-from nodes.messages import OrderQuestion, Unclear
-from nodes.steps.check_order import check_order
-from nodes.steps.look_up_order import look_up_order
-from nodes.subagents.answer import answer
+
+from ..agents.order_reader import order_reader
+from ..messages import OrderQuestion, Unclear
+from ..steps.check_order import check_order
+from ..steps.look_up_order import look_up_order
+from ..subagents.answer import answer
 
 orders = Graph(
     "orders",

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from graphflow import END, START, Graph
-from nodes.agents.price_reader import price_reader
-from nodes.messages import Fact, PriceQuestion, Unclear
-from nodes.steps.add_up import add_up
-from nodes.steps.check_prices import check_prices
-from nodes.subagents.answer import answer
+
+from ..agents.price_reader import price_reader
+from ..messages import Fact, PriceQuestion, Unclear
+from ..steps.add_up import add_up
+from ..steps.check_prices import check_prices
+from ..subagents.answer import answer
 
 prices = Graph(
     "prices",

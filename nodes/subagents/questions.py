@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from graphflow import END, START, Graph
-from nodes.messages import Answer, Fact
-from nodes.steps.retrieve import retrieve
-from nodes.subagents.answer import answer
+
+from ..messages import Answer, Fact
+from ..steps.retrieve import retrieve
+from ..subagents.answer import answer
 
 questions = Graph(
     "questions",

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from graphflow import END, START, Graph
-from nodes.routers.sort_chat import sort_chat
-from nodes.steps.greet import say_bye, say_hello, say_welcome
+
+from ..routers.sort_chat import sort_chat
+from ..steps.greet import say_bye, say_hello, say_welcome
 
 small_talk = Graph(
     "small_talk",

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import Field
 
-from graphflow import Message, Tool, ToolError, tool
+from graphflow import Message, Tool, ToolError, factory, tool
 from graphflow.errors import DeclarationError
 
 When = Annotated[str, Field(min_length=1, max_length=64)]
@@ -40,6 +40,7 @@ def system_clock() -> datetime:
     return datetime.now(UTC)
 
 
+@factory
 def dates(
     *, zone: str = "UTC", clock: Callable[[], datetime] = system_clock
 ) -> tuple[Tool[Any, Any], ...]:

@@ -23,8 +23,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
 
-from graphflow import Message, Tool, ToolError, tool
+from graphflow import Message, Tool, ToolError, factory, tool
 from graphflow.errors import DeclarationError
+from graphflow.security import Untrusted
 
 if TYPE_CHECKING:
     import httpx
@@ -352,6 +353,18 @@ def _charset(answer: httpx.Response) -> str:
     return found if found in CHARSETS else "utf-8"
 
 
+def reached(hosts: Sequence[str] | None) -> Callable[[Any], list[str]] | None:
+    """What policies are told that a tool with these hosts reaches: where it is sent, and all that may send it on to.
+
+    None, where it may be sent on to anywhere.
+    """
+    if hosts is None:
+        return None
+    own = list(hosts)
+    return lambda arguments: [arguments.url, *own]
+
+
+@factory
 def fetch(hosts: Sequence[str] | None = None, **limits: Any) -> Tool[Any, Any]:
     """The tool fetch: what is at an address.
 
@@ -361,8 +374,8 @@ def fetch(hosts: Sequence[str] | None = None, **limits: Any) -> Tool[Any, Any]:
     """
     web = Web(hosts, **limits)
 
-    @tool(effects=["network"], timeout_s=web.seconds + 5)
-    async def fetch(url: Url) -> Fetched:
+    @tool(effects=["network"], hosts=reached(hosts), timeout_s=web.seconds + 5)
+    async def fetch(url: Url) -> Untrusted[Fetched]:
         """Get the text at a web address, as the server sends it.
 
         Args:
@@ -373,18 +386,25 @@ def fetch(hosts: Sequence[str] | None = None, **limits: Any) -> Tool[Any, Any]:
     return fetch
 
 
+@factory
 def post(hosts: Sequence[str], **limits: Any) -> Tool[Any, Any]:
     """The tool post: sends a body to one of some hosts. Options as for `fetch`."""
     web = Web(hosts, **limits)
 
-    @tool(effects=["network", "writes"], concurrency_safe=False, timeout_s=web.seconds + 5)
+    @tool(
+        effects=["network", "writes"],
+        paths=[],
+        hosts=reached(hosts),
+        concurrency_safe=False,
+        timeout_s=web.seconds + 5,
+    )
     async def post(
         url: Url,
         body: Annotated[str, Field(max_length=MAX_BYTES)],
         type: Annotated[
             str, Field(pattern=r"^[\w.+-]+/[\w.+-]+$", max_length=100)
         ] = "application/json",
-    ) -> Fetched:
+    ) -> Untrusted[Fetched]:
         """Send a text to a web address and get the answer; a redirect is reported as `location`, not followed.
 
         Args:

@@ -15,10 +15,12 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from graphflow import Tool, ToolError, tool
-from nodes._support.pattern_worker import NEWLINE
-from nodes._support.patterns import matching_lines
-from nodes._support.root import Entry, Root
+from graphflow import Tool, ToolError, factory, tool
+from graphflow.security import Untrusted
+
+from .._support.pattern_worker import NEWLINE
+from .._support.patterns import matching_lines
+from .._support.root import Entry, Root
 
 FILE_LIMIT = 5_000_000
 """Bytes of a file that is read or written, unless said otherwise."""
@@ -48,6 +50,7 @@ Glob = Annotated[str, Field(min_length=1, max_length=500)]
 Content = Annotated[str, Field(max_length=FILE_LIMIT)]
 
 
+@factory
 def files(
     root: str | Path, *, write: bool = False, hidden: bool = False, file_limit: int = FILE_LIMIT
 ) -> tuple[Tool[Any, Any], ...]:
@@ -70,12 +73,17 @@ def files(
 
 
 def _read_file(folder_root: Root, file_limit: int) -> Tool[Any, Any]:
-    @tool(effects=["reads"], timeout_s=20, output_limit=WHOLE_OUTPUT)
+    @tool(
+        effects=["reads"],
+        paths=folder_root.reached,
+        timeout_s=20,
+        output_limit=WHOLE_OUTPUT,
+    )
     def read_file(
         path: FilePath,
         start: Annotated[int, Field(ge=1)] = 1,
         lines: Annotated[int, Field(ge=1, le=10_000)] = 1_000,
-    ) -> str:
+    ) -> Untrusted[str]:
         """Read a text file; each line comes with its number and a tab before it, which are not part of the file.
 
         Args:
@@ -111,13 +119,13 @@ _MARKS = {"folder": "/", "link": " (a link, not followed)", "other": " (no file)
 
 
 def _list_files(folder_root: Root) -> Tool[Any, Any]:
-    @tool(effects=["reads"], timeout_s=20)
+    @tool(effects=["reads"], paths=folder_root.reached, timeout_s=20)
     def list_files(
         folder: FolderPath = ".",
         pattern: Glob = "*",
         recursive: bool = False,
         most: Annotated[int, Field(ge=1, le=5_000)] = 500,
-    ) -> str:
+    ) -> Untrusted[str]:
         """List a folder: one path a line, folders with a slash at the end, files with their size in bytes.
 
         Args:
@@ -143,14 +151,14 @@ def _list_files(folder_root: Root) -> Tool[Any, Any]:
 
 
 def _grep_files(folder_root: Root, file_limit: int) -> Tool[Any, Any]:
-    @tool(effects=["reads"], timeout_s=30)
+    @tool(effects=["reads"], paths=folder_root.reached, timeout_s=30)
     def grep_files(
         pattern: Annotated[str, Field(min_length=1, max_length=1_000)],
         folder: FolderPath = ".",
         files: Glob = "*",
         ignore_case: bool = False,
         most: Annotated[int, Field(ge=1, le=1_000)] = 200,
-    ) -> str:
+    ) -> Untrusted[str]:
         """Find the lines of text files that match a pattern, as path:line: text, in a folder and the folders in it.
 
         Args:
@@ -205,7 +213,7 @@ def _writers(folder_root: Root, file_limit: int) -> tuple[Tool[Any, Any], Tool[A
     # `concurrency_safe` keeps the calls of one turn apart; two agents at the same time are kept apart by this.
     lock = threading.Lock()
 
-    @tool(effects=["writes"], concurrency_safe=False, timeout_s=20)
+    @tool(effects=["writes"], paths=folder_root.reached, concurrency_safe=False, timeout_s=20)
     def write_file(path: FilePath, content: Content) -> str:
         """Write a text file: a new one, or all of an old one. Missing folders are made.
 
@@ -223,7 +231,9 @@ def _writers(folder_root: Root, file_limit: int) -> tuple[Tool[Any, Any], Tool[A
             folder_root.write(path, written)
         return f"{path} has {len(written)} bytes now"
 
-    @tool(effects=["reads", "writes"], concurrency_safe=False, timeout_s=20)
+    @tool(
+        effects=["reads", "writes"], paths=folder_root.reached, concurrency_safe=False, timeout_s=20
+    )
     def edit_file(
         path: FilePath, old: Annotated[str, Field(min_length=1)], new: Content, every: bool = False
     ) -> str:

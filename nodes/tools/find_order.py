@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from graphflow import tool
-from nodes._support.tables import read_table
+
+from .._support.tables import read_table
 
 
 @tool

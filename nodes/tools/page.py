@@ -12,9 +12,11 @@ from collections.abc import Generator, Iterator, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 from urllib.parse import urljoin, urlsplit
 
-from graphflow import Message, Tool, tool
+from graphflow import Message, Tool, factory, tool
 from graphflow.concurrency import in_thread
-from nodes.tools.fetch import Fetched, Url, Web
+from graphflow.security import Untrusted
+
+from ..tools.fetch import Fetched, Url, Web, reached
 
 MAX_CHARACTERS = 2_000_000
 """Characters of HTML that are read."""
@@ -69,12 +71,13 @@ class Page(Message):
     cut: bool = False
 
 
+@factory
 def page(hosts: Sequence[str] | None = None, **limits: Any) -> Tool[Any, Any]:
     """The tool read_page: the text of a web page. Options as for `nodes.tools.fetch.fetch`."""
     web = Web(hosts, **limits)
 
-    @tool(effects=["network"], timeout_s=web.seconds + 5)
-    async def read_page(url: Url) -> Page:
+    @tool(effects=["network"], hosts=reached(hosts), timeout_s=web.seconds + 5)
+    async def read_page(url: Url) -> Untrusted[Page]:
         """Read a web page as text, with its headings, links, lists and tables in Markdown.
 
         Args:

@@ -7,7 +7,8 @@ from decimal import Decimal, InvalidOperation
 from pathlib import Path
 
 from graphflow import ToolError, tool
-from nodes._support.tables import read_table
+
+from .._support.tables import read_table
 
 ENDINGS = {"aves": "af", "ies": "y", "sses": "ss", "xes": "x", "s": ""}
 """Endings of plurals, with what stands there in the singular; the first that fits counts."""

@@ -9,7 +9,9 @@ from typing import NamedTuple
 
 from graphflow import Message, ToolError, tool
 from graphflow.model.resolve import open_embedder
-from nodes._support.statements import statements, without_opening
+from graphflow.security import Untrusted
+
+from .._support.statements import statements, without_opening
 
 EMBEDDER = "local:use"
 WORDS = 0.3
@@ -37,7 +39,7 @@ _indexes: dict[tuple[str, int], Index] = {}
 
 
 @tool
-async def search_documents(query: str, shop: str) -> list[Found]:
+async def search_documents(query: str, shop: str) -> Untrusted[list[Found]]:
     """Find the three sentences in the shop's documents that are nearest to a question, the nearest first.
 
     Args:

@@ -24,9 +24,10 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from graphflow import Message, Tool, ToolError, tool
+from graphflow import Message, Tool, ToolError, factory, tool
 from graphflow.errors import DeclarationError
-from nodes._support.programs import environment, runs_more
+
+from .._support.programs import environment, runs_more
 
 KEPT_BYTES = 16_000
 """Bytes of each stream that are kept by default: its beginning and its end."""
@@ -46,6 +47,7 @@ class Ran(Message):
     timed_out: bool = False
 
 
+@factory
 def shell(
     allowed: Sequence[str | Sequence[str]],
     *,

@@ -6,8 +6,9 @@ import re
 from pathlib import Path
 
 from graphflow import tool
-from nodes._support.tables import read_table
-from nodes.tools.price_of import singular
+
+from .._support.tables import read_table
+from ..tools.price_of import singular
 
 
 @tool

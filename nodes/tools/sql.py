@@ -17,9 +17,10 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from graphflow import Message, Tool, ToolError, tool
+from graphflow import Message, Tool, ToolError, factory, tool
 from graphflow.errors import DeclarationError
-from nodes._support.worker import ask_worker
+
+from .._support.worker import ask_worker
 
 MAX_ROWS = 200
 MAX_SECONDS = 5.0
@@ -46,6 +47,7 @@ class Table(Message):
     sql: str
 
 
+@factory
 def sql(
     path: str | Path, *, write: bool = False, rows: int = MAX_ROWS, seconds: float = MAX_SECONDS
 ) -> tuple[Tool[Any, Any], ...]:
@@ -62,12 +64,15 @@ def sql(
         raise DeclarationError(f"sql({str(path)!r}): there is no such file; make it first")
     base = Database(file, rows, seconds)
 
-    @tool(effects=["reads"], timeout_s=seconds + 5)
+    def reached(_: object) -> list[Path]:
+        return [file]
+
+    @tool(effects=["reads"], paths=reached, timeout_s=seconds + 5)
     def list_tables() -> list[Table]:
         """List the tables and views of the database, with the SQL that declares their columns."""
         return base.tables()
 
-    @tool(effects=["reads"], timeout_s=seconds + 5)
+    @tool(effects=["reads"], paths=reached, timeout_s=seconds + 5)
     def query_sql(statement: Statement, values: Values = []) -> Rows:  # noqa: B006  # pydantic copies it
         """Ask the database one SELECT (or WITH, VALUES) in SQLite's SQL.
 
@@ -78,7 +83,12 @@ def sql(
         rows, _ = base.ask(statement, values, write=False)
         return rows
 
-    @tool(effects=["reads", "writes"], concurrency_safe=False, timeout_s=seconds + 5)
+    @tool(
+        effects=["reads", "writes"],
+        paths=reached,
+        concurrency_safe=False,
+        timeout_s=seconds + 5,
+    )
     def change_sql(statement: Statement, values: Values = []) -> str:  # noqa: B006  # pydantic copies it
         """Change the database by one statement: INSERT, UPDATE, DELETE, CREATE, ALTER or DROP. All of it is done, or nothing.
 

@@ -10,8 +10,9 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from graphflow import Message, Tool, ToolError, tool
-from nodes._support.pattern_worker import NEWLINE
-from nodes._support.patterns import matches, replaced
+
+from .._support.pattern_worker import NEWLINE
+from .._support.patterns import matches, replaced
 
 MAX_CHARACTERS = 500_000
 MATCHING_S = 5.0

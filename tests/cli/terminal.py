@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pty
 import select
+import signal
 import subprocess
 import sys
 import time
@@ -33,6 +34,16 @@ class Terminal:
                     f"{words!r} has not come, and the command has ended: {self.text!r}"
                 )
         return self.text.index(words, after) + len(words)
+
+    def interrupt(self) -> None:
+        """What Ctrl-C does."""
+        self.process.send_signal(signal.SIGINT)
+
+    def wait_until_it_waits(self) -> None:
+        """Reads until the command sleeps: Python does not see a signal that comes just before it looks for keys."""
+        state = Path(f"/proc/{self.process.pid}/stat")
+        while state.exists() and state.read_text().rpartition(")")[2].split()[0] != "S":
+            self._read()
 
     def type(self, text: str) -> None:
         os.write(self.handle, text.encode())

@@ -77,6 +77,7 @@ def test_run_prints_a_table_when_piped(project: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines() == ["name  size", "----  ----", "hey   0", "hey   1"]
     assert "mine: completed, 2 steps" in done.stderr
+    assert "\x1b" not in done.stdout + done.stderr
 
 
 def test_run_json_and_events(project: Path) -> None:
@@ -87,7 +88,7 @@ def test_run_json_and_events(project: Path) -> None:
     assert answer["status"] == "completed"
     assert answer["output"] == [{"name": "x", "size": 0}]
     assert answer["usage"]["steps"] == 2
-    events = [json.loads(line) for line in (project / "out.jsonl").read_text().splitlines()]
+    _, *events = map(json.loads, (project / "out.jsonl").read_text().splitlines())
     assert events[0]["kind"] == "run.start"
     assert events[-1]["kind"] == "run.end"
     assert [e["node"] for e in events if e["kind"] == "node.end"] == ["same", "rows"]
@@ -284,8 +285,10 @@ def test_a_file_from_anywhere_brings_nothing_along(tmp_path: Path) -> None:
     done = graphflow(tmp_path, "check", "bad.yaml")
     assert done.returncode == 2
     assert "Traceback" not in done.stderr
-    assert "bad.yaml:5: explain of router 'r' is 'maybe'; it must be true or false" in done.stderr
     assert (
-        "bad.yaml:8: the arrow 'START >> nobody' names 'nobody', and there is no such node"
+        "bad.yaml:5:73: explain of router 'r' is 'maybe'; it must be true or false" in done.stderr
+    )
+    assert (
+        "bad.yaml:8:5: the arrow 'START >> nobody' names 'nobody', and there is no such node"
         in done.stderr
     )

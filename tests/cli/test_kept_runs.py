@@ -20,6 +20,7 @@ import pytest
 from graphflow.cli.app import run_app
 from graphflow.cli.stored_runs import is_gone
 from graphflow.runtime.recorder import holder
+from tests.cli.terminal import on_a_terminal
 from tests.waiting import until
 
 INBOX = '''
@@ -204,7 +205,7 @@ def test_what_is_kept_tells_of_both_sittings(project: Path) -> None:
     )
     assert whole["run"] == id
     assert whole["usage"]["model_calls"] == 6
-    events = [json.loads(line) for line in lines(project / "all.jsonl")]
+    _, *events = map(json.loads, lines(project / "all.jsonl"))
     assert [event["kind"] for event in events if event["kind"].startswith("run.")] == [
         "run.start",
         "run.stop",
@@ -240,6 +241,52 @@ def test_a_process_that_is_killed_loses_nothing_that_it_was_told(project: Path) 
     assert f"run {row['id']} goes on" in done.stderr
     assert sorted(lines(project / "asked")) == [f"mail {n}" for n in range(1, 7)]
     assert len(done.stdout.splitlines()) == 8
+
+
+@pytest.mark.skipif(
+    os.name != "posix", reason="elsewhere nobody can tell whether a process is gone"
+)
+def test_the_same_command_again_goes_on_with_a_run_whose_process_was_killed(project: Path) -> None:
+    pipe = subprocess.PIPE
+    words = ("run", "inbox", "6", "--id", "mails")
+    with subprocess.Popen(
+        command(*words), cwd=project, stdout=pipe, stderr=pipe, env=environment()
+    ) as process:
+        try:
+            until(lambda: len(lines(project / "filed")) == 3)
+        finally:
+            process.kill()
+    (project / "go").touch()
+    with on_a_terminal(project, *words) as terminal:
+        at = terminal.wait_for(f"process {process.pid} on")
+        terminal.wait_for("has this run, and is gone; going on when its lease ends", at)
+        # A lease lasts for longer than a test should.
+        with sqlite3.connect(project / ".graphflow" / "runs.db") as db:
+            db.execute("UPDATE runs SET until = 0")
+        assert terminal.end() == 0, terminal.text
+    assert sorted(lines(project / "asked")) == [f"mail {n}" for n in range(1, 7)]
+
+
+@pytest.mark.parametrize(
+    "words", [("run", "inbox", "6", "--id", "mails"), ("resume", "mails"), ("delete", "mails")]
+)
+def test_whose_run_is_being_worked_on_is_told_by_whom(
+    project: Path, words: tuple[str, ...]
+) -> None:
+    pipe = subprocess.PIPE
+    with subprocess.Popen(
+        command("run", "inbox", "6", "--id", "mails"),
+        cwd=project, stdout=pipe, stderr=pipe, env=environment(),
+    ) as process:  # fmt: skip
+        try:
+            until(lambda: len(lines(project / "filed")) == 3)
+            done = graphflow(project, *words)
+        finally:
+            process.kill()
+    assert done.returncode == 1
+    (line,) = [line for line in done.stderr.splitlines() if " kept in " not in line]
+    assert line.startswith(f"graphflow: run 'mails' is owned by process {process.pid} on ")
+    assert "try again after that" in line
 
 
 @pytest.mark.skipif(
@@ -333,7 +380,7 @@ def test_the_same_id_again_gives_back_the_run_that_there_is(project: Path) -> No
 def test_a_question_waits_for_its_answer_from_any_process(project: Path) -> None:
     asked = graphflow(project, "run", "questions", "hello")
     id = id_in(asked.stderr)
-    assert asked.returncode == 3
+    assert asked.returncode == 4
     assert asked.stdout == ""
     assert "it waits for boss-" in asked.stderr
     assert f"`graphflow answer {id}` answers" in asked.stderr
@@ -357,10 +404,40 @@ def test_a_question_waits_for_its_answer_from_any_process(project: Path) -> None
 def test_a_graph_of_the_project_comes_before_a_shipped_one_of_its_name(project: Path) -> None:
     source = (project / "graphs" / "questions.py").read_text()
     (project / "graphs" / "letters.py").write_text(source.replace('Graph("asker"', 'Graph("desk"'))
-    assert graphflow(project, "run", "letters", "hello", "--id", "d").returncode == 3
+    assert graphflow(project, "run", "letters", "hello", "--id", "d").returncode == 4
     done = graphflow(project, "answer", "d", "boss", "true", "--resume")
     assert done.returncode == 0, done.stderr
     assert done.stdout == "sent: True\n"
+
+
+def test_a_run_is_not_read_by_a_graph_of_its_name_that_comes_with_graphflow(project: Path) -> None:
+    source = (project / "graphs" / "questions.py").read_text()
+    (project / "graphs" / "questions.py").unlink()
+    (project / "mail.py").write_text(source.replace('Graph("asker"', 'Graph("desk"'))
+    assert graphflow(project, "run", "mail.py", "hello", "--id", "d").returncode == 4
+    plain = graphflow(project, "show", "d")
+    assert re.search(r"^input +hello$", plain.stdout, re.MULTILINE), plain.stderr
+    assert plain.stderr == ""
+    other = graphflow(project, "resume", "d")
+    assert other.returncode == 2
+    assert "'desk' is not among those of the project; say where it is" in other.stderr
+    # The graph of a project is one of its own, wherever it stands.
+    (project / "graphflow.toml").write_text('graph = "mail.py"\n')
+    done = graphflow(project, "answer", "d", "boss", "true", "--resume")
+    assert done.stdout == "sent: True\n", done.stderr
+
+
+def test_a_graph_that_is_broken_is_no_reason_to_take_another(project: Path) -> None:
+    file = project / "graphs" / "desk.py"
+    source = (project / "graphs" / "questions.py").read_text()
+    file.write_text(source.replace('Graph("asker"', 'Graph("desk"'))
+    assert graphflow(project, "run", "desk:asker", "hello", "--id", "d").returncode == 4
+    file.write_text("1 / 0\n")
+    shown = graphflow(project, "show", "d")
+    assert re.search(r"^input +hello$", shown.stdout, re.MULTILINE)
+    assert "desk.py:1 cannot be run: ZeroDivisionError" in shown.stderr
+    assert "shown as plain data" in shown.stderr
+    assert graphflow(project, "resume", "d").returncode == 2
 
 
 def test_an_answer_from_standard_input_and_on_at_once(project: Path) -> None:
@@ -375,16 +452,18 @@ def test_an_answer_from_standard_input_and_on_at_once(project: Path) -> None:
 def test_resume_without_an_answer_waits_on(project: Path) -> None:
     graphflow(project, "run", "questions", "hello", "--id", "q")
     again = graphflow(project, "resume", "q")
-    assert again.returncode == 3
+    assert again.returncode == 4
     assert "it waits for boss-" in again.stderr
 
 
 # -- limits and failures ---------------------------------------------------------------------------
 def test_a_limit_is_raised_when_a_run_goes_on(project: Path) -> None:
     stopped = graphflow(project, "run", "steps", "x", "--limits", "steps=1")
-    assert stopped.returncode == 1
+    assert stopped.returncode == 3
     assert "goes on with it once the limit is raised" in stopped.stderr
-    done = graphflow(project, "resume", "--limits", "steps=9")
+    again = graphflow(project, "resume", "--limit", "steps=1")
+    assert again.returncode == 3
+    done = graphflow(project, "resume", "--limit", "steps=9", "--limit", "depth=2")
     assert done.stdout == "X\n", done.stderr
     assert lines(project / "done") == ["first"]
 
@@ -572,7 +651,7 @@ def mistakes() -> Iterator[tuple[tuple[str, ...], str]]:
     yield ("resume", "nothing"), "no run 'nothing' is in"
     yield ("runs", "--since", "soon"), "--since soon: give a span such as 2h"
     yield ("prune", "--older-than", "30"), "--older-than 30: give a number and a unit"
-    yield ("resume", "gamma", "--limits", "stepps=1"), "'stepps=1' is no limit"
+    yield ("resume", "gamma", "--limits", "stepps=1"), "'stepps=1' is not a limit"
     yield ("resume", "gamma", "--limits", "steps=many"), "steps must be a whole number"
     yield ("answer", "alpha", "boss", "true"), "has no open question"
     yield (

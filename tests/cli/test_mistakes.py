@@ -56,6 +56,26 @@ def test_what_follows_two_dashes_is_input(
     assert "Hello, --debug!" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        ("rnu", "No such command 'rnu'. Did you mean 'run'?"),
+        ("run --limt steps=1", "No such option: --limt"),
+        ("chat --conversation", "Option '--conversation' requires an argument."),
+        ("draw", "Missing argument 'GRAPH'."),
+        ("runs --status waitng", "'waitng' is not one of 'running', 'interrupted', 'waiting'"),
+    ],
+)
+def test_a_slip_is_said_like_any_other_mistake(
+    project: Path, capsys: pytest.CaptureFixture[str], words: str, says: str
+) -> None:
+    assert run_app(words.split()) == 2
+    first, *rest = capsys.readouterr().err.splitlines()
+    assert first.startswith("graphflow: ")
+    assert says in first
+    assert all(line.endswith("--help` shows what it takes") for line in rest)
+
+
 @pytest.mark.parametrize("port", ["0", "65536", "http"])
 def test_a_port_that_there_is_not_is_refused(
     project: Path, capsys: pytest.CaptureFixture[str], port: str

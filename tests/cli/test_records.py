@@ -31,8 +31,10 @@ from graphflow.events import (
     NodeStarted,
 )
 from graphflow.render import draw_run, read_records, timeline, write_report
+from graphflow.render.records import read_events
 from graphflow.testing import ScriptedModel
 from tests.conftest import walk
+from tests.small_disk import Disk
 from tests.waiting import until
 
 ODD = """
@@ -77,6 +79,20 @@ async def keep(value: Any) -> Any:
 odd = Graph("odd", START >> make >> keep >> END)
 """
 
+LONG = """
+from graphflow import END, START, Graph, node
+
+@node
+async def swell(text: str) -> str:
+    return text * 10_000
+
+@node
+async def keep(text: str) -> str:
+    return text
+
+long = Graph("long", START >> swell >> keep >> END)
+"""
+
 SLOW = """
 import asyncio
 from pathlib import Path
@@ -115,7 +131,7 @@ def graphflow(project: Path, *arguments: str) -> subprocess.CompletedProcess[byt
 
 
 def strictly(line: str) -> Any:
-    return json.loads(line, parse_constant=lambda word: pytest.fail(f"{word} is no JSON"))
+    return json.loads(line, parse_constant=lambda word: pytest.fail(f"{word} is not JSON"))
 
 
 @pytest.mark.parametrize(
@@ -208,11 +224,40 @@ def test_the_live_tree_tells_failures_cancellations_and_waiting_apart() -> None:
 @pytest.mark.skipif(
     not Path("/dev/full").exists(), reason="a disk that is full is made by /dev/full"
 )
-def test_a_full_disk_ends_the_record_and_not_the_walk(project: Path) -> None:
+def test_a_disk_that_is_full_at_the_beginning_is_said_before_anything_runs(project: Path) -> None:
     done = graphflow(project, "run", "odd", "nan", "--events", "/dev/full")
-    assert done.returncode == 0
-    assert done.stderr.decode().count("cannot be written any further") == 1
-    assert b"completed" in done.stderr
+    assert done.returncode == 2
+    assert b"/dev/full cannot be written: No space left on device" in done.stderr
+
+
+def test_a_disk_that_becomes_full_ends_the_record_and_not_the_walk(
+    project: Path, disk: Disk
+) -> None:
+    filler = disk.path / "filler"
+    filler.write_bytes(b"x" * (2 * 1024 * 1024 - 16_384))
+    events = disk.path / "out.jsonl"
+    # An answer of 10,000 characters stands in several events.
+    graph = project / "graphs" / "long.py"
+    graph.write_text(LONG)
+    done = graphflow(project, "run", "long", "x", "--events", str(events), "--store", "none")
+    assert done.returncode == 0, done.stderr
+    said = done.stderr.decode()
+    assert said.count("cannot be written: No space left on device") == 1
+    assert "events are not in" in said
+    written = events.read_text()
+    assert written.endswith("\n")
+    first, *_ = read_events(events)
+    assert first.kind == "run.start"
+
+
+def test_a_file_of_events_says_what_it_is_and_is_made_anew(project: Path) -> None:
+    for _ in range(2):
+        assert graphflow(project, "run", "odd", "row", "--events", "out.jsonl").returncode == 0
+    header, *records = map(json.loads, (project / "out.jsonl").read_text().splitlines())
+    assert (header["format"], header["version"]) == ("graphflow.events", 1)
+    kinds = [record["kind"] for record in records]
+    assert kinds.count("run.start") == kinds.count("run.end") == 1
+    assert graphflow(project, "diff", "out.jsonl", "out.jsonl").returncode == 0
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGTERM that can be handled")

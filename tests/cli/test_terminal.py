@@ -60,6 +60,17 @@ def test_the_question_says_what_would_be_done_by_type(folder: Path) -> None:
     assert "wiped /srv/old" in terminal.text
 
 
+def test_what_was_asked_stays_on_the_screen(folder: Path) -> None:
+    """The tree that is drawn again below it takes away what it has drawn itself, and nothing else."""
+    with on_a_terminal(folder, *RUN) as terminal:
+        at = terminal.wait_for("Allow it? [y/N/a(lways)/e(dit)] ")
+        terminal.type("y\n")
+        assert terminal.end() == 0
+    behind = terminal.text[at:]
+    first_line_drawn = behind.index("cleaner")
+    assert "\x1b[1A" not in behind[:first_line_drawn], behind
+
+
 @pytest.mark.parametrize("answer", ["\n", "n\n", "yep\n", "ja\n", "y n\n", "\x04"])
 def test_whatever_is_not_a_clear_yes_is_a_no(folder: Path, answer: str) -> None:
     with on_a_terminal(folder, "run", "cleaner.py", "--set", "path=/srv/old") as terminal:

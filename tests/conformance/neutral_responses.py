@@ -77,7 +77,7 @@ def add(role: str, parts: list[Part], result: Neutral) -> None:
 
 
 def read_typed(kind: str, item: dict[str, Any], result: Neutral) -> None:
-    """An item that is no message: a thought, a call, a result, the trace of a hosted tool."""
+    """An item that is not a message: a thought, a call, a result, the trace of a hosted tool."""
     if kind == "reasoning":
         add("assistant", [read_reasoning(item)], result)
     elif kind == "function_call":

@@ -91,11 +91,11 @@ def reading_of(reply: Reply, error: ModelError | None) -> dict[str, Any]:
         if error is None
         else {
             "kind": "permission"
-            if "permission" in (error.code + error.type).lower()
+            if "permission" in (error.provider_code + error.type).lower()
             else error.kind,
             "status": error.status,
             "type": error.type,
-            "code": error.code,
+            "code": error.provider_code,
             "message": error.provider_message,
             "retry_after": error.retry_after,
         },

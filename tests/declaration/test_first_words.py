@@ -201,7 +201,7 @@ def test_values_without_a_keyword_are_told() -> None:
     [
         ("modle", "the run of 'desk' has no option 'modle'; did you mean model=?"),
         ("max_turns", "write limits=Limits(steps=...)"),
-        ("thread_id", "write session=..."),
+        ("thread_id", "write conversation=..."),
         ("context", "write deps=..."),
         ("timeout", "write limits=Limits(seconds=...)"),
         ("input", "give the message first"),
@@ -489,9 +489,9 @@ def test_a_file_translates_words_as_constructors_do_and_tells_all_at_once(tmp_pa
     with pytest.raises(FileUnreadable) as caught:
         load(str(file))
     told = str(caught.value)
-    assert "desk.yaml:2: a graph has no 'max_steps'; did you mean 'limits'?" in told
-    assert "desk.yaml:4: agent 'clerk' has no 'instructions'; did you mean 'system'?" in told
+    assert "desk.yaml:2:1: a graph has no 'max_steps'; did you mean 'limits'?" in told
+    assert "desk.yaml:4:24: agent 'clerk' has no 'instructions'; did you mean 'system'?" in told
     assert "agent 'clerk' has no 'output_type'; did you mean 'output'?" in told
     assert "agent 'clerk' has no 'modle'; did you mean 'model'?" in told
-    assert "desk.yaml:5: " in told
-    assert "desk.yaml:7: the arrow 'START >> clrk >> END' names 'clrk'" in told
+    assert "desk.yaml:5:" in told
+    assert "desk.yaml:7:5: the arrow 'START >> clrk >> END' names 'clrk'" in told

@@ -1,7 +1,7 @@
-"""What tests of durable runs are given: stores and disks, as the tests of stores have them."""
+"""What tests of durable runs are given: stores, as the tests of stores have them."""
 
 from __future__ import annotations
 
-from tests.journal.conftest import address, disk, server
+from tests.journal.conftest import address, server
 
-__all__ = ["address", "disk", "server"]
+__all__ = ["address", "server"]

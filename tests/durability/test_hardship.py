@@ -22,7 +22,7 @@ from graphflow.journal.store import Store
 from graphflow.run import Run
 from tests.durability.kills import Findings
 from tests.durability.office import Clerk, Desk, entries_of, office, order_of
-from tests.journal.conftest import Disk
+from tests.small_disk import Disk
 from tests.stand_ins import postgres
 from tests.waiting import eventually
 

@@ -29,7 +29,7 @@ def shorter(value: str, added: str) -> str:
     return min(value, added, key=len)
 
 NOTES = State("notes", list[str], start=[], merge=extend)
-COUNT = State("count", int, start=0, merge=plus)
+COUNT = State("count", int, start=0, merge=plus, scope="conversation")
 BEST = State("best", str, start="nothing at all", merge=shorter)
 BOOK = State("book", list[Note], start=[Note(id="a", text="old")], merge=by_key("id"))
 AIM = State("aim", str)
@@ -54,7 +54,7 @@ GRAPH = """
 graph: notebook
 state:
   notes: {type: "list[str]", start: [], merge: extend}
-  count: {type: int, start: 0, merge: plus}
+  count: {type: int, start: 0, merge: plus, scope: conversation}
   best:  {type: str, start: nothing at all, merge: "state_steps:shorter"}
   book:  {type: "list[state_steps:Note]", start: [{id: a, text: old}], merge: by_key('id')}
   aim:   {type: str}
@@ -108,6 +108,7 @@ def test_a_graph_with_states_is_written_and_read_again(steps: Any) -> None:
     again = loaded(text)
     assert again.to_yaml() == text
     assert again == loaded(GRAPH)
+    assert [state.scope for state in again.state] == [state.scope for state in states]
     assert dict(again.run_sync("abc").state) == dict(graph.run_sync("abc").state)
 
 
@@ -151,6 +152,7 @@ def test_an_agent_of_a_file_reads_and_writes_the_state_it_is_lent(steps: Any) ->
             "type: int, start: none",
             "start of state 'count' is not of its type int",
         ),
+        ("scope: conversation", "scope: forever", "it must be one of frame, conversation"),
         ("type: int, start: 0", "start: 0", "state 'count' has no type"),
         ("type: int, start: 0", "type: integer", "the type 'integer' names 'integer'"),
         ("type: int", "kind: int", "a state has no 'kind'"),

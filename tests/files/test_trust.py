@@ -240,7 +240,7 @@ def test_another_module_of_the_same_name_is_not_taken_for_it(project: Path, tmp_
 )
 def test_a_module_that_breaks_is_told_with_its_line(project: Path, body: str, says: str) -> None:
     (project / "trusted_bad.py").write_text(body)
-    with pytest.raises(FileUnreadable, match=r"g.yaml:4: .*" + says):
+    with pytest.raises(FileUnreadable, match=r"g.yaml:4:\d+: .*" + says):
         load_graph(written(project / "graphs", GUARDED.replace("GUARD", "trusted_bad:fine")), Graph)
 
 
@@ -278,8 +278,7 @@ def test_a_project_may_keep_its_modules_in_src_or_be_a_package_itself(tmp_path: 
 # -- what it costs to read one ---------------------------------------------------------------------
 def test_yaml_is_read_as_its_version_1_2_says() -> None:
     text = "[no, on, 1:30, 1:30.5, 010, 0o10, 0x1F, 1_000, 1e3, .5, 1., -.inf, ~, null, true, 2020-01-01, +12, =, 0b1, <<]"
-    words, _ = parse(text, "f")
-    assert words == [
+    assert parse(text, "f").data == [
         *(
             "no",
             "on",
@@ -315,7 +314,7 @@ BOMB = "a: &a [x,x,x,x,x,x,x,x,x,x]\n" + "".join(
         ("[" * 3000, "nested too deep"),
         ("a: " + "{b: " * 3000, "nested too deep"),
         ("? [1]\n: 2", "a key must be a word"),
-        ("a: 1\na: 2", "f:2.*is given twice"),
+        ("a: 1\na: 2", "f:2:1: .*is given twice"),
         ("a: !!int x", "not a whole number"),
         ("a: !!float x", "not a number"),
         ("a: !!bool x", "neither true nor false"),
@@ -323,7 +322,7 @@ BOMB = "a: &a [x,x,x,x,x,x,x,x,x,x]\n" + "".join(
         ("a: !!binary aGk=", "could not determine a constructor"),
         ("a: !own x", "could not determine a constructor"),
         ("n: " + "9" * 5000, "4300 digits"),
-        ("\x01", "is not YAML"),
+        ("\x01", "f:1:1: this is not a text"),
         ("a: 1\n---\nb: 2", "is not YAML"),
         ("%YAML 9.9\n--- a", "is not YAML"),
         ("a: *b", "undefined alias"),
@@ -339,7 +338,7 @@ def test_an_alias_may_stand_for_the_same_twice() -> None:
         parse(
             "graph: g\nnodes:\n  a: &a {kind: agent, input: str}\n  b: *a\nedges:\n  - START >> a >> b >> END\n",
             "f",
-        )[0],
+        ).data,
         Graph,
     )
     assert [each.name for each in graph.nodes] == ["a", "b"]
@@ -365,7 +364,7 @@ def test_only_a_file_of_reasonable_size_is_read(tmp_path: Path) -> None:
             load(str(tmp_path / f"{name}.yaml"))
     for prompt in ("pipe.yaml", "zero.yaml"):
         text = f"graph: g\nnodes:\n  a: {{kind: agent, input: str, prompt_file: {prompt}}}\nedges:\n  - START >> a >> END\n"
-        with pytest.raises(FileUnreadable, match=r"g.yaml:3: .*a pipe or device"):
+        with pytest.raises(FileUnreadable, match=r"g.yaml:3:\d+: .*a pipe or device"):
             load_graph(written(tmp_path, text), Graph)
 
 
@@ -501,7 +500,7 @@ def whole(project: Path) -> Path:
             "'PORT' of env of mcp 'm' is 80; it must be a text; put it in quotes, '80'",
         ),
         ("m", "command", "server --x", "command of mcp 'm' is 'server --x'; it must be a list"),
-        ("m", "scope", "always", "it must be one of run, process"),
+        ("m", "scope", "always", "it must be one of run, conversation, process"),
         ("u", "url", "ftp://x", "mcp|address|http"),
         (None, "nodes", ["a"], "nodes of a graph is a list; it must be .* a mapping"),
         (
@@ -519,7 +518,7 @@ def whole(project: Path) -> Path:
         (None, "graph", None, "graph of a graph is empty"),
         (None, "limits", {"depth": "deep"}, "depth of limits is 'deep'"),
         (None, "ends", "any", "it must be one of one, first, all"),
-        (None, "model", 3, "3 is not a model"),
+        (None, "model", 3, "model of a graph is 3; it must be provider:model or a mapping"),
         (None, "deps", "os:PathLike", "not a module of the project"),
     ],
 )
@@ -532,7 +531,7 @@ def test_a_wrong_value_is_told_with_its_line_and_what_is_allowed(
     whole.write_text(text)
     with pytest.raises((FileUnreadable, GraphError), match=f"(?s){says}") as caught:
         load_graph(whole, Graph)
-    lines = [int(line) for line in re.findall(r"g\.yaml:(\d+)\]?", str(caught.value))][-1:]
+    lines = [int(line) for line in re.findall(r"g\.yaml:(\d+):\d+", str(caught.value))][-1:]
     rows = text.splitlines()
     first = next(
         n
@@ -572,7 +571,7 @@ def test_all_problems_of_a_file_are_told_at_once(project: Path) -> None:
         (10, "names 'z', and there is no such node"),
         (11, "cannot be read"),
     ):
-        assert any(f"g.yaml:{line}: " in row and says in row for row in told.splitlines()), (
+        assert any(f"g.yaml:{line}:" in row and says in row for row in told.splitlines()), (
             says,
             told,
         )

@@ -6,6 +6,7 @@ import asyncio
 import re
 from functools import cache
 from importlib import import_module
+from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
 from types import ModuleType
@@ -49,7 +50,8 @@ def blocks(page: Path, language: str = "python") -> list[str]:
 
 def executed(page: Path, names: dict[str, Any]) -> dict[str, Any]:
     for number, block in enumerate(blocks(page)):
-        exec(compile(block, f"{named(page)} block {number}", "exec"), names)
+        code = compile(block, f"{named(page)} block {number}", "exec", dont_inherit=True)
+        exec(code, names)
     return names
 
 
@@ -121,13 +123,13 @@ def test_every_public_name_is_on_some_page() -> None:
     assert [name for name in graphflow.__all__ if not re.search(rf"\b{name}\b", told)] == []
 
 
-MODULE = re.compile(r"(?:graphflow|nodes|graphs|tests)(?:\.\w+)+")
+MODULE = re.compile(r"(?!graphflow\.toml)(?:graphflow|nodes|graphs|tests)(?:\.\w+)+")
 FILE = re.compile(
     r"[\w.-]*/?(?:[\w.-]+/)*[\w.-]*\.(?:py|md|toml|json|yaml|yml|csv|svg|jsonl|ipynb|js|css|j2)|(?:[\w.-]+/)+"
 )
 """What a word between backticks must look like to be a file or folder of the repository."""
 FOREIGN = re.compile(
-    r"\.\w+|SKILL\.md|(photo|app|case|prices|orders|walk|desk|timeline|hello2?|inbox)\.\w+|docs/|my/folder|.*<.*|.*/name\.py"
+    r"\.\w+|SKILL\.md|(photo|app|service|case|prices|orders|walk|desk|timeline|hello2?|inbox)\.\w+|docs/|my/folder|.*<.*|.*/name\.py|graphflow\.toml|.*/NAME\.toml"
 )
 """Files that are the reader's own, or stand for any file."""
 
@@ -143,6 +145,13 @@ def words(page: Path) -> frozenset[str]:
 def test_every_module_that_is_named_can_be_imported(page: Path) -> None:
     wrong = [word for word in sorted(words(page)) if MODULE.fullmatch(word) and not is_there(word)]
     assert wrong == []
+
+
+@each_page
+def test_every_module_that_is_to_be_run_is_there(page: Path) -> None:
+    """As in "python -m tests.tools.pictures"; those of other packages are their own."""
+    run = re.findall(r"python -m ((?:graphflow|tests)[.\w]*)", page.read_text(encoding="utf-8"))
+    assert [name for name in run if find_spec(name.rstrip(".")) is None] == []
 
 
 def is_there(name: str) -> bool:
@@ -344,3 +353,11 @@ def test_nothing_in_the_package_runs_data() -> None:
     )
     sources = [*(ROOT / "graphflow").rglob("*.py"), *(ROOT / "nodes").rglob("*.py")]
     assert [named(path) for path in sources if calls.search(path.read_text(encoding="utf-8"))] == []
+
+
+# -- events ----------------------------------------------------------------------------------------
+def test_the_page_of_events_is_what_their_classes_say() -> None:
+    from tests.tools.events_page import PAGE, with_table
+
+    page = PAGE.read_text(encoding="utf-8")
+    assert page == with_table(page), "run python tests/tools/events_page.py --write"

@@ -17,6 +17,8 @@ ABOUT_TIME = {
 }
 SLEEPS = {
     "durability/kills.py": "kills at random moments, and looks again and again whether processes have ended",
+    "conversations/crowd.py": "until a lease is over, which the store says; asks again and again",
+    "conversations/test_crowd.py": "until others have said something; asks again and again",
     "durability/office.py": "effects that take a moment, and a worker that looks again and again; nothing depends on how long",
     "durability/test_hardship.py": "until a lease is over, which the store says; asks again and again",
     "durability/test_owners.py": "until a lease is over, which the store says; asks again and again",

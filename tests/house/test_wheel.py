@@ -39,13 +39,15 @@ def test_only_graphflow_is_importable(wheel: Path) -> None:
         "graphflow/model/prices.json",
         "graphflow/py.typed",
         "graphflow/notebook/live.css",
-        "graphflow/notebook/form.css",
+        "graphflow/notebook/questions.css",
         "graphflow/notebook/form.js",
+        "graphflow/notebook/questions.js",
         "graphflow/notebook/live.js",
         "graphflow/render/page.html.j2",
         "graphflow/_shipped/graphs/desk.py",
         "graphflow/_shipped/graphs/shop/orders.csv",
         "graphflow/_shipped/nodes/messages.py",
+        "graphflow/project/kit/graph.py.txt",
         "graphflow/_shipped/nodes/_support/sql_worker.py",
     ):
         assert wanted in names
@@ -68,3 +70,18 @@ def test_the_shipped_desk_is_found_from_anywhere(wheel: Path, tmp_path: Path) ->
     )
     assert done.returncode == 0, done.stderr
     assert "graph 'desk': sound" in done.stdout
+
+
+def test_a_stranger_makes_a_project_with_it(wheel: Path, tmp_path: Path) -> None:
+    site = tmp_path / "site"
+    zipfile.ZipFile(wheel).extractall(site)
+    environment = {**os.environ, "PYTHONPATH": str(site)}
+    folder = tmp_path
+    for words in (["new", "shop"], ["run"], ["test"]):
+        command = [sys.executable, "-m", "graphflow", *words]
+        done = subprocess.run(
+            command, cwd=folder, capture_output=True, text=True, check=False, env=environment
+        )
+        assert done.returncode == 0, done.stderr
+        folder = tmp_path / "shop"
+    assert "case stock: ok" in done.stdout

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from graphflow import errors
+from graphflow import END, START, Graph, Human, errors, node
 from graphflow.journal.key_ring import KeyRing, WrappedKey, key_ring
 from graphflow.journal.seal import DataKeySeal, conversation_owner, run_owner
 from graphflow.journal.store import Store
@@ -31,6 +31,7 @@ from tests.journal.keeping import (
     sound_rows,
     within,
 )
+from tests.stand_ins import postgres
 
 OTHER = bytes(range(1, 33))
 TEXT = b64encode(KEY).decode()
@@ -371,3 +372,81 @@ def test_a_key_file_or_table_that_is_gone_is_told(address: str, tmp_path: Path) 
     for key in (KEY, None):
         with pytest.raises(errors.StoreUnreadable, match=r"its store\.key is gone"):
             asyncio.run(Store.open(str(address), key=key).runs())
+
+
+# -- in PostgreSQL ---------------------------------------------------------------------------------
+def data_of(server: postgres.Postgres, folder: str = "") -> bytes:
+    """All that lies on the disk of a server, after it has written what it holds in memory."""
+    return contents(server.folder / "data" / folder)
+
+
+@pytest.mark.parametrize("address", ["postgres sealed"], indirect=True)
+def test_a_server_has_nothing_of_what_was_written_and_no_key_of_what_was_deleted(
+    address: str, server: postgres.Postgres
+) -> None:
+    wrapped: list[bytes] = []
+
+    async def write(store: Store) -> None:
+        for run in ("order-17", "order-18"):
+            made = header(run, metadata={"customer": "planted"})
+            large = {"planted": b"planted"}
+            rows = some_rows(0, 20, '"planted"')
+            ownership = await store.create(made, "me", rows=rows, large=large)
+            await store.put_answer(run, "planted?", '"planted"', "planted")
+            await store.release(ownership)
+        async with store._connection() as db:  # type: ignore[attr-defined]
+            found = await db.fetch(
+                "SELECT wrapped FROM graphflow_keys WHERE owner LIKE 'run %' ORDER BY owner"
+            )
+            wrapped.extend(bytes(row["wrapped"]) for row in found)
+            await db.execute("CHECKPOINT")
+
+    async def erase(store: Store) -> None:
+        await store.delete("order-17")
+        async with store._connection() as db:  # type: ignore[attr-defined]
+            await db.execute("CHECKPOINT")
+        assert await all_rows(store, "order-18") == some_rows(0, 20, '"planted"')
+
+    within(address, write)
+    # Its log, in which everything is written first, has none of it either.
+    assert b"planted" not in data_of(server)
+    assert all(key in data_of(server, "base") for key in wrapped)
+    within(address, erase)
+    tables = data_of(server, "base")
+    assert [key in tables for key in wrapped] == [False, True]
+
+
+# -- a whole walk ----------------------------------------------------------------------------------
+@files_of_a_store
+def test_a_walk_leaves_nothing_in_clear_and_goes_on_with_its_key_only(
+    address: str, tmp_path: Path
+) -> None:
+    @node
+    async def think(text: str) -> str:
+        return f"{text} {'planted-large ' * 10_000}"
+
+    @node
+    async def tell(answer: str) -> str:
+        return f"planted {answer}"
+
+    graph = Graph("asks", START >> think >> Human("boss", input=str) >> tell >> END)
+
+    async def begin(store: Store) -> None:
+        run = await graph.run("planted question", store=store, id="one")
+        assert run.status == "waiting"
+
+    async def go_on(store: Store) -> None:
+        run = await graph.resume("one", store=store, answers={"boss": "planted answer"})
+        assert run.output == "planted planted answer"
+        await graph.replay("one", store=store)
+
+    within(address, begin)
+    within(address, go_on)
+    assert b"planted" not in contents(tmp_path)
+
+    async def refused() -> None:
+        async with Store.open(str(address), key=OTHER) as store:
+            await graph.resume("one", store=store)
+
+    with pytest.raises(errors.StoreLocked, match="none of the keys"):
+        asyncio.run(refused())

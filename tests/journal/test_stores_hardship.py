@@ -20,7 +20,6 @@ from graphflow.journal.store import Ownership, Store
 from graphflow.journal.stored import StoredRow
 from graphflow.journal.stores import postgres as postgres_store
 from graphflow.journal.stores import sqlite as sqlite_store
-from tests.journal.conftest import Disk
 from tests.journal.keeping import (
     all_rows,
     as_argument,
@@ -31,6 +30,7 @@ from tests.journal.keeping import (
     sound_rows,
     within,
 )
+from tests.small_disk import Disk
 from tests.stand_ins import postgres
 
 MB = 1024 * 1024

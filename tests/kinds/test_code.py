@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any, Literal
@@ -44,6 +45,7 @@ from graphflow.kinds.code import Computed
 from graphflow.kinds.functions import function_name, signature_line
 from graphflow.kinds.future_calls import awaited_calls
 from graphflow.kinds.tool import result_text
+from graphflow.kinds.warden import Warden
 from graphflow.run import Run
 from graphflow.testing import ScriptedModel, calls
 from tests import leftovers
@@ -747,6 +749,37 @@ def test_cancelling_leaves_nothing_behind() -> None:
     assert ended == ["over"] * 3
 
 
+@pytest.mark.parametrize("others", [0, 1])
+def test_who_is_cancelled_while_workers_start_leaves_nothing_behind(
+    monkeypatch: pytest.MonkeyPatch, others: int
+) -> None:
+    starting, go_on = threading.Event(), threading.Event()
+
+    def slowly() -> Warden:
+        starting.set()
+        assert go_on.wait(60)
+        return Warden()
+
+    monkeypatch.setattr(sandbox, "Warden", slowly)
+
+    async def main() -> None:
+        graph = Graph("g", START >> Code("code") >> END)
+        first = graph.start("1 + 1")
+        await eventually(starting.is_set)
+        rest = [graph.start("2 + 2") for _ in range(others)]
+        first.cancel()
+        await asyncio.sleep(0)
+        go_on.set()
+        await first.settled()
+        assert first.status == "cancelled"
+        for run in rest:
+            await run.settled()
+            assert run.output.value == 4
+        await eventually(lambda: not children())
+
+    asyncio.run(main())
+
+
 def test_calls_that_nobody_waits_for_end_with_the_code() -> None:
     run = run_code("import asyncio\nasyncio.gather(slow(600), slow(600))\n1", slow)
     assert run.output.value == 1
@@ -912,3 +945,58 @@ def test_a_warden_that_was_killed_is_in_nobodys_way() -> None:
         return "killed"
 
     assert value("kill()\n1 + 1", kill) == 2
+
+
+# -- many functions --------------------------------------------------------------------------------
+def many_tools(count: int) -> list[Any]:
+    """Tools of a large shop, and one for orders among them."""
+
+    def shelf(number: int) -> Any:
+        @tool(name=f"shelf_{number}")
+        async def look(place: str) -> str:
+            """What lies there."""
+            return f"{place} on shelf {number}"
+
+        return look
+
+    tools = [shelf(number) for number in range(count)]
+    tools.insert(count // 2, order)
+    return tools
+
+
+def test_many_functions_are_found_by_words_and_not_listed() -> None:
+    given = Code(calls=many_tools(60))
+    find = "print(find_functions('an order of a customer', limit=3))"
+    run, _ = asked(find, given, 'order(7)["items"]')
+    assert run.error is None
+    about = given.spec.description
+    assert "There are 61 functions" in about
+    assert "find_functions(" in about
+    assert "shelf_1" not in about
+    assert len(about) < 1_000
+    assert [(step.node, step.caller) for step in run.steps if step.caller == "run_python"] == [
+        ("order", "run_python")
+    ]
+
+
+def test_what_is_found_is_what_fits_best_and_can_be_called_now() -> None:
+    tools = many_tools(60)
+    options = {"listed": 10}
+    found = value("find_functions('orders')", *tools, options=options)
+    assert found == ['order(id: int) -> {"id": int, "items": list[str]}: Look an order up.']
+    assert len(value("find_functions()", *tools, options=options)) == 10
+    assert len(value("find_functions(limit=999)", *tools, options=options)) == 50
+    shelves = value("find_functions('shelf 17')", *tools, options=options)
+    assert shelves[0].startswith("shelf_17(")
+    assert value("find_functions('nothing of that')", order, options=options) == []
+    hidden = value("find_functions('order')", *tools, policy=Policy(deny=["order"]))
+    assert not any(line.startswith("order(") for line in hidden)
+    assert "takes words as one str" in str(failed("find_functions(3)", order))
+    assert "takes a number from 1" in str(failed("find_functions('x', 0)", order))
+    assert function_name("find_functions") == "find_functions_"
+
+
+def test_few_functions_are_listed_as_ever() -> None:
+    about = Code(calls=[search, order]).spec.description
+    assert "find_functions" not in about
+    assert "search(query: str" in about

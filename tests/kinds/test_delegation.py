@@ -37,7 +37,10 @@ from graphflow.model.turns import AssistantTurn, ToolTurn, UserTurn
 from graphflow.testing import Scripted, ScriptedModel, both, calls, fails, gives, hangs, says
 from tests.conftest import Msg, walk
 
-pytestmark = pytest.mark.usefixtures("jumping_clock")
+pytestmark = [
+    pytest.mark.usefixtures("jumping_clock"),
+    pytest.mark.filterwarnings("ignore:session=:DeprecationWarning"),
+]
 
 
 class Question(BaseModel, frozen=True):

@@ -30,7 +30,7 @@ async def first(m: Msg) -> Msg:
         ({"seconds": 1, "until": NOON}, "give seconds=... or until=..., one of them"),
         ({"seconds": -1}, "seconds=-1 must be a number of seconds, 0 or more"),
         ({"seconds": True}, "seconds=True must be a number of seconds, 0 or more"),
-        ({"until": "noon"}, "is no time; give a datetime"),
+        ({"until": "noon"}, "is not a time; give a datetime"),
         ({"until": datetime(2030, 1, 1)}, "has no time zone; add tzinfo=UTC"),
     ],
 )

@@ -49,8 +49,9 @@ def test_a_planted_repository_runs_nothing(tmp_path: Path) -> None:
     tools = [*files(tmp_path, write=True), shell([("git", "status")], cwd=tmp_path)]
     script = [calls("write_file", path=path, content=content) for path, content in PLANTED.items()]
     model = ScriptedModel(*script, calls("run_command", command=["git", "status"]), "done")
+    coder = Agent("coder", input=str, tools=tools, max_turns=10)
     run = walk(
-        Graph("g", START >> Agent("coder", input=str, tools=tools, max_turns=10) >> END),
+        Graph("g", START >> coder >> END, untrusted="warn"),
         "go",
         model=model,
     )

@@ -12,6 +12,7 @@ from graphflow.kinds.tool import result_text
 from graphflow.model.turns import ToolTurn
 from graphflow.testing import ScriptedModel, calls
 from tests.conftest import walk
+from tests.toolbox import within_fences
 
 
 def use(tool: Tool[Any, Any], **arguments: Any) -> Any:
@@ -37,7 +38,8 @@ def asked(tools: Any, name: str, **arguments: Any) -> tuple[bool, str]:
     """Whether a call by a model went well, and what the model was told: through an agent, in a walk."""
     tools = tools if isinstance(tools, (tuple, list)) else (tools,)
     model = ScriptedModel(calls(name, **arguments), "done")
-    graph = Graph("g", START >> Agent("user", input=str, tools=tools) >> END)
+    agent = Agent("user", input=str, tools=tools)
+    graph = Graph("g", START >> agent >> END, untrusted="warn")
     run = walk(graph, "go", model=model)
     assert run.output == "done", run.error
     offered = {spec.name: spec for spec in model.requests[0].tools}
@@ -49,6 +51,8 @@ def asked(tools: Any, name: str, **arguments: Any) -> tuple[bool, str]:
     assert isinstance(turn, ToolTurn)
     [result] = turn.results
     assert result_text(name, result.content)
+    if result.ok and named(tuple(tools))[name].untrusted:
+        return result.ok, within_fences(result.text)
     return result.ok, result.text
 
 

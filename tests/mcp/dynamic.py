@@ -1,6 +1,6 @@
 """A server whose tools do what tests need: answer, fail, lie, die, change, ask. Run as a program; it speaks both generations.
 
-dynamic.py stdio | http PORT TOKEN, then any of --json --stateless --no-schema --twice --odd-names
+dynamic.py stdio | http PORT TOKEN, then any of --json --stateless --no-schema --twice --odd-names --traced
 """
 
 from __future__ import annotations
@@ -67,6 +67,8 @@ if "--no-schema" in sys.argv:
 if "--twice" in sys.argv:
     add("a.b")
     add("a/b")
+if "--traced" in sys.argv:
+    add("trace")
 if "--odd-names" in sys.argv:
     add("odd name/with.dots" + "x" * 80)
 
@@ -118,6 +120,8 @@ async def call_tool(ctx: Any, params: Any) -> Any:
         os._exit(3)
     if name == "whoami":
         return said(f"{os.getpid()} {ctx.protocol_version}")
+    if name == "trace":
+        return said(str((params.meta or {}).get("traceparent")))
     if name == "change":
         add(f"new_{len(TOOLS)}")
         if ctx.protocol_version >= "2026-07-28":

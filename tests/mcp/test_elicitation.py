@@ -15,7 +15,7 @@ from graphflow.mcp import close_kept
 from graphflow.testing import ScriptedModel, calls
 from tests.mcp.servers import dynamic
 from tests.runtime.waits import Desk
-from tests.toolbox import results_of
+from tests.toolbox import inside, results_of
 
 pytest.importorskip("mcp")
 
@@ -54,7 +54,7 @@ def test_a_run_waits_for_what_a_server_asks(
     run = desk.resume(graph, model=model)
     assert run.output == "end", run.error
     model.done()
-    assert [result.text for turn in results_of(model) for result in turn] == [says]
+    assert [inside(result).text for turn in results_of(model) for result in turn] == [says]
     # The call was cut off while it waited, and was made again: the record says so.
     (resumed,) = (event for event in run.events if isinstance(event, Resumed))
     assert len(resumed.unknown) == 1

@@ -17,7 +17,10 @@ from typing import Any
 import pytest
 
 from graphflow import END, MCP, START, Context, Graph, node
+from graphflow.errors import ServerFailed
 from graphflow.events import ToolPartial
+from graphflow.journal.store import Store
+from graphflow.journal.stores.memory import MemoryStore
 from graphflow.mcp import Elicitation, close_kept
 from graphflow.testing import ScriptedModel, both, calls
 from tests.leftovers import alive, children
@@ -165,6 +168,83 @@ def test_closing_ends_it_and_the_next_run_opens_another() -> None:
     assert int(first) not in children()
     asyncio.run(close_kept())  # there is nothing to close, and that is fine
     assert who(kept()) != first
+
+
+# -- one for each conversation ---------------------------------------------------------------------
+def who_in(server: MCP, conversation: str, store: Store) -> str:
+    """The process that answers in a conversation."""
+    model = ScriptedModel(calls("whoami"), "done")
+    graph_of(server).run_sync("go", model=model, store=store, conversation=conversation)
+    *_, result = results(model)  # behind those of earlier runs
+    assert result.ok, result.text
+    return result.text.split()[0]
+
+
+def test_each_conversation_has_a_server_for_itself() -> None:
+    store = MemoryStore()
+    server = MCP("dynamic", dynamic(), scope="conversation")
+    ann = {who_in(server, "ann", store) for _ in range(2)}
+    bob = {who_in(server, "bob", store) for _ in range(2)}
+    assert len(ann) == len(bob) == 1
+    assert ann != bob
+    # A run in no conversation has one as long as it lasts.
+    alone = int(who(server))
+    until(lambda: not alive(alone))
+
+
+def test_one_that_nobody_uses_is_closed_after_a_while_and_opened_again() -> None:
+    store = MemoryStore()
+    server = MCP("dynamic", dynamic(), scope="conversation", idle_s=0.2)
+    first = who_in(server, "ann", store)
+    until(lambda: not alive(int(first)))
+    assert who_in(server, "ann", store) != first
+    shared = kept(idle_s=0.2)
+    first = who(shared)
+    until(lambda: not alive(int(first)))
+    assert who(shared) != first
+
+
+def test_one_that_is_used_is_not_idle() -> None:
+    server = kept(idle_s=0.1)
+
+    @node(calls=[server])
+    async def slow(text: str, ctx: Context) -> str:
+        first = await ctx.call("whoami", {})
+        await ctx.call("slow", {"seconds": 0.5})
+        return f"{first.split()[0]} {(await ctx.call('whoami', {})).split()[0]}"
+
+    who(server)
+    one, other = Graph("g", START >> slow >> END).run_sync("x").output.split()
+    assert one == other
+
+
+def test_no_more_than_so_many_are_open() -> None:
+    store = MemoryStore()
+    server = MCP("dynamic", dynamic(), scope="conversation", max_open=1)
+    ann = who_in(server, "ann", store)
+
+    async def both_at_once() -> None:
+        held = asyncio.Event()
+
+        @node(calls=[server])
+        async def holds(text: str, ctx: Context) -> str:
+            held.set()
+            await asyncio.sleep(3_600)
+            return text
+
+        graph = Graph("g", START >> holds >> END)
+        run = graph.start("x", store=store, conversation="bob")
+        await held.wait()
+        # The one that was idle has made room; this one is used.
+        await asyncio.to_thread(until, lambda: not alive(int(ann)))
+        with pytest.raises(
+            ServerFailed, match="1 conversations use it at the moment, and max_open=1"
+        ):
+            await graph.run("x", store=store, conversation="eve")
+        run.cancel()
+        await run.settled()
+
+    asyncio.run(both_at_once())
 
 
 PROGRAM = """

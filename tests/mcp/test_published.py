@@ -14,6 +14,7 @@ from graphflow.messages.media import Media
 from graphflow.model.turns import ToolResult, ToolTurn
 from graphflow.testing import ScriptedModel, both, calls
 from tests.mcp.servers import npm, published
+from tests.toolbox import inside
 
 
 def read(server: MCP, *script: Any) -> tuple[list[ToolResult], ScriptedModel]:
@@ -21,9 +22,8 @@ def read(server: MCP, *script: Any) -> tuple[list[ToolResult], ScriptedModel]:
     model = ScriptedModel(*script, "done")
     agent = Agent("agent", input=str, mcp=[server])
     asyncio.run(Graph("g", START >> agent >> END).run("go", model=model))
-    return [
-        r for turn in model.requests[-1].turns if isinstance(turn, ToolTurn) for r in turn.results
-    ], model
+    turns = [turn for turn in model.requests[-1].turns if isinstance(turn, ToolTurn)]
+    return [inside(result) for turn in turns for result in turn.results], model
 
 
 def test_time() -> None:

@@ -21,6 +21,7 @@ from graphflow.testing import ScriptedModel, calls
 from tests.conformance.corpus import WIRE, require_corpus
 from tests.mcp.replay_http import Replay
 from tests.mcp.servers import replayed
+from tests.toolbox import inside
 
 CASES = [
     "01-stdio-handshake",
@@ -125,7 +126,7 @@ def test_an_agent_walks_over_a_recorded_server(case: str) -> None:
             turns = [turn for turn in model.requests[-1].turns if isinstance(turn, ToolTurn)]
             for call, turn in zip(asked, turns, strict=True):
                 [result] = turn.results
-                whole = str(result.content)
+                whole = str(inside(result).content)
                 if call["name"] not in names:
                     assert not result.ok
                     assert "NotReachable" in whole

@@ -24,6 +24,7 @@ from tests.clock import block
 from tests.conftest import walk
 from tests.leftovers import alive, children
 from tests.mcp.servers import TOKEN, dynamic, free_port, over_http
+from tests.toolbox import inside, within_fences
 from tests.waiting import eventually, until
 
 
@@ -32,9 +33,8 @@ def graph_of(*servers: MCP, **options: Any) -> Graph[Any, Any]:
 
 
 def results(model: ScriptedModel) -> list[ToolResult]:
-    return [
-        r for turn in model.requests[-1].turns if isinstance(turn, ToolTurn) for r in turn.results
-    ]
+    turns = [turn for turn in model.requests[-1].turns if isinstance(turn, ToolTurn)]
+    return [inside(result) for turn in turns for result in turn.results]
 
 
 def asked(
@@ -72,7 +72,9 @@ def test_answers_and_errors_are_results_of_their_calls(handshake: bool) -> None:
     )
     assert "no tool named 'nope'" in str(unknown.content)
     fail, refuse, own, crash, liar, content, far = rest
-    assert (fail.content, fail.ok) == ("ToolError: it broke", False)
+    assert not fail.ok
+    assert str(fail.content).startswith("ToolError: <untrusted ")
+    assert within_fences(str(fail.content).removeprefix("ToolError: ")) == "it broke"
     assert "refuses the call: not like that" in str(refuse.content)
     # Its connection is not taken for lost.
     assert "refuses the call: an error of my own" in str(own.content)
@@ -528,7 +530,10 @@ def test_in_a_sub_graph_it_is_opened_once_for_the_run() -> None:
         (lambda: MCP("s", ["a"], token="x"), "token and headers for an address; it has a command"),
         (lambda: MCP("s", "http://h/mcp", env={"A": "b"}), "env and cwd are for a command"),
         (lambda: MCP("s", ["a"], include="x*"), "give a list of texts"),
-        (lambda: MCP("s", ["a"], scope="forever"), "'run' or 'process'"),  # type: ignore[arg-type]
+        (lambda: MCP("s", ["a"], scope="forever"), "'conversation' or 'process'"),  # type: ignore[arg-type]
+        (lambda: MCP("s", ["a"], idle_s=5), "is for scope='conversation' or 'process'"),
+        (lambda: MCP("s", ["a"], scope="process", idle_s=0), "give seconds, more than 0"),
+        (lambda: MCP("s", ["a"], scope="conversation", max_open=0), "give a number from 1"),
         (lambda: MCP("s", ["a"], effects=["melts"]), "'melts' is not an effect"),  # type: ignore[list-item]
     ],
 )

@@ -24,6 +24,7 @@ from graphflow.model.turns import ToolTurn
 from graphflow.server.mcp import GraphServer, output_schema_of
 from graphflow.testing import ScriptedModel, calls
 from tests.mcp.servers import TOKEN, free_port, listens
+from tests.toolbox import inside
 from tests.waiting import eventually, until
 
 PROJECT = """
@@ -165,7 +166,7 @@ def test_an_agent_of_ours_calls_a_graph_of_ours_across_processes(project: Path) 
     assert graph.run_sync("go", model=model).output == "done"
     turn = model.requests[-1].turns[-1]
     assert isinstance(turn, ToolTurn)
-    assert turn.results[0].content == '{"lines":["hi"]}'
+    assert inside(turn.results[0]).content == '{"lines":["hi"]}'
 
 
 @contextmanager
@@ -209,7 +210,7 @@ def test_a_client_that_goes_in_the_middle_of_a_call_is_no_error(project: Path) -
             json.dumps({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": hello}),
             file=process.stdin,
         )
-        process.stdin.write("this is no JSON\n\n[1]\n")
+        process.stdin.write("this is not JSON\n\n[1]\n")
         process.stdin.flush()
         assert '"graphflow"' in process.stdout.readline()
         asked = {"name": "wait", "arguments": {"input": "600"}}
@@ -252,7 +253,7 @@ def test_over_http_it_wants_the_token_and_the_right_host(project: Path) -> None:
         Graph("g", START >> agent >> END).run_sync("go", model=model)
         turn = model.requests[-1].turns[-1]
         assert isinstance(turn, ToolTurn)
-        assert turn.results[0].content == "[4,4,5]"
+        assert inside(turn.results[0]).content == "[4,4,5]"
         process.send_signal(signal.SIGINT)
         assert process.wait(60) in (0, 130, -signal.SIGINT)
 

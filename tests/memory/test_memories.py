@@ -16,11 +16,13 @@ import pytest
 from graphflow.errors import DeclarationError, MemoryUnavailable, NoteInvalid
 from graphflow.memory import BufferMemory, FactMemory, NoteMemory, SemanticMemory
 from graphflow.memory.kept_memory import MAX_TEXT, KeptMemory
+from graphflow.memory.sqlite_notes import SqliteNotes
 from graphflow.messages.notes import Note
 from graphflow.testing import FakeClock, FakeEmbedder
 
 Make = Callable[..., KeptMemory]
-PLACES = (None, "memory.md", "memory.db")
+KEY = bytes(range(32))
+PLACES = (None, "memory.md", "memory.db", "sealed.db")
 
 
 class Embedder(FakeEmbedder):
@@ -50,7 +52,11 @@ KINDS: list[Make] = [buffer, FactMemory, NoteMemory, semantic]
 
 @pytest.fixture(params=PLACES, ids=str)
 def at(request: pytest.FixtureRequest, tmp_path: Path) -> Path | None:
-    return None if request.param is None else tmp_path / "kept" / request.param
+    if request.param is None:
+        return None
+    path = tmp_path / "kept" / request.param
+    # Any place that a memory takes: a path, or a store.
+    return SqliteNotes(path, KEY) if request.param == "sealed.db" else path  # type: ignore[return-value]
 
 
 async def texts(memory: KeptMemory, query: str, **options: Any) -> list[str]:
@@ -255,6 +261,18 @@ def test_every_text_survives(at: Path | None) -> None:
         assert found.key == note.key
         assert "?" in note.text
         assert "\ud800" not in note.text
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("limit", [0, -1])
+def test_less_than_one_note_is_not_asked_for(limit: int) -> None:
+    async def main() -> None:
+        memory = NoteMemory()
+        await memory.remember("a word")
+        with pytest.raises(DeclarationError, match="a number from 1"):
+            await memory.recall("word", limit=limit)
+        assert len(await memory.recall("word", limit=1)) == 1
 
     asyncio.run(main())
 

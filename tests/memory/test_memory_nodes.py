@@ -34,6 +34,8 @@ from graphflow.testing import (
     says,
 )
 
+pytestmark = pytest.mark.filterwarnings("ignore:session=:DeprecationWarning")
+
 
 class Down(NoteMemory):
     """A memory whose service is down."""

@@ -37,10 +37,10 @@ class InThisPython(AsyncKernelManager):
         super().__init__(**{**options, "kernel_spec_manager": ThisPython()})
 
 
-def execute(path: Path) -> nbformat.NotebookNode:
+def execute(path: Path, folder: Path = FOLDER) -> nbformat.NotebookNode:
     """A notebook, run from top to bottom in a kernel of its own, with the outputs of this run."""
     book = nbformat.read(path, as_version=4)
-    place = {"metadata": {"path": str(FOLDER)}}
+    place = {"metadata": {"path": str(folder)}}
     NotebookClient(
         book, timeout=CELL_S, resources=place, kernel_manager_class=InThisPython
     ).execute()

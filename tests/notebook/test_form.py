@@ -34,6 +34,13 @@ editor: Human[Any, Any] = Human("editor", input=Draft, output=Approved | Rejecte
 DESK = Graph("desk", START >> write >> editor >> tell >> END)
 
 
+def page_source(name: str) -> str:
+    """The script of a page, as the widget gives it to a browser: what asks questions stands before it."""
+    folder = Path(form_module.__file__).parent
+    parts = [(folder / part).read_text(encoding="utf-8") for part in ("questions.js", name)]
+    return "".join(parts)
+
+
 async def answered(form: QuestionForm, value: Any, arm: str = "") -> None:
     """What a click in the browser does."""
     (question,) = form.widget.questions
@@ -102,7 +109,7 @@ def test_without_widgets_it_says_what_to_type(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_the_page_parses_nothing_of_what_is_asked() -> None:
-    source = (Path(form_module.__file__).parent / "form.js").read_text(encoding="utf-8")
+    source = page_source("form.js")
     for word in ("innerHTML", "insertAdjacentHTML", "eval(", "document.write", "http:", "https:"):
         assert word not in source
 
@@ -110,14 +117,18 @@ def test_the_page_parses_nothing_of_what_is_asked() -> None:
 @pytest.mark.skipif(
     shutil.which("node") is None, reason="there is no node to run the page's half with"
 )
-def test_the_page_sends_what_was_filled_in() -> None:
+def test_the_page_sends_what_was_filled_in(tmp_path: Path) -> None:
     schema = schema_of(Approved | Rejected)
     questions = [
         {"id": "q", "about": "human", "title": "editor", "lines": ["text"], "schema": schema},
-        {"id": "p", "about": "approval", "title": "pay", "lines": [], "schema": {}},
+        {
+            **{"id": "p", "about": "approval", "title": "pay", "lines": [], "schema": {}},
+            "arguments": '{"amount": 3}',
+        },
     ]
     here = Path(__file__).parent
-    page = Path(form_module.__file__).parent / "form.js"
+    page = tmp_path / "form.mjs"
+    page.write_text(page_source("form.js"), encoding="utf-8")
     command = ["node", str(here / "form_page.mjs"), str(page), json.dumps(questions)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     sent = [json.loads(line) for line in done.stdout.splitlines()]
@@ -127,4 +138,5 @@ def test_the_page_sends_what_was_filled_in() -> None:
         ("p", {"consent": "allow"}, ""),
         ("p", {"consent": "always"}, ""),
         ("p", {"consent": "deny", "reason": ""}, ""),
+        ("p", {"consent": "edit", "arguments": {"amount": 3}}, ""),
     ]

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.notebook.lab import browser_page, chromium, jupyter_lab, write_notebook
+from tests.notebook.lab import browser_page, chromium, jupyter_lab, opened, run_cell, write_notebook
 from tests.waiting import until
 
 MOST_MS = 50
@@ -94,26 +94,6 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str, Pa
     write_notebook(folder / "hundred.ipynb", "import asyncio", HUNDRED)
     with jupyter_lab(folder) as (address, token):
         yield address, token, folder
-
-
-def opened(page: Any, lab: tuple[str, str, Path], name: str) -> None:
-    """Opens a notebook and waits for its kernel."""
-    address, token, _ = lab
-    page.goto(f"{address}/lab/tree/{name}?reset&token={token}")
-    page.wait_for_selector(".jp-Notebook .jp-CodeCell", timeout=300_000)
-    page.wait_for_selector("#jp-main-statusbar >> text=/\\| Idle/", timeout=300_000)
-
-
-def run_cell(page: Any, number: int) -> None:
-    cell = page.locator(".jp-CodeCell").nth(number)
-    for _ in range(5):  # the first keys may come before the notebook listens to its kernel
-        cell.locator(".jp-InputArea-editor").click()
-        page.keyboard.press("Shift+Enter")
-        for _ in range(20):
-            if cell.locator(".jp-InputPrompt").first.text_content() != "[ ]:":
-                return
-            page.wait_for_timeout(50)
-    raise AssertionError("the cell does not run")
 
 
 def node_state(name: str, state: str) -> str:

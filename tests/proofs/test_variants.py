@@ -105,7 +105,7 @@ def test_what_takes_a_place_takes_and_answers_the_same() -> None:
         graph.variant({up: words})
     with pytest.raises(DeclarationError, match="'upp' does not stand in it; there are 'up'"):
         graph.variant({"upp": down})
-    with pytest.raises(DeclarationError, match="no node"):
+    with pytest.raises(DeclarationError, match="is not a node"):
         graph.variant({up: 3})  # type: ignore[dict-item]
     assert graph.variant({}) is graph
 

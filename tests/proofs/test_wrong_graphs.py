@@ -515,7 +515,7 @@ WRONG: list[tuple[str, Any, str]] = [
     ("no such port", lambda: m2a.into("y"), "has no port 'y'"),
     ("limit of zero", lambda: m2a.limit(0), "at least 1"),
     ("limit of a half", lambda: m2a.limit(1.5), "whole number"),
-    ("guard that is no function", lambda: m2a.when("x > 1"), "give a function"),
+    ("guard that is not a function", lambda: m2a.when("x > 1"), "give a function"),
     ("async guard", lambda: m2a.when(_no_hint), "plain function"),
     ("fork policy", lambda: m2a.fork("ignore"), "'cancel', 'isolate' and 'finish'"),
     (

@@ -255,7 +255,7 @@ edges:
         ("{name: openai:m, key: sk-123456789}", r"key: \$NAME_OF_A_VARIABLE"),
         ("{name: openai:m, key: $K_E_Y, timeout: 3}", "write timeouts="),
         ("{name: opnai:m}", "did you mean 'openai'"),
-        ("[a, b]", "is not a model"),
+        ("[a, b]", "it must be provider:model"),
     ],
 )
 def test_a_model_in_a_file_is_read_with_care(

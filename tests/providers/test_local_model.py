@@ -14,8 +14,16 @@ import pytest
 from pydantic import BaseModel, Field
 
 from graphflow import END, START, Agent, Graph, Limits, Router, tool
-from graphflow.errors import LimitExceeded, MissingExtra, UnknownProvider, WeightsError
+from graphflow.compaction.room import window_of
+from graphflow.errors import (
+    ContextOverflow,
+    LimitExceeded,
+    MissingExtra,
+    UnknownProvider,
+    WeightsError,
+)
 from graphflow.events import ModelDelta, RouteDecided
+from graphflow.model.prices import context_window
 from graphflow.model.reply import gather
 from graphflow.model.resolve import open_embedder, open_model
 from graphflow.model.seam import Request, ToolSpec
@@ -51,6 +59,15 @@ def test_typed_output_always_fits() -> None:
     assert all(isinstance(item, Item) for item in run.output)
     assert run.usage.tokens > 0
     assert run.usage.usd == 0.0
+
+
+@local_model
+def test_a_request_that_is_longer_than_its_window_is_said_to_be() -> None:
+    model = open_model("local:smollm2")
+    words = "The quick brown fox jumps over the lazy dog. " * 500
+    with pytest.raises(ContextOverflow, match="exceeds the available context size"):
+        asyncio.run(gather(model.stream(Request((UserTurn(words),)))))
+    assert window_of(model) == context_window("local:smollm2") == 4096
 
 
 @local_model

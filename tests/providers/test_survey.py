@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import importlib.metadata
 import json
 from typing import Any
 
 import pytest
 
-from graphflow import END, START, Agent, Graph, connect, errors
+from graphflow import END, START, Agent, Graph, connect
 from graphflow.cli.app import run_app
-from graphflow.model.resolve import open_model
 from graphflow.providers.http import _clients, _tls, aclose, client
-from graphflow.testing import ScriptedModel, says
 from tests.conftest import walk
 from tests.providers.raw_server import RawServer, head
 from tests.providers.reach import KEY, model, server
@@ -142,36 +139,6 @@ def test_weights_are_listed_and_of_unknown_origin_only_on_demand(
     assert "gives no real name" in told
     assert "--yes" in told
     assert not list(tmp_path.iterdir())
-
-
-# -- providers of other packages -------------------------------------------------------------------
-def test_a_provider_comes_by_entry_point(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Point:
-        name = "acme"
-        value = "acme:open"
-
-        def load(self) -> Any:
-            def opened(model: str, **options: Any) -> ScriptedModel:
-                return ScriptedModel(says(f"{model} {options}"))
-
-            return opened
-
-    real = importlib.metadata.entry_points
-    points = lambda *, group: [Point()] if group == "graphflow.providers" else real(group=group)  # noqa: E731
-    monkeypatch.setattr("graphflow.model.resolve.entry_points", points)
-    monkeypatch.setattr("graphflow.providers.survey.entry_points", points)
-    run = walk(Graph("g", START >> Agent("a") >> END), "x", model="acme:large")
-    assert run.output == "large {}"
-    asked = connect("acme:large", options={"colour": "red"})
-    assert (
-        walk(Graph("g", START >> Agent("a") >> END), "x", model=asked).output
-        == "large {'colour': 'red'}"
-    )
-    with pytest.raises(errors.UnknownProvider, match="did you mean 'acme'"):
-        open_model("acne:large")
-    from graphflow.providers.survey import providers
-
-    assert any(provider.name == "acme" for provider in providers())
 
 
 # -- one client ------------------------------------------------------------------------------------

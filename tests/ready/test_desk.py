@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import csv
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -278,11 +279,14 @@ def is_right(reply: str, must: str) -> bool:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["desk_fresh.csv"])
 def test_most_messages_nobody_looked_at_are_answered_right(name: str, tmp_path: Path) -> None:
-    """The aim is 85 %; asserted with room for other kinds of CPU, whose last bits differ. Nothing said may be false."""
+    """The aim is 85 %; asserted with room for other kinds of CPU, whose last bits differ. Nothing said may be false.
+
+    Every third message is enough here; `GRAPHFLOW_WHOLE_INBOX=1` takes all of them.
+    """
     from tests.bench.desk_figures import judge
 
     with (ROOT / "tests" / "data" / name).open(encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
+        rows = list(csv.DictReader(file))[:: 1 if "GRAPHFLOW_WHOLE_INBOX" in os.environ else 3]
     inbox = tmp_path / "inbox.csv"
     with inbox.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib.util
 import sys
 from pathlib import Path
@@ -12,8 +13,10 @@ import pytest
 from graphflow import END, START, Agent, Failure, Graph, Limits, node
 from graphflow.errors import DeclarationError
 from graphflow.events import to_record
+from graphflow.memory import BufferMemory, NoteMemory, Remembered, SemanticMemory
 from graphflow.project import find_all, load
 from graphflow.render import diff
+from graphflow.testing import FakeEmbedder
 from tests.conftest import walk
 from tests.render.seen import read
 
@@ -195,3 +198,33 @@ def test_records_are_compared_without_their_graph() -> None:
 def test_a_graph_and_a_walk_are_not_compared() -> None:
     with pytest.raises(DeclarationError, match="not one of each"):
         diff(a, walk(a, "x"))
+
+
+def semantic(*args: Any, **options: Any) -> SemanticMemory:
+    return SemanticMemory(*args, embedder=FakeEmbedder(), **options)
+
+
+@pytest.mark.parametrize("kind", [BufferMemory, NoteMemory, semantic])
+@pytest.mark.parametrize("at", [None, "notes.md", "notes.db"])
+def test_a_memory_that_has_been_used_is_still_the_one_that_was_declared(
+    kind: Any, at: str | None, tmp_path: Path
+) -> None:
+    def remembering(limit: int = 3) -> tuple[Any, Graph[Any, Any]]:
+        memory = kind("m", at=tmp_path / at if at else None, limit=limit)
+
+        @node
+        async def done(kept: Remembered) -> str:
+            return kept.note.id
+
+        return memory, Graph("g", START >> memory.remember_node >> done >> END)
+
+    async def main(memory: Any, graph: Graph[Any, Any]) -> None:
+        await graph.run("My cat is called Miso.")
+        assert await memory.recall("cat")
+        assert memory.forget_node.name == "forget_m"  # made when it is asked for
+
+    memory, used = remembering()
+    asyncio.run(main(memory, used))
+    fresh = remembering()[1]
+    assert diff(used, fresh).same, str(diff(used, fresh))
+    assert not diff(used, remembering(limit=4)[1]).same

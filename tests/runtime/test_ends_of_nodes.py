@@ -44,7 +44,7 @@ def began(run: Run[Any]) -> list[str]:
     return [event.node for event in run.events if isinstance(event, NodeStarted)]
 
 
-# -- what was refused is no step -------------------------------------------------------------------
+# -- what was refused is not a step -------------------------------------------------------------------
 def noted(name: str, ran: list[str]) -> Any:
     async def body(m: Msg) -> Msg:
         ran.append(name)

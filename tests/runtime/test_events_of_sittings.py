@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import re
+import time
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
-from graphflow import END, START, Graph, Limits, node
+from graphflow import END, START, Graph, Human, Limits, node
 from graphflow.errors import LimitExceeded, WalkCancelled
 from graphflow.events import NodeFinished, NodeStarted
 from graphflow.journal.stores.memory import MemoryStore
+from graphflow.telemetry import RunEvent, flush
+from graphflow.testing import FakeClock
+from tests.looped import looped
+
+DAY = 86_400.0
 
 
 class Gate:
@@ -102,3 +109,48 @@ def test_a_run_that_was_limited_and_went_on(steps: int) -> None:
         assert sorted(told(read)) == sorted(told(run))
 
     asyncio.run(main())
+
+
+# -- the time of day -------------------------------------------------------------------------------
+@looped
+async def test_records_have_the_time_of_day_however_long_the_pause_was() -> None:
+    """Each sitting says when it began: a run that waits over night goes on in the morning."""
+    store = MemoryStore()
+    graph = Graph("desk", START >> Human("boss", input=str, output=str) >> ends >> END)
+    heard: list[RunEvent] = []
+    begun = time.time()
+    with FakeClock(datetime.fromtimestamp(begun, UTC)) as clock, graph.subscribe(to=heard.append):
+        run = await graph.run("may I?", store=store, id="r")
+        assert run.pending[0].asked.timestamp() == pytest.approx(begun, abs=60)
+        for day in (1, 2):
+            clock.move(DAY)
+            answers = {"boss": "yes"} if day == 2 else {}
+            run = await graph.resume("r", store=store, answers=answers)
+    flush()
+    for told in (run.records(), (await store.load("r", graph)).records()):
+        at = {record["kind"]: datetime.fromisoformat(record["time"]) for record in told}
+        assert at["run.start"].timestamp() == pytest.approx(begun, abs=60)
+        assert at["question.asked"].timestamp() == pytest.approx(begun, abs=60)
+        for kind in ("run.resume", "question.answered", "run.end"):
+            assert at[kind].timestamp() == pytest.approx(begun + 2 * DAY, abs=60)
+        times = [record["time"] for record in told]
+        assert times == sorted(times)
+    ended = [event.seconds for event in heard if event.kind == "run.end"]
+    assert ended == [pytest.approx(begun + day * DAY, abs=60) for day in range(3)]
+
+
+@looped
+async def test_a_resumed_run_says_when_its_question_was_asked() -> None:
+    store = MemoryStore()
+    graph = Graph("desk", START >> Human("boss", input=str, output=str) >> ends >> END)
+    begun = time.time()
+    with FakeClock(datetime.fromtimestamp(begun, UTC)) as clock:
+        await graph.run("may I?", store=store, id="r")
+        clock.move(DAY)
+        run = await graph.resume("r", store=store)
+        assert run.pending[0].asked.timestamp() == pytest.approx(begun, abs=60)
+
+
+@node
+async def ends(text: str) -> str:
+    return text

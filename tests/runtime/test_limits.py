@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from graphflow import END, START, Agent, Context, Failure, Graph, Limits, node, tool
+from graphflow import END, START, Agent, Context, Failure, Graph, Limits, Store, node, tool
 from graphflow.errors import DeclarationError, LimitExceeded, NodeTimeout, WalkCancelled
 from graphflow.events import LimitWarning, NodeAbandoned
 from graphflow.limits import METERS, Ledger
@@ -137,6 +137,58 @@ def test_tokens_and_usd_refuse_the_next_call() -> None:
     assert ended(run) == ["a"]
     run = walk(graph, "go", model=ScriptedModel("x", "y", usd=0.4), limits=Limits(usd=0.3))
     assert getattr(run.error, "limit", "") == "usd"
+
+
+@pytest.mark.parametrize("limit", ["input_tokens", "output_tokens"])
+def test_tokens_that_are_read_and_written_are_limited_apart(limit: str, plain: bool) -> None:
+    graph = Graph("g", START >> Agent("a") >> Agent("b", prompt="{{ text }}") >> END)
+    free = walk(graph, "go", model=ScriptedModel("x", "y"), plain=plain)
+    used = getattr(free.usage, limit)
+    assert used >= 2
+    run = walk(
+        graph, "go", model=ScriptedModel("x", "y"), limits=Limits(**{limit: used}), plain=plain
+    )
+    assert run.status == "completed"
+    run = walk(graph, "go", model=ScriptedModel("x", "y"), limits=Limits(**{limit: 1}), plain=plain)
+    assert isinstance(run.error, LimitExceeded)
+    assert (run.error.limit, run.error.value) == (limit, 1)
+    assert run.usage.model_calls <= 1
+
+
+def test_a_question_that_is_surely_too_long_is_not_asked(plain: bool) -> None:
+    model = ScriptedModel("x")
+    graph = Graph("g", START >> Agent("a", system="Be brief.") >> END)
+    run = walk(graph, "word " * 2_000, model=model, limits=Limits(input_tokens=1_000), plain=plain)
+    assert getattr(run.error, "limit", "") == "input_tokens"
+    assert "0 are used, and the next question has 1,668 at least" in str(run.error)
+    assert (model.requests, run.usage.model_calls) == ([], 0)
+
+
+def test_what_an_agent_writes_counts_for_its_sub_agents() -> None:
+    helper = Agent("helper", input=str, prompt="{{ text }}")
+    boss = Agent("boss", input=str, prompt="{{ text }}", sub_agents=[helper])
+    model = ScriptedModel(calls("helper", input="x"), "helped", "done")
+    graph = Graph("g", START >> boss >> END)
+    run = walk(graph, "go", model=model, limits=Limits(output_tokens=1))
+    assert isinstance(run.error, LimitExceeded)
+    # The call itself has used them up, so the sub-agent asks nothing, and it is the limit of the run that says so.
+    assert (run.error.limit, run.error.path, len(model.requests)) == ("output_tokens", ("g",), 1)
+
+
+def test_a_run_that_goes_on_has_read_what_it_read() -> None:
+    graph = Graph("g", START >> Agent("a") >> Agent("b", prompt="{{ text }}") >> END)
+
+    async def main() -> None:
+        store = Store.open("memory:")
+        model = ScriptedModel("x", "y")
+        with pytest.raises(LimitExceeded, match="input_tokens"):
+            await graph.run("go", store=store, id="one", model=model, limits=Limits(input_tokens=1))
+        with pytest.raises(LimitExceeded, match="input_tokens"):
+            await graph.resume("one", store=store, model=model)
+        run = await graph.resume("one", store=store, model=model, limits=Limits(input_tokens=99))
+        assert (run.output, len(model.requests)) == ("y", 2)
+
+    asyncio.run(main())
 
 
 def test_an_unknown_price_is_none_not_zero() -> None:
@@ -272,7 +324,8 @@ def test_each_limit_has_its_meter_and_its_words() -> None:
     # The others are numbers, and are checked as such.
     assert [each.name for each in fields(Limits)][-1] == "unpriced"
     assert set(METERS) <= names
-    assert set(METERS) <= set(Ledger.__slots__)
+    ledger = Ledger(("g",), Limits())
+    assert all(hasattr(ledger, meter) for meter in METERS)
     assert set(LIMIT_WORDS) <= names
     # What is not counted up.
     assert names - set(METERS) == {"depth", "laps", "seconds", "concurrency", "unpriced"}

@@ -32,7 +32,7 @@ from graphflow.model.seam import CallDelta, Finished, ModelEvent, Request, TextD
 from graphflow.model.turns import ToolTurn
 from tests.waiting import eventually
 
-CALLS = 10_000
+CALLS = 4_000
 AT_ONCE = 20
 """Runs at the same time."""
 alive: weakref.WeakSet[Any] = weakref.WeakSet()
@@ -226,7 +226,7 @@ def rest(before: set[threading.Thread]) -> None:
 @pytest.mark.skipif(
     not os.path.isdir("/proc/self/fd"), reason="counts file descriptors where Linux lists them"
 )
-def test_ten_thousand_calls_leave_nothing_behind() -> None:
+def test_thousands_of_calls_leave_nothing_behind() -> None:
     async def main() -> tuple[Counter[str], list[tuple[int, int, int, int, int]]]:
         said: Counter[str] = Counter()
         marks = []
@@ -258,6 +258,8 @@ def test_ten_thousand_calls_leave_nothing_behind() -> None:
     finally:
         tracemalloc.stop()
         gc.unfreeze()
+        gc.collect()
+        gc.freeze()  # as before: see tests/conftest.py
     assert said["calls"] >= CALLS
     assert said["completed"] > 0.7 * said["calls"] / len(TURN) / 1.5
     assert said["cancelled"]

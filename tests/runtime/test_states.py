@@ -417,8 +417,10 @@ def test_a_merge_that_cannot_fails_its_join_and_names_the_state() -> None:
         return f"{failure.node} {failure.kind}"
 
     arrows = [START >> start >> (part("a"), part("b")) >> join >> END]
-    with pytest.raises(MergeFailed, match="state 'most': its merge made str of it, not int"):
+    with pytest.raises(MergeFailed, match="state 'most': its merge made str of it, not int") as why:
         Graph("g", *arrows, state=[most]).run_sync("x")
+    assert why.value.branches == ("a", "b")
+    assert "on the ways by 'a', 'b'" in str(why.value)
     mended = Graph("g", *arrows, join[Failure] >> mend >> END, state=[most])
     run = mended.run_sync("x")
     assert (run.output, run.state[most]) == ("join MergeFailed", 0)
@@ -713,15 +715,6 @@ def test_what_was_written_and_merged_is_told() -> None:
     ]
     (merged,) = [event for event in run.events if event.kind == "state.merge"]
     assert (merged.node, merged.state, merged.writes) == ("total", "count", 2)
-
-
-def test_a_call_in_the_background_may_not_write() -> None:
-    helper = Agent("helper", tools=[note], input=str)
-    boss = Agent("boss", sub_agents=[SubAgent(helper, background=True)], input=str)
-    with pytest.raises(
-        GraphError, match=r"'note' writes state 'notes', and is called in the background"
-    ):
-        Graph("g", START >> boss >> END, state=[NOTES])
 
 
 def test_an_explanation_says_what_was_written() -> None:

@@ -230,7 +230,7 @@ def facts(name: str, *, plain: bool) -> list[Any]:
 
 
 def shown(event: Event) -> Any:
-    hidden = ("at", "started", "wait_s")  # a wait has jitter
+    hidden = ("at", "first_at", "started", "wait_s")  # a wait has jitter
     return (
         event.kind,
         *(repr(getattr(event, f)) for f in type(event).__dataclass_fields__ if f not in hidden),

@@ -31,7 +31,10 @@ from graphflow.testing import ScriptedModel, both, calls
 from tests.conftest import walk
 from tests.toolbox import ask
 
-pytestmark = pytest.mark.usefixtures("jumping_clock")
+pytestmark = [
+    pytest.mark.usefixtures("jumping_clock"),
+    pytest.mark.filterwarnings("ignore:session=:DeprecationWarning"),
+]
 both_ways = pytest.mark.parametrize("observed", [False, True])
 
 

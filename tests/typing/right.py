@@ -4,7 +4,7 @@ from typing import Literal, assert_type
 
 from pydantic import BaseModel
 
-from graphflow import END, START, Agent, Failure, Graph, Router, Run, node
+from graphflow import END, START, Agent, Context, Failure, Graph, Router, Run, node
 from graphflow.declaration.arrows import Path
 from graphflow.kinds.step import FunctionNode
 
@@ -100,3 +100,23 @@ lengths["short"] >> critic
 judge[Rejected] >> write
 nested = Graph("nested", START >> desk >> END)
 (research, merge) >> pair
+
+
+async def alone() -> None:
+    counted = Agent("counted", input=Question, output=Draft)
+    assert_type(await counted.run(Question(text="")), Run[Draft])
+    assert_type(Agent("words").run_sync(""), Run[str])
+
+
+@node
+async def typed(q: Question, ctx: Context[Draft]) -> str:
+    assert_type(ctx.deps, Draft)
+    return ctx.deps.text
+
+
+@node
+async def untyped(q: Question, ctx: Context) -> str:
+    return str(ctx.deps.anything)
+
+
+assert_type(Graph("typed", START >> typed >> END), Graph[Question, str])

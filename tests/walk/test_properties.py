@@ -71,7 +71,7 @@ def canonical(run: Run[Any]) -> list[Any]:
 
 @pytest.mark.slow
 @settings(
-    max_examples=2000,
+    max_examples=1000,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )

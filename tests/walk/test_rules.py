@@ -13,7 +13,10 @@ from graphflow.errors import NoOutput, OutputInvalid, Stuck
 from graphflow.events import NodeSkipped
 from tests.conftest import A, B, C, Msg, ended, heard, kinds, walk
 
-pytestmark = pytest.mark.usefixtures("jumping_clock")
+pytestmark = [
+    pytest.mark.usefixtures("jumping_clock"),
+    pytest.mark.filterwarnings("ignore:session=:DeprecationWarning"),
+]
 
 
 @node

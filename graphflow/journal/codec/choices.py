@@ -232,7 +232,9 @@ class EnumCoding(Coding):
         # A value outside of the members has no name, or that of several.
         if self._members.get(name) is not member:
             raise Misfit(
-                type_name(self.kind), "a value that is no member of it", "send one of its members"
+                type_name(self.kind),
+                "a value that is not a member of it",
+                "send one of its members",
             )
         return name
 

@@ -17,6 +17,8 @@ from graphflow.messages.types import Type, type_name
 
 T = TypeVar("T")
 
+UNSET, EXTRA, PRIVATE = "_unset", "_extra", "_private"
+"""Beside the fields of a model stand under these names: which were not given, what it lets in besides, its private attributes."""
 DEEPEST = 100
 """Levels of a value, at most. What holds itself has no end, so it ends here as well."""
 

@@ -129,7 +129,7 @@ class CodingTable:
         key = type_key(kind)
         try:
             coding = self._codings.get(key)
-        # What cannot be hashed is no message either: the parameters of a Callable.
+        # What cannot be hashed is not a message either: the parameters of a Callable.
         except TypeError:
             return self._compiled(kind)
         if coding is None:

@@ -1,7 +1,7 @@
 """Errors as JSON data and back: by the name of their class, their text and their fields.
 
     ServerError("busy", status=503)
-    {"kind": "ServerError", "home": "graphflow", "text": "busy", "fields": {"status": 503, "code": "", ...}}
+    {"kind": "ServerError", "home": "graphflow", "text": "busy", "fields": {"status": 503, "type": "", ...}}
 
 Rules:
 1. What comes back has the class name and the text that were recorded, always. Its class is that of graphflow or of Python;
@@ -21,7 +21,7 @@ from itertools import islice
 from typing import TypeAlias, cast
 
 from graphflow.declaration.options import Retry
-from graphflow.errors import DeclarationError, Unreadable, Unstorable
+from graphflow.errors import DeclarationError, ModelError, Unreadable, Unstorable
 from graphflow.journal.codec.loaded_errors import (
     LONGEST_NAME,
     TEXT,
@@ -64,7 +64,7 @@ MOST_FIELDS = 100
 UNSEEN = frozenset({"run", TEXT})
 """Attributes that are no part of an error's record: what a walk attaches, and what is recorded elsewhere."""
 LIVE = frozenset({"ledger", "partial", "retry"})
-"""Attributes that errors of graphflow always have, and that are None where they hold what is no data."""
+"""Attributes that errors of graphflow always have, and that are None where they hold what is not data."""
 RETRY = ("attempts", "wait_s", "factor", "max_wait_s", "jitter")
 """The numbers of a `Retry`. Its `on` has no say in the retry that an error asks for."""
 MEMBERS: Mapping[ErrorClass, tuple[str, ...]] = {
@@ -146,7 +146,7 @@ def _put_fields(error: BaseException, data: dict[str, Json]) -> None:
 
 
 def _put_live(error: BaseException, data: dict[str, Json]) -> None:
-    """Puts in what errors of graphflow hold that is no plain data, and has a form of its own."""
+    """Puts in what errors of graphflow hold that is not plain data, and has a form of its own."""
     retry = vars(error).get("retry")
     if isinstance(retry, Retry):
         data["retry"] = {name: getattr(retry, name) for name in RETRY}
@@ -237,7 +237,7 @@ def decode_error(data: Json) -> BaseException:
     """The error that was encoded, or one that stands for it (`RecordedError`).
 
     Raises:
-        Unreadable: this is no record of an error.
+        Unreadable: this is not a record of an error.
     """
     return _decoded(data, DEEPEST)
 
@@ -265,11 +265,14 @@ def _of_record(kind: str, text: str, record: Mapping[str, Json], depth: int) -> 
         inner = [_decoded(each, depth - 1) for each in errors]
     home = str(record.get("home", ""))
     own = error_class(kind, home)
+    bases = [str(name) for name in _list(record.get("bases"))]
+    if own is not None and not home and bases_of(own) != bases:
+        # Another library's class has the name as well. Whoever catches that one has not meant this error.
+        own = None
     if own is not None:
         error = _known(own, record, text, inner)
         if error is not None:
             return error
-    bases = [str(name) for name in _list(record.get("bases"))]
     return _unknown(made_up(kind, bases), record, text, inner)
 
 
@@ -280,7 +283,7 @@ def _known(
     error = _made(own, record, text, inner)
     if error is None or _has_text(error, text):
         return error
-    # Its text was cut, or it is made of something that is no data. Most classes show what they were made with.
+    # Its text was cut, or it is made of something that is not data. Most classes show what they were made with.
     if not inner:
         _set(error, "args", (text,))
         if _has_text(error, text):
@@ -327,6 +330,8 @@ def _made(
             args = _list(record["args"])
         _set(error, "args", tuple(args))
     fields = _fields_in(record)
+    if issubclass(own, ModelError) and "code" in fields:  # as it was called before 0.2
+        fields["provider_code"] = fields.pop("code")
     if is_made_here(own):
         fields[TEXT] = text
     _set_fields(error, fields)
@@ -369,7 +374,7 @@ def _set_member(kind: ErrorClass, error: BaseException, name: str, value: object
 def _retry(data: Json) -> Retry | None:
     numbers = {name: value for name, value in _mapping(data).items() if name in RETRY}
     try:
-        return Retry(**numbers)  # type: ignore[arg-type]  # what is no number is refused there
+        return Retry(**numbers)  # type: ignore[arg-type]  # what is not a number is refused there
     except (DeclarationError, TypeError):
         return None
 

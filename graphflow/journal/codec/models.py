@@ -22,6 +22,9 @@ from pydantic import BaseModel, RootModel
 
 from graphflow.journal.codec import columns
 from graphflow.journal.codec.coding import (
+    EXTRA,
+    PRIVATE,
+    UNSET,
     Coding,
     Misfit,
     class_name,
@@ -37,7 +40,6 @@ from graphflow.journal.codec.records import (
 from graphflow.journal.stored import Json
 from graphflow.messages.types import type_name
 
-UNSET, EXTRA, PRIVATE = "_unset", "_extra", "_private"
 _BESIDE = frozenset({UNSET, EXTRA, PRIVATE})
 
 _Setter = Callable[[BaseModel, object], None]

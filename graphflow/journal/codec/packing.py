@@ -75,7 +75,7 @@ def pack(value: object, depth: int = DEEPEST) -> Json:
     """A value that is not JSON data as such.
 
     Raises:
-        Unstorable: there is something in it that is no data, or it is too deep.
+        Unstorable: there is something in it that is not data, or it is too deep.
     """
     if depth == 0:
         raise Unstorable(WHOLE, "", f"{DEEPEST} levels at most", "more")
@@ -136,7 +136,7 @@ def _unpack_leaf(kind: str, text: str) -> object:
 def _unpack_map(pairs: Sequence[object]) -> dict[object, object]:
     try:
         return dict(_pair(pair) for pair in pairs)
-    except TypeError:  # a list is no key
+    except TypeError:  # a list is not a key
         raise Unreadable(WHOLE, "", "a key", "what cannot be one") from None
 
 

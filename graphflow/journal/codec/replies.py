@@ -65,7 +65,7 @@ def encode_reply(reply: Reply) -> Json:
     """A reply as JSON data.
 
     Raises:
-        Unstorable: a model that is no provider's keeps something in it (`keep`) that is no data.
+        Unstorable: a model that is not a provider's keeps something in it (`keep`) that is not data.
     """
     return _sealed(_reply_out(reply))
 
@@ -262,7 +262,7 @@ def encode_turns(turns: Sequence[Turn]) -> Json:
     """The turns of a conversation as JSON data, one object each.
 
     Raises:
-        Unstorable: something is no turn, or keeps something that is no data.
+        Unstorable: something is not a turn, or keeps something that is not data.
     """
     return _sealed([_turn_out(turn) for turn in turns])
 
@@ -310,6 +310,8 @@ def _answer_out(turn: AssistantTurn) -> Json:
         data["parts"] = _parts_out(turn.parts)
     if turn.wire:
         data["wire"] = turn.wire
+    if turn.model:
+        data["model"] = turn.model
     return data
 
 
@@ -318,7 +320,7 @@ def _answer_in(record: Mapping[str, Json]) -> AssistantTurn:
     summary = _Summary.of(parts)
     text = _text(record, "text") if "text" in record else summary.text
     calls = _calls_in(record["calls"]) if "calls" in record else summary.calls
-    return AssistantTurn(text, calls, parts, _text(record, "wire"))
+    return AssistantTurn(text, calls, parts, _text(record, "wire"), _text(record, "model"))
 
 
 def _result_out(result: ToolResult) -> Json:

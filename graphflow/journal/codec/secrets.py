@@ -32,7 +32,8 @@ from hashlib import sha256
 from typing import TypeAlias
 from urllib.parse import quote
 
-from graphflow.redaction import LabeledSecret, known_secrets, secret_lines
+from graphflow.redaction import LabeledSecret, known_secrets
+from graphflow.secrets.spellings import secret_lines
 
 LEAD = "⟦"
 END = "⟧"
@@ -143,7 +144,7 @@ class _Reference:
     form: str
 
 
-class _Secrets:
+class _KnownSecrets:
     """What is looked for, and what can be put back."""
 
     def __init__(self, known: Sequence[LabeledSecret]) -> None:
@@ -223,13 +224,13 @@ class _Secrets:
         return None
 
 
-_latest: list[_Secrets] = []
+_latest: list[_KnownSecrets] = []
 
 
-def _current() -> _Secrets:
+def _current() -> _KnownSecrets:
     known = known_secrets()
     if not _latest or _latest[0].known is not known:
-        _latest[:] = [_Secrets(known)]
+        _latest[:] = [_KnownSecrets(known)]
     return _latest[0]
 
 
@@ -268,7 +269,7 @@ def _order(span: SpellingSpan) -> tuple[int, int]:
 class _Hiding:
     """One text, and as much of it as is hidden."""
 
-    def __init__(self, secrets: _Secrets, text: str) -> None:
+    def __init__(self, secrets: _KnownSecrets, text: str) -> None:
         self.secrets = secrets
         self.text = text
         self.done = 0
@@ -411,7 +412,7 @@ def reveal(text: str) -> str:
 class _Revealing:
     """What stands in the place of each reference."""
 
-    secrets: _Secrets
+    secrets: _KnownSecrets
 
     def number(self, match: re.Match[str]) -> str:
         """A number without its marks; with a reference that nobody knows it stays a text."""

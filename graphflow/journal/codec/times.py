@@ -111,9 +111,9 @@ def _zone_data(zone: tzinfo) -> dict[str, Json]:
 
 def _zone_of(data: dict[str, Json]) -> tzinfo:
     if "zone" in data:
-        return ZoneInfo(data["zone"])  # type: ignore[arg-type]  # what is no text raises TypeError
+        return ZoneInfo(data["zone"])  # type: ignore[arg-type]  # what is not text raises TypeError
     if "name" not in data:
-        return TzInfo(data["offset"])  # type: ignore[arg-type]  # what is no number raises TypeError
+        return TzInfo(data["offset"])  # type: ignore[arg-type]  # what is not a number raises TypeError
     offset = timedelta(microseconds=data["offset"])  # type: ignore[arg-type]  # the same
     return timezone(offset, data["name"])  # type: ignore[arg-type]  # the same
 

@@ -23,7 +23,7 @@ import json
 import os
 import threading
 import time
-from base64 import b64decode, b64encode
+from base64 import b64encode
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -34,8 +34,16 @@ from typing import TypeVar
 from urllib.parse import quote
 
 from graphflow.errors import StoreError, StoreUnreachable, StoreUnreadable
+from graphflow.journal.accounts import AccountBalance, AccountCharge, ChargeOutcome
 from graphflow.journal.commit import Commit
-from graphflow.journal.key_ring import StoreKey, WrappedKey
+from graphflow.journal.exchanges import (
+    ConversationChange,
+    ConversationHeader,
+    ConversationName,
+    StoredExchange,
+    moved,
+)
+from graphflow.journal.key_ring import StoreKey
 from graphflow.journal.seal import PLAIN, STORE, Seal, SealOwner, run_owner
 from graphflow.journal.sealed import (
     open_answer,
@@ -57,6 +65,9 @@ from graphflow.journal.store import (
     refuse_owned,
 )
 from graphflow.journal.stored import Json, Lease, RunHeader, StoredAnswer, StoredRow
+from graphflow.journal.stores.account_files import AccountFolder
+from graphflow.journal.stores.jsonl_conversations import ConversationFolder
+from graphflow.journal.stores.key_files import key_at, key_bytes
 from graphflow.journal.stores.lines import (
     CREATE,
     MODE,
@@ -94,6 +105,10 @@ class JsonlStore(Store):
         self._lock = threading.Lock()
         self._reading = threading.Lock()
         self._seen: dict[str, RunFile] = {}
+        self._conversations = ConversationFolder(
+            self._folder / "conversations", self._vault, self._key_path, self._rows_of
+        )
+        self._accounts = AccountFolder(self._folder / "accounts")
 
     def __repr__(self) -> str:
         return f"<store in the folder {self._folder}>"
@@ -114,7 +129,7 @@ class JsonlStore(Store):
             owner = run_owner(header.graph, header.id)
             seal, wrapped = self._vault.new(owner)
             if wrapped is not None:
-                write_whole(self._key_path(owner), _key_bytes(wrapped))
+                write_whole(self._key_path(owner), key_bytes(wrapped))
             lease = next_lease(None, holder, time.time() + lease_s)
             lines: list[Json] = [{"run": _header_json(header, seal)}, _lease_line(lease)]
             if rows:
@@ -126,7 +141,9 @@ class JsonlStore(Store):
 
         return await self._locked(work)
 
-    async def acquire(self, run: str, holder: str, lease_s: float = LEASE_S) -> Ownership:
+    async def acquire(
+        self, run: str, holder: str, lease_s: float = LEASE_S, *, by_force: bool = False
+    ) -> Ownership:
         def work() -> Ownership | None:
             file = self._read(run)
             if file is None:
@@ -134,7 +151,8 @@ class JsonlStore(Store):
             if file.seal is None:
                 raise key_gone(run)
             now = time.time()
-            refuse_owned(file.header, now)
+            if not by_force:
+                refuse_owned(file.header, now)
             lease = next_lease(file.header.lease, holder, now + lease_s)
             write_lines(self._path(run), [_lease_line(lease)], file.sound)
             return Ownership(run, lease.epoch, len(file.places), lease_s)
@@ -145,7 +163,12 @@ class JsonlStore(Store):
         return ownership
 
     def _append(
-        self, ownership: Ownership, first: int, rows: Sequence[StoredRow], large: Large
+        self,
+        ownership: Ownership,
+        first: int,
+        rows: Sequence[StoredRow],
+        large: Large,
+        change: ConversationChange | None = None,
     ) -> Commit:
         def work() -> None:
             file, _ = self._owned(ownership)
@@ -156,6 +179,8 @@ class JsonlStore(Store):
             seal = file.seal or PLAIN  # without its key it would be a problem
             kept = seal_large(seal, large)
             self._keep(kept)
+            if change is not None and not self._conversations.change(change, first + len(rows)):
+                raise moved(change.name)
             write_lines(self._path(ownership.run), _lines_of(rows, kept, seal), file.sound)
 
         commit = Commit()
@@ -252,15 +277,53 @@ class JsonlStore(Store):
             # All of them are opened before the first one is written.
             renewed: list[bytes] = []
             for path in paths:
-                wrapped = _key_at(path)
+                wrapped = key_at(path)
                 assert wrapped is not None  # only who has the lock removes one
-                renewed.append(_key_bytes(ring.rewrapped(wrapped)))
+                renewed.append(key_bytes(ring.rewrapped(wrapped)))
             for path, content in zip(paths, renewed, strict=True):
                 replace_whole(path, content)
             self._vault.ring = ring
             return len(paths)
 
         return await self._locked(work)
+
+    # -- conversations -----------------------------------------------------------------------------
+    async def find_conversation(self, name: ConversationName) -> ConversationHeader | None:
+        return await self._in_thread(lambda: self._conversations.find(name))
+
+    async def conversations(self, graph: str | None = None) -> list[ConversationHeader]:
+        return await self._in_thread(lambda: self._conversations.every(graph))
+
+    async def exchanges(
+        self, name: ConversationName, first: int = 1, run: str | None = None
+    ) -> list[StoredExchange]:
+        return await self._in_thread(lambda: self._conversations.exchanges(name, first, run))
+
+    async def change(self, change: ConversationChange) -> bool:
+        def work() -> bool:
+            self._mark()
+            return self._conversations.change(change)
+
+        return await self._locked(work)
+
+    # -- accounts ----------------------------------------------------------------------------------
+    async def charge(self, charges: Sequence[AccountCharge]) -> ChargeOutcome:
+        def work() -> ChargeOutcome:
+            self._mark()
+            return self._accounts.charge(charges)
+
+        return await self._locked(work)
+
+    async def accounts(self) -> list[AccountBalance]:
+        return await self._in_thread(self._accounts.every)
+
+    async def drop_accounts(self, over_since: float) -> int:
+        return await self._locked(lambda: self._accounts.drop(over_since))
+
+    def _rows_of(self, run: str) -> int | None:
+        """How many rows a run has; None: it is gone."""
+        file = self._read(run)
+        return None if file is None else len(file.places)
 
     # -- reading -----------------------------------------------------------------------------------
     async def find(self, run: str) -> RunHeader | None:
@@ -409,7 +472,7 @@ class JsonlStore(Store):
         if self._vault.is_clear:
             return PLAIN
         owner = run_owner(graph, run)
-        return self._vault.seal(owner, _key_at(self._key_path(owner)))
+        return self._vault.seal(owner, key_at(self._key_path(owner)))
 
     def _check_key(self) -> None:
         """Refuses a folder that does not fit the keys, before anything is done in it.
@@ -419,11 +482,11 @@ class JsonlStore(Store):
         """
         if self._fits:
             return
-        wrapped = _key_at(self._key_path(STORE))
+        wrapped = key_at(self._key_path(STORE))
         if wrapped is None:
             if self._keys.exists():
                 raise StoreUnreadable(f"{self!r} is encrypted, and its store.key is gone")
-            if not self._paths():
+            if self._is_empty:
                 return  # nobody has begun anything here
         self._vault.check(wrapped)
         self._fits = True
@@ -435,13 +498,18 @@ class JsonlStore(Store):
             StoreLocked, StoreUnencrypted: in another way.
         """
         path = self._key_path(STORE)
-        wrapped = _key_at(path)
-        if wrapped is None and not self._vault.is_clear and not self._paths():
+        wrapped = key_at(path)
+        if wrapped is None and not self._vault.is_clear and self._is_empty:
             _, wrapped = self._vault.new(STORE)
             assert wrapped is not None  # there are keys
-            write_whole(path, _key_bytes(wrapped))
+            write_whole(path, key_bytes(wrapped))
             self._keys.mkdir(exist_ok=True)
         self._vault.check(wrapped)
+
+    @property
+    def _is_empty(self) -> bool:
+        """Whether nothing was ever begun in it."""
+        return not self._paths() and self._conversations.is_empty
 
     # -- paths -------------------------------------------------------------------------------------
     def _path(self, run: str) -> Path:
@@ -528,28 +596,6 @@ def _seal_in(file: RunFile) -> Seal:
     if file.seal is None:
         raise key_gone(file.header.id)
     return file.seal
-
-
-def _key_at(path: Path) -> WrappedKey | None:
-    """The wrapped data key in a file, if it is there.
-
-    Raises:
-        StoreUnreadable: the file holds something else.
-    """
-    try:
-        content = path.read_bytes()
-    except FileNotFoundError:
-        return None
-    try:
-        kept = json.loads(content)
-        return WrappedKey(kept["by"], b64decode(kept["wrapped"]))
-    except (KeyError, TypeError, ValueError):
-        raise StoreUnreadable(f"{path} is not the key of a run; take it from a backup") from None
-
-
-def _key_bytes(wrapped: WrappedKey) -> bytes:
-    content = b64encode(wrapped.content).decode()
-    return json.dumps({"by": wrapped.by, "wrapped": content}).encode()
 
 
 def _data(seal: Seal, data: Mapping[str, Json], field: str) -> Json:

@@ -5,9 +5,23 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
+from threading import Lock
 
-from graphflow.errors import LeaseLost
+from graphflow.errors import ConversationMoved, LeaseLost
+from graphflow.journal.accounts import (
+    AccountBalance,
+    AccountCharge,
+    ChargeOutcome,
+    outcome_of,
+)
 from graphflow.journal.commit import Commit
+from graphflow.journal.exchanges import (
+    ConversationChange,
+    ConversationHeader,
+    ConversationName,
+    StoredExchange,
+    moved,
+)
 from graphflow.journal.key_ring import StoreKey, key_ring
 from graphflow.journal.store import (
     LEASE_S,
@@ -39,9 +53,13 @@ class MemoryStore(Store):
 
     def __init__(self, *, key: StoreKey | None = None) -> None:
         if key is not None:
-            key_ring(key)  # what is no key is refused here, too
+            key_ring(key)  # what is not a key is refused here, too
         self._runs: dict[str, _StoredRun] = {}
         self._large: dict[str, bytes] = {}
+        self._conversations: dict[ConversationName, ConversationHeader] = {}
+        self._exchanges: dict[ConversationName, list[StoredExchange]] = {}
+        self._accounts: dict[str, AccountBalance] = {}
+        self._charging = Lock()
 
     def __repr__(self) -> str:
         return "<store in memory>"
@@ -64,21 +82,32 @@ class MemoryStore(Store):
             self._add(ownership, 0, rows, large or {})
         return ownership
 
-    async def acquire(self, run: str, holder: str, lease_s: float = LEASE_S) -> Ownership:
+    async def acquire(
+        self, run: str, holder: str, lease_s: float = LEASE_S, *, by_force: bool = False
+    ) -> Ownership:
         kept = await self._kept(run)
         now = time.time()
-        refuse_owned(kept.header, now)
+        if not by_force:
+            refuse_owned(kept.header, now)
         lease = next_lease(kept.header.lease, holder, now + lease_s)
         kept.header = replace(kept.header, lease=lease)
         return Ownership(run, lease.epoch, len(kept.rows), lease_s)
 
     def _append(
-        self, ownership: Ownership, first: int, rows: Sequence[StoredRow], large: Large
+        self,
+        ownership: Ownership,
+        first: int,
+        rows: Sequence[StoredRow],
+        large: Large,
+        change: ConversationChange | None = None,
     ) -> Commit:
         done = Commit()
         try:
+            self._check(ownership, first)
+            if change is not None and not self._changed(change):
+                raise moved(change.name)
             self._add(ownership, first, rows, large)
-        except LeaseLost as lost:
+        except (ConversationMoved, LeaseLost) as lost:
             done.set_exception(lost)
         else:
             done.set_result(None)
@@ -87,13 +116,22 @@ class MemoryStore(Store):
     def _add(
         self, ownership: Ownership, first: int, rows: Sequence[StoredRow], large: Large
     ) -> None:
-        kept, _ = self._owned(ownership)
-        if len(kept.rows) != first:
-            raise lease_lost(ownership)
+        kept = self._check(ownership, first)
         self._large.update(large)
         kept.large.update(large)
         kept.rows += rows
         kept.header = replace(kept.header, rows=len(kept.rows), changed=time.time())
+
+    def _check(self, ownership: Ownership, first: int) -> _StoredRun:
+        """The run, if it has so many rows.
+
+        Raises:
+            LeaseLost: it has not, or somebody else owns it.
+        """
+        kept, _ = self._owned(ownership)
+        if len(kept.rows) != first:
+            raise lease_lost(ownership)
+        return kept
 
     async def note(
         self,
@@ -143,6 +181,60 @@ class MemoryStore(Store):
     async def answers(self, run: str) -> dict[str, StoredAnswer]:
         kept = await self._kept(run)
         return dict(kept.answers)
+
+    async def find_conversation(self, name: ConversationName) -> ConversationHeader | None:
+        return self._conversations.get(name)
+
+    async def conversations(self, graph: str | None = None) -> list[ConversationHeader]:
+        headers = [
+            each for each in self._conversations.values() if graph in (None, each.name.graph)
+        ]
+        return sorted(headers, key=lambda header: header.changed, reverse=True)
+
+    async def exchanges(
+        self, name: ConversationName, first: int = 1, run: str | None = None
+    ) -> list[StoredExchange]:
+        kept = self._exchanges.get(name, [])
+        return [each for each in kept if each.number >= first and run in (None, each.run)]
+
+    async def change(self, change: ConversationChange) -> bool:
+        return self._changed(change)
+
+    def _changed(self, change: ConversationChange) -> bool:
+        """Changes a conversation; False: it is not what it is to be changed from."""
+        name, header = change.name, change.header
+        known = self._conversations.get(name)
+        if change.expected != (0 if known is None else known.version):
+            return False
+        if header is None:
+            self._conversations.pop(name, None)
+            self._exchanges.pop(name, None)
+            return True
+        kept = self._exchanges.get(name, [])
+        left = [each for each in kept if each.number <= header.head]
+        self._conversations[name] = header
+        self._exchanges[name] = [*left, *change.added]
+        return True
+
+    async def charge(self, charges: Sequence[AccountCharge]) -> ChargeOutcome:
+        # Runs of several threads may share the store.
+        with self._charging:
+            outcome = outcome_of(charges, self._accounts)
+            if outcome.is_done:
+                self._accounts.update({balance.account: balance for balance in outcome.balances})
+        return outcome
+
+    async def accounts(self) -> list[AccountBalance]:
+        return [self._accounts[name] for name in sorted(self._accounts)]
+
+    async def drop_accounts(self, over_since: float) -> int:
+        with self._charging:
+            over = [
+                balance for balance in self._accounts.values() if 0 < balance.until < over_since
+            ]
+            for balance in over:
+                del self._accounts[balance.account]
+        return len(over)
 
     async def list_runs(self, wanted: RunFilter) -> list[RunHeader]:
         headers = [kept.header for kept in self._runs.values()]

@@ -19,7 +19,16 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 from graphflow.errors import MissingExtra, StoreError, StoreUnreachable, StoreUnreadable
+from graphflow.journal.accounts import AccountBalance, AccountCharge, ChargeOutcome
+from graphflow.journal.addresses import without_password
 from graphflow.journal.commit import Commit
+from graphflow.journal.exchanges import (
+    ConversationChange,
+    ConversationHeader,
+    ConversationName,
+    StoredExchange,
+    moved,
+)
 from graphflow.journal.key_ring import StoreKey, WrappedKey
 from graphflow.journal.seal import PLAIN, STORE, Seal, run_owner
 from graphflow.journal.sealed import (
@@ -39,10 +48,16 @@ from graphflow.journal.store import (
     Store,
     lease_lost,
     refuse_owned,
-    without_password,
 )
 from graphflow.journal.stored import Json, RunHeader, StoredAnswer, StoredRow, check_row
-from graphflow.journal.stores.postgres_rows import RowAddition, add, first_of_each_run
+from graphflow.journal.stores.postgres_accounts import accounts_in, charge_in, drop_accounts_in
+from graphflow.journal.stores.postgres_conversations import (
+    change_in,
+    conversation_in,
+    conversations_in,
+    exchanges_in,
+)
+from graphflow.journal.stores.postgres_rows import RowAddition, add, next_batch
 from graphflow.journal.stores.postgres_schema import MIGRATIONS, NOW, TABLES, keep_key
 from graphflow.journal.stores.tables import COLUMNS, header_and_seal, header_of, header_values
 from graphflow.journal.vault import Vault, key_gone
@@ -121,20 +136,25 @@ class PostgresStore(Store):
         ownership.rows = len(rows)
         return ownership
 
-    async def acquire(self, run: str, holder: str, lease_s: float = LEASE_S) -> Ownership:
+    async def acquire(
+        self, run: str, holder: str, lease_s: float = LEASE_S, *, by_force: bool = False
+    ) -> Ownership:
         async with self._connection() as db:
             acquired = await db.fetchrow(
                 f"UPDATE graphflow_runs SET holder = $2, epoch = epoch + 1, until = {NOW} + $3"
-                f" WHERE id = $1 AND until <= {NOW} RETURNING epoch, rows",
+                f" WHERE id = $1 AND ($4 OR until <= {NOW}) RETURNING epoch, rows",
                 run,
                 holder,
                 lease_s,
+                by_force,
             )
             now = await db.fetchval(f"SELECT {NOW}::float8")
         if acquired is not None:
             return await self._owned(run, acquired["epoch"], acquired["rows"], lease_s)
         refuse_owned(await self.header(run), now)
-        return await self.acquire(run, holder, lease_s)  # its lease has ended in between
+        return await self.acquire(
+            run, holder, lease_s, by_force=by_force
+        )  # its lease has ended in between
 
     async def _owned(self, run: str, epoch: int, rows: int, lease_s: float) -> Ownership:
         """The right to a run that was acquired. Nobody can remove it now, so its key is the one that belongs to its rows.
@@ -151,11 +171,16 @@ class PostgresStore(Store):
         return ownership
 
     def _append(
-        self, ownership: Ownership, first: int, rows: Sequence[StoredRow], large: Large
+        self,
+        ownership: Ownership,
+        first: int,
+        rows: Sequence[StoredRow],
+        large: Large,
+        change: ConversationChange | None = None,
     ) -> Commit:
         session = self._session()
         commit = Commit()
-        session.waiting.append(RowAddition(ownership, first, rows, large, commit))
+        session.waiting.append(RowAddition(ownership, first, rows, large, commit, change))
         self._write_soon(session)
         return commit
 
@@ -260,6 +285,38 @@ class PostgresStore(Store):
     async def compact(self) -> None:
         async with self._connection() as db:
             await db.execute(f"VACUUM {', '.join(TABLES)}", timeout=UPKEEP_S)
+
+    # -- conversations -----------------------------------------------------------------------------
+    async def find_conversation(self, name: ConversationName) -> ConversationHeader | None:
+        async with self._connection() as db:
+            return await conversation_in(db, self._vault, name)
+
+    async def conversations(self, graph: str | None = None) -> list[ConversationHeader]:
+        async with self._connection() as db:
+            return await conversations_in(db, self._vault, graph)
+
+    async def exchanges(
+        self, name: ConversationName, first: int = 1, run: str | None = None
+    ) -> list[StoredExchange]:
+        async with self._connection() as db:
+            return await exchanges_in(db, self._vault, name, first, run)
+
+    async def change(self, change: ConversationChange) -> bool:
+        async with self._connection() as db, db.transaction():
+            return await change_in(db, self._vault, change)
+
+    # -- accounts ----------------------------------------------------------------------------------
+    async def charge(self, charges: Sequence[AccountCharge]) -> ChargeOutcome:
+        async with self._connection() as db, db.transaction():
+            return await charge_in(db, charges)
+
+    async def accounts(self) -> list[AccountBalance]:
+        async with self._connection() as db:
+            return await accounts_in(db)
+
+    async def drop_accounts(self, over_since: float) -> int:
+        async with self._connection() as db:
+            return await drop_accounts_in(db, over_since)
 
     # -- reading -----------------------------------------------------------------------------------
     async def find(self, run: str) -> RunHeader | None:
@@ -518,7 +575,7 @@ class PostgresStore(Store):
     async def _writing(self, session: _LoopConnections) -> None:
         """Writes what waits until nothing does."""
         while session.waiting:
-            batch = first_of_each_run(session.waiting)
+            batch = next_batch(session.waiting)
             session.waiting = [added for added in session.waiting if added not in batch]
             try:
                 await self._write(batch)
@@ -532,8 +589,11 @@ class PostgresStore(Store):
 
     async def _write(self, batch: Sequence[RowAddition]) -> None:
         """Writes rows of many runs in one transaction. Those of a former owner are left out, and it is told so."""
+        change = batch[0].change
         async with self._connection() as db, db.transaction():
             taken = await add(db, batch)
+            if taken and change is not None and not await change_in(db, self._vault, change):
+                raise moved(change.name)
         for added in batch:
             if added in taken:
                 added.end()

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from graphflow.journal.commit import Commit
+from graphflow.journal.exchanges import ConversationChange
 from graphflow.journal.seal import PLAIN
 from graphflow.journal.sealed import seal_large, seal_row
 from graphflow.journal.store import Large, Ownership
@@ -23,6 +24,7 @@ class RowAddition:
     rows: Sequence[StoredRow]
     large: Large
     commit: Commit | None = None
+    change: ConversationChange | None = None
 
     def records(self, key: int) -> list[tuple[int, int, str, str, str, int]]:
         """The rows as the table has them."""
@@ -45,10 +47,17 @@ class RowAddition:
             self.commit.exception()
 
 
-def first_of_each_run(waiting: Sequence[RowAddition]) -> list[RowAddition]:
-    """What can go into one statement, which counts the rows of a run up once."""
+def next_batch(waiting: Sequence[RowAddition]) -> list[RowAddition]:
+    """What can go into one statement, which counts the rows of a run up once.
+
+    Rows that come with an exchange go by themselves: if the conversation has moved, nothing of them is written.
+    """
+    if waiting[0].change is not None:
+        return [waiting[0]]
     first: dict[str, RowAddition] = {}
     for added in waiting:
+        if added.change is not None:
+            continue
         first.setdefault(added.ownership.run, added)
     return list(first.values())
 

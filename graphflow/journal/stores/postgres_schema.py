@@ -35,6 +35,22 @@ MIGRATIONS: tuple[str, ...] = (
     CREATE TABLE graphflow_keys (owner TEXT PRIMARY KEY, wrapped_by TEXT NOT NULL, wrapped BYTEA NOT NULL);
     ALTER TABLE graphflow_rows ADD COLUMN sealed BYTEA;
     """,
+    """
+    CREATE TABLE graphflow_conversations (
+        number BIGSERIAL PRIMARY KEY, graph TEXT NOT NULL, key TEXT NOT NULL, head BIGINT NOT NULL,
+        version BIGINT NOT NULL, last TEXT NOT NULL, run TEXT NOT NULL, until DOUBLE PRECISION NOT NULL,
+        began DOUBLE PRECISION NOT NULL, changed DOUBLE PRECISION NOT NULL, about TEXT NOT NULL, UNIQUE (graph, key)
+    );
+    CREATE TABLE graphflow_exchanges (
+        conversation BIGINT NOT NULL, number BIGINT NOT NULL, run TEXT NOT NULL, at DOUBLE PRECISION NOT NULL,
+        body TEXT NOT NULL, checksum BIGINT NOT NULL, PRIMARY KEY (conversation, number)
+    );
+    """,
+    """
+    CREATE TABLE graphflow_accounts (
+        account TEXT PRIMARY KEY, tokens BIGINT NOT NULL, nanodollars BIGINT NOT NULL, until DOUBLE PRECISION NOT NULL
+    );
+    """,
 )
 """The schema of version n is what the first n of these make."""
 TABLES = (
@@ -44,6 +60,9 @@ TABLES = (
     "graphflow_used",
     "graphflow_answers",
     "graphflow_keys",
+    "graphflow_conversations",
+    "graphflow_exchanges",
+    "graphflow_accounts",
 )
 
 

@@ -25,7 +25,15 @@ from pathlib import Path
 from typing import TypeVar
 
 from graphflow.errors import RunDamaged, StoreError, StoreUnreachable, StoreUnreadable
+from graphflow.journal.accounts import AccountBalance, AccountCharge, ChargeOutcome
 from graphflow.journal.commit import Commit
+from graphflow.journal.exchanges import (
+    ConversationChange,
+    ConversationHeader,
+    ConversationName,
+    StoredExchange,
+    moved,
+)
 from graphflow.journal.key_ring import StoreKey, WrappedKey
 from graphflow.journal.seal import PLAIN, STORE, Seal, run_owner
 from graphflow.journal.sealed import (
@@ -51,6 +59,13 @@ from graphflow.journal.store import (
     refuse_owned,
 )
 from graphflow.journal.stored import Json, RunHeader, StoredAnswer, StoredRow, check_row
+from graphflow.journal.stores.sqlite_accounts import accounts_in, charge_in, drop_accounts_in
+from graphflow.journal.stores.sqlite_conversations import (
+    change_in,
+    conversation_in,
+    conversations_in,
+    exchanges_in,
+)
 from graphflow.journal.stores.sqlite_schema import (
     APPLICATION,
     ENCRYPTED,
@@ -102,6 +117,20 @@ class _SqliteAddition(WriteRequest):
         _add(db, self._ownership, self._first, self._rows, self._large)
 
 
+class _SqliteExchange(_SqliteAddition):
+    """The last rows of a run, and the exchange that comes of it."""
+
+    __slots__ = ("change", "vault")
+
+    change: ConversationChange
+    vault: Vault
+
+    def carry_out(self, db: sqlite3.Connection) -> None:
+        super().carry_out(db)
+        if not change_in(db, self.vault, self.change):
+            raise moved(self.change.name)
+
+
 class SqliteStore(Store):
     """Keeps runs in one file."""
 
@@ -145,7 +174,9 @@ class SqliteStore(Store):
 
         return await self._write(work)
 
-    async def acquire(self, run: str, holder: str, lease_s: float = LEASE_S) -> Ownership:
+    async def acquire(
+        self, run: str, holder: str, lease_s: float = LEASE_S, *, by_force: bool = False
+    ) -> Ownership:
         def work(db: sqlite3.Connection) -> Ownership | None:
             header, seal = self._find(db, run)
             if header is None:
@@ -153,7 +184,8 @@ class SqliteStore(Store):
             if seal is None:
                 raise key_gone(run)
             now = time.time()
-            refuse_owned(header, now)
+            if not by_force:
+                refuse_owned(header, now)
             lease = next_lease(header.lease, holder, now + lease_s)
             values = (lease.holder, lease.epoch, lease.until, run)
             (key,) = db.execute(
@@ -168,10 +200,20 @@ class SqliteStore(Store):
         return ownership
 
     def _append(
-        self, ownership: Ownership, first: int, rows: Sequence[StoredRow], large: Large
+        self,
+        ownership: Ownership,
+        first: int,
+        rows: Sequence[StoredRow],
+        large: Large,
+        change: ConversationChange | None = None,
     ) -> Commit:
         commit = Commit()
-        self._writer.submit(_SqliteAddition(commit, ownership, first, rows, large))
+        if change is None:
+            self._writer.submit(_SqliteAddition(commit, ownership, first, rows, large))
+            return commit
+        request = _SqliteExchange(commit, ownership, first, rows, large)
+        request.change, request.vault = change, self._vault
+        self._writer.submit(request)
         return commit
 
     async def note(
@@ -260,6 +302,31 @@ class SqliteStore(Store):
             self._empty_log(db)
 
         await self._read(work)
+
+    # -- conversations -----------------------------------------------------------------------------
+    async def find_conversation(self, name: ConversationName) -> ConversationHeader | None:
+        return await self._read(lambda db: conversation_in(db, self._vault, name))
+
+    async def conversations(self, graph: str | None = None) -> list[ConversationHeader]:
+        return await self._read(lambda db: conversations_in(db, self._vault, graph))
+
+    async def exchanges(
+        self, name: ConversationName, first: int = 1, run: str | None = None
+    ) -> list[StoredExchange]:
+        return await self._read(lambda db: exchanges_in(db, self._vault, name, first, run))
+
+    async def change(self, change: ConversationChange) -> bool:
+        return await self._write(lambda db: change_in(db, self._vault, change))
+
+    # -- accounts ----------------------------------------------------------------------------------
+    async def charge(self, charges: Sequence[AccountCharge]) -> ChargeOutcome:
+        return await self._write(lambda db: charge_in(db, charges))
+
+    async def accounts(self) -> list[AccountBalance]:
+        return await self._read(accounts_in)
+
+    async def drop_accounts(self, over_since: float) -> int:
+        return await self._write(lambda db: drop_accounts_in(db, over_since))
 
     # -- reading -----------------------------------------------------------------------------------
     async def find(self, run: str) -> RunHeader | None:

@@ -49,6 +49,22 @@ MIGRATIONS: tuple[str, ...] = (
     CREATE TABLE keys (owner TEXT PRIMARY KEY, wrapped_by TEXT NOT NULL, wrapped BLOB NOT NULL) WITHOUT ROWID;
     ALTER TABLE rows ADD COLUMN sealed BLOB;
     """,
+    """
+    CREATE TABLE conversations (
+        number INTEGER PRIMARY KEY, graph TEXT NOT NULL, key TEXT NOT NULL, head INTEGER NOT NULL,
+        version INTEGER NOT NULL, last TEXT NOT NULL, run TEXT NOT NULL, until REAL NOT NULL,
+        began REAL NOT NULL, changed REAL NOT NULL, about TEXT NOT NULL, UNIQUE (graph, key)
+    );
+    CREATE TABLE exchanges (
+        conversation INTEGER NOT NULL, number INTEGER NOT NULL, run TEXT NOT NULL, at REAL NOT NULL, body TEXT NOT NULL,
+        checksum INTEGER NOT NULL, PRIMARY KEY (conversation, number)
+    );
+    """,
+    """
+    CREATE TABLE accounts (
+        account TEXT PRIMARY KEY, tokens INTEGER NOT NULL, nanodollars INTEGER NOT NULL, until REAL NOT NULL
+    ) WITHOUT ROWID;
+    """,
 )
 """The schema of version n is what the first n of these make."""
 

@@ -143,7 +143,7 @@ class AuggieLines:
 
 def _error(text: str, code: int = 0) -> ModelError:
     text = " ".join(text.replace("❌", " ").split())
-    return tool_error(NAME, text, kind_by_words(text, _WORDS), code=str(code or ""))
+    return tool_error(NAME, text, kind_by_words(text, _WORDS), provider_code=str(code or ""))
 
 
 COMMAND = CommandLineTool(

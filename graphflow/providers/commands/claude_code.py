@@ -208,7 +208,7 @@ class ClaudeLines:
                     NAME,
                     complaint or f"the tool ended with exit code {code}",
                     CommandFailed,
-                    code=str(code),
+                    provider_code=str(code),
                 )
             raise MalformedReply(f"{NAME}: the tool ended without a result", provider=NAME)
         if result.get("is_error"):
@@ -242,7 +242,7 @@ class ClaudeLines:
         status = result.get("api_error_status")
         if not isinstance(status, int):
             status = None
-        return tool_error(NAME, str(text), kind, code=code, status=status)
+        return tool_error(NAME, str(text), kind, provider_code=code, status=status)
 
     def _code(self, result: dict[str, Any]) -> str:
         """The most telling of the words that its lines have for the error; empty if there is none that is known."""

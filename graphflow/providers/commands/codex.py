@@ -180,7 +180,7 @@ class CodexLines:
 
 
 def _error(text: str, code: int = 0) -> ModelError:
-    return tool_error(NAME, text, kind_by_words(text, _WORDS), code=str(code or ""))
+    return tool_error(NAME, text, kind_by_words(text, _WORDS), provider_code=str(code or ""))
 
 
 def parse_usage(usage: dict[str, Any]) -> UsageDelta:

@@ -18,10 +18,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from graphflow.errors import MissingExtra, ModelError
+from graphflow.errors import ContextOverflow, MissingExtra, ModelError
+from graphflow.model.prices import EMBEDDED_WINDOW
 
 Chunk = dict[str, Any]
-N_CTX = 4096
+N_CTX = EMBEDDED_WINDOW
 
 
 class Job:
@@ -83,11 +84,11 @@ class Engine:
     def _answer(self, job: Job) -> None:
         if self._server is None:
             self._server = _load(self._path)
-        problem: list[str] = []
+        problem: list[Chunk] = []
 
         def on_chunk(chunk: Chunk) -> bool:
             if "error" in chunk:
-                problem.append(_error_text(chunk))
+                problem.append(chunk)
                 return True
             job.on_chunk(chunk)
             return job.stop.is_set()
@@ -97,9 +98,17 @@ class Engine:
         except ValueError as error:
             raise ModelError(f"the embedded model refused the request: {error}") from None
         if isinstance(answer, dict) and "error" in answer:
-            problem.append(_error_text(answer))
+            problem.append(answer)
         if problem:
-            raise ModelError(f"the embedded model failed: {problem[0]}")
+            raise _error_of(problem[0])
+
+
+def _error_of(chunk: Chunk) -> ModelError:
+    text = f"the embedded model failed: {_error_text(chunk)}"
+    error = chunk["error"]
+    # llama.cpp's word for a prompt that is longer than the context it was opened with.
+    is_overflow = isinstance(error, dict) and error.get("type") == "exceed_context_size_error"
+    return ContextOverflow(text) if is_overflow else ModelError(text)
 
 
 def _error_text(chunk: Chunk) -> str:

@@ -49,6 +49,8 @@ class LocalModel:
 
     top_logprobs = 20
     """Of how many likeliest tokens it tells the probability."""
+    context_window = engine.N_CTX
+    """Tokens that it reads and writes at most."""
 
     def __init__(self, name: str) -> None:
         self.weights = weights.known(name)

@@ -39,7 +39,7 @@ from graphflow.model.turns import (
 from graphflow.providers.faults import fault
 from graphflow.providers.wires.demands import cannot, is_bounded, one_at_a_time
 from graphflow.providers.wires.json_object import Json, arguments_of, present
-from graphflow.providers.wires.openai_chat import render_tool
+from graphflow.providers.wires.openai_chat import render_tool, says_something
 from graphflow.providers.wires.reply_fields import finish_of, read_logprobs
 from graphflow.providers.wires.wire import Dialect, Wire
 
@@ -108,7 +108,8 @@ def render_turn(turn: Turn, before: Turn | None, dialect: Dialect) -> list[Json]
             media = [part for part in turn.parts if not isinstance(part, (str, CacheMark))]
             return [_message("user", turn.text, media)]
         case AssistantTurn():
-            return [_assistant(turn)]
+            message = _assistant(turn)
+            return [message] if says_something(message) else []
         case ToolTurn():
             return [_result(result) for result in turn.results]
 

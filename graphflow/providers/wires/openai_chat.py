@@ -161,9 +161,20 @@ def render_turn(turn: Turn, before: Turn | None, dialect: Dialect) -> list[Json]
                 return [BRIDGE, message]
             return [message]
         case AssistantTurn():
-            return [_assistant(turn, dialect)]
+            answer = _assistant(turn, dialect)
+            # OpenAI takes an empty one, and nobody knows what other servers do.
+            is_refused = dialect.bridge and not says_something(answer)
+            return [] if is_refused else [answer]
         case ToolTurn():
             return _results(turn, dialect)
+
+
+def says_something(message: Json) -> bool:
+    """Whether there is more to a message than who says it: Mistral and Ollama refuse one with nothing in it.
+
+    Of a turn in which another provider has only summed up what stands before it, nothing is left.
+    """
+    return any(message[field] for field in message if field != "role")
 
 
 def _assistant(turn: AssistantTurn, dialect: Dialect) -> Json:

@@ -127,8 +127,10 @@ def render_request(
     messages = wire.render_system(request, dialect)
     before: Turn | None = None
     for turn in request.turns:
-        messages += wire.render_turn(turn, before, dialect)
-        before = turn
+        rendered = wire.render_turn(turn, before, dialect)
+        if rendered:
+            messages += rendered
+            before = turn
     body = wire.render_head(request, model, stream, dialect)
     body[wire.turns] = messages
     return merge(body, request.settings.extra)

@@ -8,12 +8,14 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from enum import Enum
+from functools import cached_property
 from types import CodeType, FunctionType
 from typing import get_args, get_origin
 
 from pydantic import BaseModel
 
 from graphflow.declaration.node import AnyNode, Node
+from graphflow.declaration.options import NO_OPTIONS
 from graphflow.messages.types import type_name
 from graphflow.proofs.proven import AnyGraph
 from graphflow.render.members import graph_within
@@ -24,17 +26,30 @@ MAX_FIELD_DEPTH = 4
 """Values within values up to which a message class is compared field by field, and"""
 MAX_NODE_DEPTH = 3
 """a node by all it declares."""
-UNCOMPARED = ("where", "problems", "calls")
+UNCOMPARED = ("where", "problems", "calls", "is_simple")
 """Attributes of a node that say nothing of their own: where it was declared, what is wrong with it, and what is compared by
 name."""
+MOSTLY_DEFAULTS = (
+    *NO_OPTIONS,
+    "description",
+    "direct",
+    "passes_input",
+    "plain",
+)
+"""Attributes that only nodes have themselves for which they are not as usual."""
 _ADDRESS = re.compile(r" at 0x[0-9a-f]+")
 
 NodeAttributes = dict[str, str]
 """What is declared, as text, by name."""
 
 
-def facts_of(node: AnyNode) -> NodeAttributes:
-    """What a node declares, or the graph that entering it walks."""
+def facts_of(node: AnyNode, depth: int = 0) -> NodeAttributes:
+    """What a node declares, or the graph that entering it walks.
+
+    Args:
+        node: the node.
+        depth: how deep it stands in what is told: a node and what it holds may name each other.
+    """
     callees: list[str] = []
     for callee in node.calls:
         name = callee if isinstance(callee, str) else callee.name
@@ -42,7 +57,7 @@ def facts_of(node: AnyNode) -> NodeAttributes:
     facts: NodeAttributes = {"calls": repr(callees)}
     inner = graph_within(node)
     if inner is None:
-        facts |= _attribute_facts(node)
+        facts |= _attribute_facts(node, depth)
     else:
         facts |= _graph_facts(inner)
     return facts
@@ -65,15 +80,16 @@ def _graph_facts(graph: AnyGraph) -> NodeAttributes:
     }
 
 
-def _attribute_facts(node: AnyNode) -> NodeAttributes:
+def _attribute_facts(node: AnyNode, depth: int) -> NodeAttributes:
     facts: NodeAttributes = {}
-    for name, value in vars(node).items():
+    for name in {**dict.fromkeys(MOSTLY_DEFAULTS), **vars(node)}:
         if name in UNCOMPARED or name.startswith("_"):
             continue
+        value = getattr(node, name)
         # It is made of the function, which is compared itself.
         if name == "direct" and isinstance(value, FunctionType):
             continue
-        facts[name] = text_of(value)
+        facts[name] = text_of(value, depth)
     return facts
 
 
@@ -113,7 +129,7 @@ def _node_text(node: AnyNode, depth: int) -> str:
     text = f"{node.kind} {node.name}"
     if depth >= MAX_NODE_DEPTH:
         return text
-    facts = facts_of(node)
+    facts = facts_of(node, depth + 1)
     by_name = sorted(facts.items())
     return f"{text} {by_name}"
 
@@ -173,13 +189,7 @@ def _collection_text(values: object, depth: int) -> str:
 
 def _object_text(value: object, depth: int) -> str:
     """An object of any other class: its attributes, or its repr without an address."""
-    attributes: dict[str, object] = {}
-    attributes |= getattr(value, "__dict__", {})
-    attributes |= _slot_values(value)
-    own: dict[str, object] = {}
-    for name, attribute in attributes.items():
-        if not name.startswith("__"):
-            own[name] = attribute
+    own = _declared_attributes(value)
     if own:
         text = text_of(own, depth + 1)
     else:
@@ -187,6 +197,25 @@ def _object_text(value: object, depth: int) -> str:
         text = _ADDRESS.sub("", with_address)
     kind = type(value)
     return f"{kind.__qualname__} {text}"
+
+
+def _declared_attributes(value: object) -> dict[str, object]:
+    """What an object was made with, as far as its attributes tell."""
+    attributes: dict[str, object] = {}
+    attributes |= getattr(value, "__dict__", {})
+    attributes |= _slot_values(value)
+    own: dict[str, object] = {}
+    shown: dict[str, object] = {}
+    for name, attribute in attributes.items():
+        # It is there only once somebody has asked for it.
+        is_computed = isinstance(getattr(type(value), name, None), cached_property)
+        if is_computed or name.startswith("__"):
+            continue
+        own[name] = attribute
+        if not name.startswith("_"):
+            shown[name] = attribute
+    # Where an object shows what it was declared with, the rest is how it works: what a memory has opened since is not a change.
+    return shown or own
 
 
 def _slot_values(value: object) -> dict[str, object]:

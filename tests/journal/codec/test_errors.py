@@ -41,11 +41,15 @@ def again(error: BaseException) -> BaseException:
 MADE: dict[str, GraphflowError] = {
     "ClaimBroken": errors.ClaimBroken("a", "AtMost('a', 1)", "used up"),
     "ClaimRefused": errors.ClaimRefused("a", "AtMost('a', 1)", "used up"),
+    "GuardRejected": errors.GuardRejected("a", "after", "Length", "it is too long"),
+    "SecretInError": errors.SecretInError("KeyError", "a secret is not there"),
     "GraphError": errors.GraphError("g", ["one", "two"], "a.py:1"),
+    "ConversationBusy": errors.ConversationBusy("c", "r", "me", ["q"]),
     "MergeFailed": errors.MergeFailed("notes", "its merge raised"),
     "Stuck": errors.Stuck("no", node="a", port="b", edges=["x", "y"], scope="0"),
     "LimitExceeded": errors.LimitExceeded("steps", 9, ("g", "h"), "detail"),
     "DepthExceeded": errors.DepthExceeded(("g", "h"), 1),
+    "BudgetExceeded": errors.BudgetExceeded("day", "usd", 5.0, 4.9, 1e9, ("g",), text="spent"),
     "StrayCancellation": errors.StrayCancellation("a", "why"),
     "NodeTimeout": errors.NodeTimeout("a", 1.5),
     "ModelUnset": errors.ModelUnset("a", "g"),
@@ -58,6 +62,10 @@ MADE: dict[str, GraphflowError] = {
     "RowDiffers": errors.RowDiffers("r", 7, "one", "two"),
     "Unstorable": errors.Unstorable("Draft", ".when", "datetime", "a Stamp", "declare it"),
     "Unreadable": errors.Unreadable("Draft", ".when", "datetime", "a text"),
+    **{
+        own.__name__: own("no such store", seam="stores", plugin="shelf", distribution="shelves")
+        for own in (errors.PluginError, *errors.PluginError.__subclasses__())
+    },
 }
 """Errors that a text alone does not make."""
 
@@ -88,7 +96,7 @@ def test_what_machines_read_comes_back() -> None:
         source="m",
         provider="p",
         status=429,
-        code="c",
+        provider_code="c",
         type="t",
         request_id="r",
         retry_after=1.5,

@@ -164,6 +164,7 @@ FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "model": texts,
     "response_id": texts,
     "wire": texts,
+    "asked": texts,
     "logprobs": st.lists(
         st.builds(Likely, texts, st.lists(rivals, max_size=2).map(tuple)), max_size=2
     ).map(tuple),

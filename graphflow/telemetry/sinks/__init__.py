@@ -1,0 +1,1 @@
+"""Sinks: what takes events for good. One file each; `options.py` makes them of a table of settings."""

@@ -1,0 +1,4 @@
+"""What tests of context policies are given: an empty store of each kind."""
+
+from tests.journal.conftest import address as address
+from tests.journal.conftest import server as server
