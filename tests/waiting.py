@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -44,3 +45,12 @@ async def eventually(
         )
         await asyncio.sleep(PAUSE_S)
     return answer
+
+
+@contextmanager
+def patience(seconds: float = LONG_S) -> Iterator[None]:
+    """Fails if what is done within has taken longer: for what would go on for many times as long if it were not stopped."""
+    began = time.monotonic()
+    yield
+    took = time.monotonic() - began
+    assert took < seconds, f"took {took:.0f} s, longer than anything takes that does not hang"

@@ -8,7 +8,6 @@ import signal
 import stat
 import subprocess
 import sys
-import time
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -34,6 +33,7 @@ from graphflow.render import draw_run, read_records, timeline, write_report
 from graphflow.render.records import read_events
 from graphflow.testing import ScriptedModel
 from tests.conftest import walk
+from tests.effort import soon
 from tests.small_disk import Disk
 from tests.waiting import until
 
@@ -299,9 +299,8 @@ def test_a_cell_of_megabytes_is_cut_before_it_is_wrapped() -> None:
     class Row(BaseModel):
         text: str
 
-    began = time.process_time()
-    shown = table([Row(text="x" * 5_000_000), Row(text="y")], width=80)
-    assert time.process_time() - began < 10
+    with soon():
+        shown = table([Row(text="x" * 5_000_000), Row(text="y")], width=80)
     assert "4995000 more characters" in " ".join(shown.split())
     assert len(shown) < 20_000
 

@@ -24,6 +24,7 @@ from graphflow.errors import FileUnreadable, GraphError
 from graphflow.files import load_graph
 from graphflow.files.values import Checker, Keys, Subject, ValueShape
 from graphflow.files.words import KINDS, graph_shape, node_shape
+from tests.effort import cost_of_piece
 
 SEED = 14
 STEPS = """
@@ -357,13 +358,14 @@ def test_what_they_are_made_from_is_right(project: Path) -> None:
 @pytest.mark.parametrize("group", GROUPS)
 def test_every_wrong_file_is_refused_with_place_and_hint(project: Path, group: str) -> None:
     bad: list[str] = []
+    slow_s = 200 * cost_of_piece()
     for name, content in files_of(group):
         ending = name.rpartition(".")[2]
         file = project / f"{'itself' if 'itself' in name else 'wrong'}.{ending}"
         file.write_bytes(content if isinstance(content, bytes) else content.encode())
         begun = time.process_time()
         problem = _problem_of(file)
-        if time.process_time() - begun > 5:
+        if time.process_time() - begun > slow_s:
             problem += " (slow)"
         if problem:
             bad.append(f"{name}: {problem}")

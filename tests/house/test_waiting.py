@@ -11,6 +11,7 @@ NEVER_S = 5
 ABOUT_TIME = {
     "bench": "speed is their subject",
     "clock.py": "makes the clock that jumps",
+    "effort.py": "measures computing beside a fixed piece of work",
     "leftovers.py": "what is left behind gets a while to end",
     "waiting.py": "waits for conditions, so that nobody else has to",
     "house/test_leftovers.py": "tests the three above",
@@ -38,16 +39,21 @@ that tests start stand in texts, and are not looked at."""
 CLOCKS = {
     "cli/terminal.py": "waits for words on a terminal, as long as anything may take",
     "durability/kills.py": "when to kill the next; counts how long it took",
-    "mcp/test_bounds.py": "far less than the five minutes that it once took",
     "notebook/test_notebooks.py": "prints how long a notebook took",
-    "providers/test_crossing.py": "far less than the minutes that an empty pace would make of it",
-    "providers/test_hostile.py": "half of the minute for which what is stopped would go on",
-    "providers/test_local_model.py": "far less than the whole answer would take",
     "providers/test_survey.py": "at least as long as a pace says",
     "runtime/test_tool_cache.py": "a clock that the test moves on",
     "strict/test_strict.py": "at least as long as a server waits",
 }
 """Who reads the clock on the wall, and what it is held against: minutes, or a wait that can only be longer."""
+COMPUTING = {
+    "claims/compare.py": "counts how long two ways took",
+    "compaction/test_plan.py": "a large history beside a small one",
+    "files/test_wrong_files.py": "beside a fixed piece of work, measured once for hundreds of files",
+    "library/test_grounding.py": "a long text beside a short one",
+    "mcp/test_schema.py": "many tools beside few",
+    "render/test_timeline.py": "a long run beside a short one",
+}
+"""Who measures computing, and beside what: never beside a number of seconds, for machines differ (`tests/effort.py`)."""
 
 
 def modules() -> list[tuple[str, ast.Module]]:
@@ -100,11 +106,21 @@ def test_who_sleeps_by_the_real_clock_is_known() -> None:
     assert sorted(set(SLEEPS) - sleeping) == [], "these do not sleep any more"
 
 
+def readers_of(*clocks: str) -> set[str]:
+    return {
+        module
+        for module, tree in modules()
+        if not is_about_time(module) and calls_of(tree, set(clocks))
+    }
+
+
 def test_who_looks_at_the_clock_on_the_wall_is_known() -> None:
-    """Computing time (`process_time`, `thread_time`) is another matter: others do not add to it."""
-    looking = set()
-    for module, tree in modules():
-        if not is_about_time(module) and calls_of(tree, {"monotonic", "perf_counter"}):
-            looking.add(module)
+    looking = readers_of("monotonic", "perf_counter")
     assert sorted(looking - set(CLOCKS)) == [], "how long something takes is the machine's affair"
     assert sorted(set(CLOCKS) - looking) == [], "these do not look any more"
+
+
+def test_who_measures_computing_is_known() -> None:
+    measuring = readers_of("process_time", "thread_time")
+    assert sorted(measuring - set(COMPUTING)) == [], "hold it against other work: tests/effort.py"
+    assert sorted(set(COMPUTING) - measuring) == [], "these do not measure any more"

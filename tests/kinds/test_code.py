@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 from typing import Any, Literal
 
@@ -50,6 +49,7 @@ from graphflow.run import Run
 from graphflow.testing import ScriptedModel, calls
 from tests import leftovers
 from tests.conftest import walk
+from tests.effort import soon
 from tests.waiting import eventually, until
 
 
@@ -213,9 +213,8 @@ def test_code_too_new_or_too_deep_for_our_parser_is_read_by_sight() -> None:
     assert awaited_calls("1" + "+1" * 20_000 + "\nawait (search(1))", ["search"]) == {40_009}
     assert awaited_calls("await f(1)", []) == frozenset()
     long = "\n".join(f"a{n} = a{n + 1}" for n in range(2000)) + "\nawait a0"
-    started = time.process_time()
-    awaited_calls(long, ["search"])
-    assert time.process_time() - started < 10
+    with soon():
+        awaited_calls(long, ["search"])
 
 
 def test_arguments_by_position_and_name_and_what_does_not_fit() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 import tracemalloc
 from typing import Any
 
@@ -13,6 +12,7 @@ from graphflow.errors import PromptError
 from graphflow.model.turns import UserTurn
 from graphflow.testing import ScriptedModel
 from tests.conftest import Msg, walk
+from tests.effort import soon
 
 
 def said(prompt: str, message: Any, **options: Any) -> Any:
@@ -155,10 +155,8 @@ def test_no_template_takes_long_or_raises_anything_else(
 ) -> None:
     monkeypatch.setattr("graphflow.kinds.templates.SECONDS", 1.0)
     tracemalloc.start()
-    started = time.process_time()
-    with pytest.raises((PromptError, GraphError)) as caught:
+    with soon(), pytest.raises((PromptError, GraphError)) as caught:
         said(template, Msg(), deps=Broken())
-    assert time.process_time() - started < 15
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 200_000_000

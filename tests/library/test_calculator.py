@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-import time
+from contextlib import suppress
 from fractions import Fraction
 
 import pytest
@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from graphflow import ToolError
 from nodes.tools.calculator import DIGITS, calculate, evaluate, shown
+from tests.effort import soon
 from tests.library.using import asked, refusal, use
 
 
@@ -130,12 +131,8 @@ def test_what_cannot_be_worked_out_says_where_and_why(expression: str, why: str)
     ],
 )
 def test_no_sum_takes_long_or_gets_large(expression: str) -> None:
-    started = time.process_time()
-    try:
+    with soon(), suppress(ToolError):
         assert len(told(expression)) <= 2 * DIGITS + 10
-    except ToolError:
-        pass
-    assert time.process_time() - started < 10
 
 
 def test_more_digits_than_allowed_are_refused() -> None:

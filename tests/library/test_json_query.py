@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from typing import Any
 
 import pytest
@@ -12,6 +11,7 @@ from hypothesis import strategies as st
 
 from graphflow import ToolError
 from nodes.tools.json_query import normalized, query, query_json
+from tests.effort import soon
 from tests.library.using import asked, refusal, use
 
 STORE = {
@@ -162,12 +162,11 @@ def test_wrong_paths_say_where(path: str) -> None:
 )
 def test_no_query_takes_long(path: str) -> None:
     document: Any = {"x": [[list(range(10))] * 10] * 10}
-    started = time.process_time()
-    try:
-        use(query_json, document=json.dumps(document), path=path)
-    except ToolError as error:
-        assert "more than" in str(error)
-    assert time.process_time() - started < 20
+    with soon():
+        try:
+            use(query_json, document=json.dumps(document), path=path)
+        except ToolError as error:
+            assert "more than" in str(error)
 
 
 @pytest.mark.parametrize(
@@ -182,9 +181,8 @@ def test_no_query_takes_long(path: str) -> None:
 )
 def test_what_a_comparison_looks_at_counts(document: Any, path: str) -> None:
     """One is cheap for its query, and reads as much as the whole document: a filter does it for every value."""
-    started = time.process_time()
-    assert "more than" in refusal(query_json, document=json.dumps(document), path=path)
-    assert time.process_time() - started < 30
+    with soon():
+        assert "more than" in refusal(query_json, document=json.dumps(document), path=path)
 
 
 def test_the_same_part_again_and_again_is_cut() -> None:

@@ -9,7 +9,6 @@ import signal
 import socket
 import sys
 import threading
-import time
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -22,11 +21,13 @@ from graphflow.mcp import connection, content
 from graphflow.mcp.content import answer_of
 from graphflow.testing import ScriptedModel, calls
 from tests.conftest import walk
+from tests.effort import soon
 from tests.mcp.servers import TOKEN, over_http
 from tests.mcp.test_servers import asked
 from tests.providers.reach import model as reached
 from tests.providers.reach import server as provider
 from tests.strict import Answer
+from tests.waiting import patience
 
 RAW = str(Path(__file__).with_name("raw.py"))
 ANY = {"type": "object"}
@@ -62,17 +63,15 @@ def told(count: int, structured: Any, *texts: str) -> Any:
 
 
 def test_hundreds_of_thousands_of_pieces_take_no_time() -> None:
-    began = time.process_time()
-    with pytest.raises(ResultInvalid, match="ask for less"):
+    with soon(), pytest.raises(ResultInvalid, match="ask for less"):
         told(300_000, {"result": [{"n": n} for n in range(300_000)]})
-    assert time.process_time() - began < 15
 
 
 def test_repeated_pieces_are_found_without_comparing_each_with_each() -> None:
     items = [{"n": n} for n in range(100_000)]
-    began = time.process_time()
-    assert told(content.MAX_PIECES, {"result": items}) == items, "each piece says what an item says"
-    assert time.process_time() - began < 15
+    with soon():
+        found = told(content.MAX_PIECES, {"result": items})
+    assert found == items, "each piece says what an item says"
 
 
 @pytest.mark.parametrize(
@@ -157,18 +156,17 @@ def test_a_server_over_http_that_answers_no_more_is_left_within_seconds(handshak
         server = MCP("dynamic", url, token=TOKEN, handshake=handshake)
 
         @node(calls=[server])
-        async def freeze(text: str, ctx: Context) -> float:
+        async def freeze(text: str, ctx: Context) -> str:
             frozen.append(int((await ctx.call("whoami", {})).split()[0]))
             os.kill(frozen[0], signal.SIGSTOP)
-            return time.monotonic()
+            return text
 
         try:
-            run = walk(Graph("g", START >> freeze >> END), "x")
-            took = time.monotonic() - run.output
+            with patience():  # once it was five minutes
+                run = walk(Graph("g", START >> freeze >> END), "x")
         finally:
             os.kill(frozen[0], signal.SIGCONT)
     assert run.error is None
-    assert took < 30
 
 
 @pytest.fixture

@@ -19,6 +19,7 @@ from graphflow.mcp.schema import MAX_COMPARED, MAX_WORK, check_schema, problems_
 from graphflow.model.turns import ToolResult
 from graphflow.testing import ScriptedModel, calls
 from tests.conftest import walk
+from tests.effort import soon
 from tests.mcp.test_servers import asked, graph_of
 
 RAW = str(Path(__file__).parent / "raw.py")
@@ -80,10 +81,8 @@ def of(**properties: Any) -> dict[str, Any]:
     ],
 )
 def test_what_does_not_fit_is_told_in_no_time(schema: Any, value: Any, wrong: str) -> None:
-    began = time.process_time()
-    found = problems_of(schema, value)
-    # For ever, by the rules of `re`; the first also loads the library.
-    assert time.process_time() - began < 20
+    with soon():  # for ever, by the rules of `re`; the first also loads the library
+        found = problems_of(schema, value)
     assert [bool(re.search(wrong, each)) for each in found] == ([True] if wrong else [])
 
 

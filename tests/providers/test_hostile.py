@@ -6,7 +6,6 @@ import asyncio
 import copy
 import json
 import sys
-import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -56,10 +55,12 @@ from graphflow.redaction import scrub
 from graphflow.testing import ScriptedModel, gives, says
 from tests.conformance.dialects import WIRES
 from tests.conftest import heard, walk
+from tests.effort import soon
 from tests.providers.raw_server import RawServer, head, reply
 from tests.providers.reach import model, server
 from tests.providers.test_faults import CHAT, RATE, bodies
 from tests.strict import Answer
+from tests.waiting import patience
 
 ASKED = Request((UserTurn("hi"),))
 
@@ -210,24 +211,22 @@ def test_limits_and_pace_survive_hostile_counts(count: str) -> None:
 def test_no_text_blocks_the_loop(what: str, text: str) -> None:
     from graphflow.providers.faults import read_body
 
-    began = time.process_time()
-    if what == "answer":
-        read_call_or_answer(text)
-    elif what == "fence":
-        with pytest.raises(errors.OutputInvalid):
-            read_output(text, dict[str, str], False)
-    else:
-        read_body(text.encode())
-    assert time.process_time() - began < 10
+    with soon():
+        if what == "answer":
+            read_call_or_answer(text)
+        elif what == "fence":
+            with pytest.raises(errors.OutputInvalid):
+                read_output(text, dict[str, str], False)
+        else:
+            read_body(text.encode())
 
 
 def test_leading_blank_lines_cost_nothing_much() -> None:
     wire, spoken = WIRES["openai-chat"]
     reader = ReplyReader(wire, spoken, "x")
-    began = time.process_time()
-    for _ in range(2000):
-        reader.feed(b"\n" * 2048)
-    assert time.process_time() - began < 20
+    with soon():
+        for _ in range(2000):
+            reader.feed(b"\n" * 2048)
     lines = b"".join(b"data: " + b"x" * 1_000_000 + b"\n" for _ in range(20))
     with pytest.raises(errors.MalformedReply, match="larger than"):
         reader.feed(lines)
@@ -628,26 +627,23 @@ def tool_that(tmp_path: Path, body: str) -> str:
 @pytest.mark.parametrize(
     "body",
     [
-        "print(result, flush=True); os.close(1); time.sleep(60)",
-        "subprocess.Popen(['sleep', '60'], stdin=-3, stdout=-3); print(result, flush=True)",
-        "subprocess.Popen(['sleep', '60'], stdin=-3); print(result, flush=True)",
-        "signal.signal(signal.SIGTERM, signal.SIG_IGN); print(result, flush=True); time.sleep(60)",
+        "print(result, flush=True); os.close(1); time.sleep(600)",
+        "subprocess.Popen(['sleep', '600'], stdin=-3, stdout=-3); print(result, flush=True)",
+        "subprocess.Popen(['sleep', '600'], stdin=-3); print(result, flush=True)",
+        "signal.signal(signal.SIGTERM, signal.SIG_IGN); print(result, flush=True); time.sleep(600)",
     ],
     ids=["lives on", "child keeps stderr", "child keeps stdout", "ignores SIGTERM"],
 )
 def test_a_tool_that_has_answered_is_not_waited_for(body: str, tmp_path: Path) -> None:
-    began = time.perf_counter()
-    assert (
-        ask(connect("claude-code:default", options={"program": tool_that(tmp_path, body)})).text
-        == "hi"
-    )
-    assert time.perf_counter() - began < 30  # they go on for sixty
+    with patience():  # they go on for ten minutes
+        reply = ask(connect("claude-code:default", options={"program": tool_that(tmp_path, body)}))
+    assert reply.text == "hi"
 
 
 def test_a_cancelled_tool_is_gone_and_the_cancellation_arrives(tmp_path: Path) -> None:
-    stubborn = tool_that(tmp_path, "signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(60)")
+    stubborn = tool_that(tmp_path, "signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(600)")
 
-    async def main(pause: float) -> float:
+    async def main(pause: float) -> None:
         both = Failover(
             connect(
                 "claude-code:default", options={"program": stubborn}, timeouts=Timeouts(first_s=0.1)
@@ -657,14 +653,12 @@ def test_a_cancelled_tool_is_gone_and_the_cancellation_arrives(tmp_path: Path) -
         task = asyncio.create_task(gather(both.stream(ASKED)))
         await asyncio.sleep(pause)
         task.cancel()
-        began = time.perf_counter()
-        with pytest.raises(asyncio.CancelledError):
-            await task
-        return time.perf_counter() - began
+        with patience(), pytest.raises(asyncio.CancelledError):
+            await task  # the program sleeps for ten minutes
 
     # While it starts, while it is awaited, while it is being stopped.
     for pause in (0.0, 0.001, 0.02, 0.3):
-        assert asyncio.run(main(pause)) < 30  # it sleeps for sixty
+        asyncio.run(main(pause))
 
 
 @pytest.mark.parametrize(
@@ -807,14 +801,12 @@ def test_an_ordinary_header_is_not_taken_for_a_secret() -> None:
 def test_two_keys_are_not_worse_than_one() -> None:
     limited = reply(RATE, 429)
     with RawServer(limited, limited, [head() + CHAT]) as raw:
-        began = time.perf_counter()
-        assert (
-            ask(
-                connect("compatible:m", base_url=raw.url, keys=["key-one-aaaa", "key-two-bbbb"])
-            ).text
-            == "Hello world"
-        )
-        assert time.perf_counter() - began < 15
+        model = connect("compatible:m", base_url=raw.url, keys=["key-one-aaaa", "key-two-bbbb"])
+        heard: list[ModelEvent] = []
+        assert ask(model, heard).text == "Hello world"
+    waits = [event.wait_s for event in heard if isinstance(event, Retried)]
+    assert len(waits) == 1, "the second key is asked at once"
+    assert waits[0] < 2, "the wait begins as small as it does with one key"
 
 
 def test_a_file_is_read_without_its_keys_and_written_back(

@@ -6,7 +6,6 @@ import asyncio
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Sequence
 from typing import Any, Literal
 
@@ -31,6 +30,7 @@ from graphflow.model.turns import AssistantTurn, ToolCall, ToolResult, ToolTurn,
 from graphflow.providers.embedded import weights
 from graphflow.providers.embedded.local_model import render_request
 from tests.conftest import heard, walk
+from tests.effort import soon
 
 local_model = pytest.mark.local_model
 
@@ -113,10 +113,9 @@ def test_a_tool_is_called_through_the_grammar() -> None:
 def test_a_deadline_stops_the_engine_at_once() -> None:
     agent = Agent("a", prompt="Write a long story about {{ text }}", max_tokens=1500)
     graph = Graph("g", START >> agent >> END, model="local:smollm2")
-    begun = time.perf_counter()
-    run = walk(graph, "a dog", limits=Limits(seconds=0.7))
+    with soon():  # a minute or more for the whole story
+        run = walk(graph, "a dog", limits=Limits(seconds=0.7))
     assert isinstance(run.error, LimitExceeded)
-    assert time.perf_counter() - begun < 30
     again = walk(Graph("h", START >> Agent("b", max_tokens=4) >> END, model="local:smollm2"), "hi")
     assert again.error is None
 
