@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests import programs
 from tests.waiting import until
 
 GRACE_S = 20.0
@@ -62,7 +63,7 @@ def alive(pid: int) -> bool:
 
 
 def _lasts(pid: int) -> bool:
-    return any(part in name_of(pid) for part in LASTING_PROCESSES)
+    return pid in programs.processes() or any(part in name_of(pid) for part in LASTING_PROCESSES)
 
 
 def name_of(pid: int) -> str:
@@ -77,6 +78,11 @@ def name_of(pid: int) -> str:
         )
     except OSError:
         return "(gone)"
+
+
+def started() -> set[int]:
+    """The processes that tests have started: children, and what the fork server has forked for them."""
+    return children().union(*map(children, programs.processes()))
 
 
 def has_children() -> bool:
@@ -94,15 +100,15 @@ def has_children() -> bool:
 class Watch:
     """What was there before a test."""
 
-    processes: set[int] = field(default_factory=lambda: children() if has_children() else set())
+    processes: set[int] = field(default_factory=lambda: started() if has_children() else set())
     threads: set[threading.Thread] = field(default_factory=lambda: set(threading.enumerate()))
     tasks: list[str] = field(default_factory=list)
     """Those that a loop of this test ended with, told by `watching_loops`."""
 
     def new_processes(self) -> set[int]:
         """Those that the test has started, and not ended."""
-        started = children() - self.processes if has_children() else set()
-        return {pid for pid in started if not _lasts(pid)}
+        new = started() - self.processes if has_children() else set()
+        return {pid for pid in new if not _lasts(pid)}
 
     def new_threads(self) -> list[threading.Thread]:
         """The same of threads."""

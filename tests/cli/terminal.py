@@ -6,12 +6,13 @@ import os
 import pty
 import select
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
+
+from tests import programs
 
 PATIENCE_S = 60
 
@@ -19,7 +20,7 @@ PATIENCE_S = 60
 class Terminal:
     """A command on a pty, and all that it has written to it."""
 
-    def __init__(self, process: subprocess.Popen[bytes], handle: int) -> None:
+    def __init__(self, process: Any, handle: int) -> None:
         self.process = process
         self.handle = handle
         self.text = ""
@@ -69,14 +70,14 @@ class Terminal:
 @contextmanager
 def on_a_terminal(folder: Path, *arguments: str, stdout: int | None = None) -> Iterator[Terminal]:
     ours, theirs = pty.openpty()
-    command = [sys.executable, "-m", "graphflow", *arguments]
-    process = subprocess.Popen(
-        command,
+    process = programs.start(
+        "-m",
+        "graphflow",
+        *arguments,
         cwd=folder,
         stdin=theirs,
         stdout=theirs if stdout is None else stdout,
         stderr=theirs,
-        close_fds=True,
     )
     os.close(theirs)
     try:

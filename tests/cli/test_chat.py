@@ -6,23 +6,25 @@ import io
 import json
 import os
 import signal
-import subprocess
 import sys
 from contextlib import chdir, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
+from subprocess import PIPE
 
 import pytest
 
 pytest.importorskip("pty")
 
 from graphflow.cli.app import run_app
-from tests.cli.terminal import PATIENCE_S, Terminal, on_a_terminal
+from tests import programs
+from tests.cli.terminal import Terminal, on_a_terminal
 from tests.waiting import until
 
 GRAPHS = '''
 import asyncio
 from pathlib import Path
+from subprocess import PIPE
 from graphflow import END, START, Agent, Graph, Human, Wait, node, tool
 from graphflow.model import Finished, TextDelta
 
@@ -136,11 +138,8 @@ def numbers(folder: Path, graph: str = "g.py:talk") -> list[str]:
 
 # -- through pipes ---------------------------------------------------------------------------------
 def test_piped_each_line_has_its_answer_and_nothing_else_is_printed(folder: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "graphflow", "chat", "g.py:talk", *KEPT],
-        cwd=folder, input="hello\n\n//slash\nlast",
-        capture_output=True, text=True, timeout=PATIENCE_S, check=False,
-    )  # fmt: skip
+    typed = "hello\n\n//slash\nlast"
+    done = graphflow(folder, "chat", "g.py:talk", *KEPT, typed=typed)
     assert (done.returncode, done.stdout) == (0, "One of 1\nOne of 3\nOne of 5\n"), done.stderr
     # Another process goes on where this one has ended.
     again = graphflow(folder, "chat", "g.py:talk", *KEPT, typed="again\n")
@@ -402,10 +401,10 @@ def test_sigterm_ends_the_chat(folder: Path, typed: str) -> None:
 
 
 def test_who_finds_the_conversation_busy_waits_and_is_told(folder: Path) -> None:
-    command = [sys.executable, "-m", "graphflow", "chat", "g.py:talk", *KEPT]
-    other = subprocess.Popen(
-        command, cwd=folder, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
+    other = programs.start(
+        "-m", "graphflow", "chat", "g.py:talk", *KEPT,
+        cwd=folder, stdin=PIPE, stdout=PIPE, text=True,
+    )  # fmt: skip
     with other, on_a_terminal(folder, "chat", "g.py:talk", *KEPT) as terminal:
         assert other.stdin is not None
         at = terminal.wait_for(PROMPT)

@@ -10,12 +10,14 @@ import subprocess
 import sys
 from datetime import datetime
 from pathlib import Path
+from subprocess import PIPE
 from typing import Any
 
 import pytest
 
 from graphflow import errors
 from graphflow.project import find_all, load, read_message
+from tests import programs
 from tests.waiting import until
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -59,16 +61,8 @@ def project(tmp_path: Path) -> Path:
 
 def graphflow(project: Path, *arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "COLUMNS": "120", **options.pop("env", {})}
-    command = [sys.executable, "-m", "graphflow", *arguments]
-    return subprocess.run(
-        command,
-        cwd=project,
-        capture_output=True,
-        text=True,
-        check=False,
-        env=environment,
-        timeout=60,
-        **options,
+    return programs.run(
+        "-m", "graphflow", *arguments, cwd=project, text=True, env=environment, **options
     )
 
 
@@ -176,19 +170,9 @@ def test_debug_shows_the_traceback(project: Path) -> None:
 
 
 def test_ctrl_c_ends_the_walk_cleanly(project: Path) -> None:
-    code = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); from graphflow.cli import main; main()"
-    command = [
-        sys.executable,
-        "-c",
-        code,
-        "run",
-        "mine",
-        "30",
-        "--events",
-        "out.jsonl",
-    ]  # a background shell ignores SIGINT
-    with subprocess.Popen(
-        command, cwd=project, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    words = ("run", "mine", "30", "--events", "out.jsonl")
+    with programs.start(
+        "-m", "graphflow", *words, cwd=project, stdout=PIPE, stderr=PIPE, text=True
     ) as process:
         record = project / "out.jsonl"
         until(lambda: record.exists() and '"node": "rows"' in record.read_text())

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests import programs
 from tests.render.seen import read
 
 GRAPH = """
@@ -52,20 +52,9 @@ def graphflow(
         **os.environ,
         "COLUMNS": "80",
         "PYTHONPATH": str(root),
-        "PYTHONIOENCODING": "utf-8",
         **environment,
     }
-    command = [sys.executable, "-m", "graphflow", *arguments]
-    return subprocess.run(
-        command,
-        cwd=project,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-        env=around,
-        encoding="utf-8",
-    )
+    return programs.run("-m", "graphflow", *arguments, cwd=project, text=True, env=around)
 
 
 def test_draw_takes_its_options(project: Path) -> None:

@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from subprocess import PIPE
 from typing import Any
 
 import pytest
@@ -20,6 +21,7 @@ import pytest
 from graphflow.cli.app import run_app
 from graphflow.cli.stored_runs import is_gone
 from graphflow.runtime.recorder import holder
+from tests import programs
 from tests.cli.terminal import on_a_terminal
 from tests.waiting import until
 
@@ -115,14 +117,6 @@ def project(tmp_path: Path) -> Path:
     return tmp_path
 
 
-HANDLES_SIGINT = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); from graphflow.cli import main; main()"
-"""A shell in the background has its children ignore Ctrl-C."""
-
-
-def command(*arguments: str) -> list[str]:
-    return [sys.executable, "-c", HANDLES_SIGINT, *arguments]
-
-
 def environment(**variables: str) -> dict[str, str]:
     known = {name: value for name, value in os.environ.items() if name != "GRAPHFLOW_STORE"}
     return {**known, "COLUMNS": "120", **variables}
@@ -131,9 +125,17 @@ def environment(**variables: str) -> dict[str, str]:
 def graphflow(
     project: Path, *arguments: str, env: dict[str, str] | None = None, **options: Any
 ) -> Any:
-    return subprocess.run(
-        command(*arguments), cwd=project, capture_output=True, text=True, check=False, timeout=60,
-        env=environment(**(env or {})), **options,
+    around = environment(**(env or {}))
+    return programs.run(
+        "-m", "graphflow", *arguments, cwd=project, text=True, env=around, **options
+    )
+
+
+def started(project: Path, *arguments: str) -> Any:
+    """A command that goes on."""
+    return programs.start(
+        "-m", "graphflow", *arguments,
+        cwd=project, stdout=PIPE, stderr=PIPE, text=True, env=environment(),
     )  # fmt: skip
 
 
@@ -149,15 +151,7 @@ def id_in(told: str) -> str:
 
 def interrupted(project: Path, *arguments: str) -> str:
     """What an inbox says that is stopped by Ctrl-C after its third mail."""
-    pipe = subprocess.PIPE
-    with subprocess.Popen(
-        command("run", "inbox", "6", *arguments),
-        cwd=project,
-        stdout=pipe,
-        stderr=pipe,
-        text=True,
-        env=environment(),
-    ) as process:
+    with started(project, "run", "inbox", "6", *arguments) as process:
         try:
             until(lambda: len(lines(project / "filed")) == 3)
             process.send_signal(signal.SIGINT)
@@ -223,10 +217,7 @@ def test_what_is_kept_tells_of_both_sittings(project: Path) -> None:
     os.name != "posix", reason="elsewhere nobody can tell whether a process is gone"
 )
 def test_a_process_that_is_killed_loses_nothing_that_it_was_told(project: Path) -> None:
-    pipe = subprocess.PIPE
-    with subprocess.Popen(
-        command("run", "inbox", "6"), cwd=project, stdout=pipe, stderr=pipe, env=environment()
-    ) as process:
+    with started(project, "run", "inbox", "6") as process:
         try:
             until(lambda: len(lines(project / "filed")) == 3)
         finally:
@@ -247,11 +238,8 @@ def test_a_process_that_is_killed_loses_nothing_that_it_was_told(project: Path) 
     os.name != "posix", reason="elsewhere nobody can tell whether a process is gone"
 )
 def test_the_same_command_again_goes_on_with_a_run_whose_process_was_killed(project: Path) -> None:
-    pipe = subprocess.PIPE
     words = ("run", "inbox", "6", "--id", "mails")
-    with subprocess.Popen(
-        command(*words), cwd=project, stdout=pipe, stderr=pipe, env=environment()
-    ) as process:
+    with started(project, *words) as process:
         try:
             until(lambda: len(lines(project / "filed")) == 3)
         finally:
@@ -273,11 +261,7 @@ def test_the_same_command_again_goes_on_with_a_run_whose_process_was_killed(proj
 def test_whose_run_is_being_worked_on_is_told_by_whom(
     project: Path, words: tuple[str, ...]
 ) -> None:
-    pipe = subprocess.PIPE
-    with subprocess.Popen(
-        command("run", "inbox", "6", "--id", "mails"),
-        cwd=project, stdout=pipe, stderr=pipe, env=environment(),
-    ) as process:  # fmt: skip
+    with started(project, "run", "inbox", "6", "--id", "mails") as process:
         try:
             until(lambda: len(lines(project / "filed")) == 3)
             done = graphflow(project, *words)

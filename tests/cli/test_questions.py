@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -13,6 +12,7 @@ import pytest
 pytest.importorskip("pty")
 
 from graphflow import Store
+from tests import programs
 from tests.cli.terminal import Terminal, on_a_terminal
 
 GRAPH = """
@@ -200,21 +200,8 @@ def test_arguments_are_edited_one_by_one(folder: Path) -> None:
 
 
 def test_without_a_terminal_it_is_said_how_to_answer(folder: Path) -> None:
-    command = [
-        sys.executable,
-        "-m",
-        "graphflow",
-        "run",
-        "desk.py",
-        "x",
-        "--store",
-        "sqlite:runs.db",
-        "--id",
-        "r",
-    ]
-    done = subprocess.run(
-        command, cwd=folder, capture_output=True, text=True, stdin=subprocess.DEVNULL
-    )
+    words = ("run", "desk.py", "x", "--store", "sqlite:runs.db", "--id", "r")
+    done = programs.run("-m", "graphflow", *words, cwd=folder, text=True, stdin=subprocess.DEVNULL)
     assert done.returncode == 4
     assert "it waits for editor-" in done.stderr
     assert "graphflow answer r" in done.stderr

@@ -7,7 +7,6 @@ import os
 import signal
 import stat
 import subprocess
-import sys
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -32,6 +31,7 @@ from graphflow.events import (
 from graphflow.render import draw_run, read_records, timeline, write_report
 from graphflow.render.records import read_events
 from graphflow.testing import ScriptedModel
+from tests import programs
 from tests.conftest import walk
 from tests.effort import soon
 from tests.small_disk import Disk
@@ -124,10 +124,7 @@ def project(tmp_path: Path) -> Path:
 
 
 def graphflow(project: Path, *arguments: str) -> subprocess.CompletedProcess[bytes]:
-    command = [sys.executable, "-m", "graphflow", *arguments]
-    return subprocess.run(
-        command, cwd=project, capture_output=True, timeout=60, check=False, stdin=subprocess.DEVNULL
-    )
+    return programs.run("-m", "graphflow", *arguments, cwd=project, stdin=subprocess.DEVNULL)
 
 
 def strictly(line: str) -> Any:
@@ -263,17 +260,11 @@ def test_a_file_of_events_says_what_it_is_and_is_made_anew(project: Path) -> Non
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGTERM that can be handled")
 @pytest.mark.parametrize("record", [True, False])
 def test_sigterm_ends_a_walk_as_ctrl_c_does(project: Path, record: bool) -> None:
-    command = [
-        sys.executable,
-        "-m",
-        "graphflow",
-        "run",
-        "slow",
-        "x",
-        *(["--events", "out.jsonl"] if record else []),
-    ]
+    words = ["run", "slow", "x", *(["--events", "out.jsonl"] if record else [])]
     pipe = subprocess.PIPE
-    with subprocess.Popen(command, cwd=project, stdout=pipe, stderr=pipe, text=True) as process:
+    with programs.start(
+        "-m", "graphflow", *words, cwd=project, stdout=pipe, stderr=pipe, text=True
+    ) as process:
         try:
             until((project / "begun").exists)
             if record:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import socket
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+from tests import programs
 from tests.telemetry.collector import collecting
 
 SETTINGS = 'graph = "talk"\nmodel = "mock:echo"\n\n[telemetry]\n'
@@ -37,10 +37,7 @@ def project(tmp_path: Path) -> Path:
 
 
 def graphflow(project: Path, *arguments: str, typed: str = "") -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "graphflow", *arguments]
-    return subprocess.run(
-        command, cwd=project, capture_output=True, text=True, check=False, input=typed
-    )
+    return programs.run("-m", "graphflow", *arguments, cwd=project, text=True, input=typed)
 
 
 def kinds(file: Path) -> list[str]:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
-import subprocess
-import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from graphflow import Store
+from tests import programs
 from tests.conversations.crowd import chat_in
 from tests.journal.keeping import as_argument, opened
 from tests.waiting import eventually
@@ -21,9 +21,9 @@ HALF = RUNS // 2
 EACH = ["sqlite", "postgres", "sqlite sealed"]
 
 
-def talking(address: str, first: int, count: int) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "tests.conversations.crowd", as_argument(address)]
-    return subprocess.Popen([*command, str(first), str(count)], cwd=ROOT)
+def talking(address: str, first: int, count: int) -> Any:
+    words = ("-m", "tests.conversations.crowd", as_argument(address), str(first), str(count))
+    return programs.start(*words, cwd=ROOT)
 
 
 async def count_of(store: Store) -> int:

@@ -9,8 +9,6 @@ import asyncio
 import os
 import random
 import signal
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +18,12 @@ from graphflow.events import ModelFinished, ModelStarted
 from graphflow.journal.record import read_record
 from graphflow.journal.store import Store
 from graphflow.run import Run
+from tests import programs
 from tests.waiting import until
 
 ROOT = Path(__file__).resolve().parents[2]
 KILLS = 5
-MAILS = 28 if "GRAPHFLOW_WHOLE_INBOX" in os.environ else 8
+MAILS = 28 if "GRAPHFLOW_WHOLE_INBOX" in os.environ else 4
 ROWS = 2 * MAILS
 """About so many rows come between two kills; a mail takes some twenty."""
 
@@ -85,7 +84,7 @@ def test_the_desk_is_killed_five_times_and_gives_the_same_table(
     choose = random.Random(7)
     for _ in range(KILLS):
         enough = rows_of(address) + choose.randrange(1, 2 * ROWS)
-        process = subprocess.Popen([sys.executable, "-c", PROGRAM, address, mails])
+        process = programs.start("-c", PROGRAM, address, mails)
         until(
             lambda process=process, enough=enough: (
                 rows_of(address) >= enough or process.poll() is not None
@@ -94,9 +93,7 @@ def test_the_desk_is_killed_five_times_and_gives_the_same_table(
         )  # type: ignore[misc]
         os.kill(process.pid, signal.SIGKILL)
         assert process.wait() == -signal.SIGKILL
-    last = subprocess.run(
-        [sys.executable, "-c", PROGRAM, address, mails], capture_output=True, text=True, check=True
-    )
+    last = programs.run("-c", PROGRAM, address, mails, text=True, check=True, timeout=1800)
     assert last.stdout == "completed\n"
 
     async def main() -> None:

@@ -6,7 +6,6 @@ import asyncio
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
@@ -18,6 +17,7 @@ import pytest
 from graphflow.errors import RunOwned, WalkCancelled
 from graphflow.journal.store import Store
 from graphflow.run import Run
+from tests import programs
 from tests.durability.kills import Findings
 from tests.durability.office import Clerk, Desk, entries_of, office, order_of
 from tests.journal.keeping import lasting
@@ -141,13 +141,13 @@ def stopped(
     address: str, folder: Path, number: signal.Signals, how: str
 ) -> subprocess.CompletedProcess[str]:
     """A process whose run was stopped half way by a signal."""
-    command = [sys.executable, "-c", PROGRAM, address, str(folder / "ledger"), how, RUN]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    given = (address, str(folder / "ledger"), how, RUN)
+    process = programs.start("-c", PROGRAM, *given, stderr=subprocess.PIPE, text=True)
     until(lambda: is_half_way(folder) or process.poll() is not None)
     with suppress(ProcessLookupError):
         os.kill(process.pid, number)
     _, told = process.communicate(timeout=60)
-    return subprocess.CompletedProcess(command, process.returncode, "", told)
+    return subprocess.CompletedProcess(process.args, process.returncode, "", told)
 
 
 @pytest.mark.parametrize("address", ["sqlite", "postgres"], indirect=True)

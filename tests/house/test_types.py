@@ -17,7 +17,6 @@ def mypy(*files: str) -> str:
         "mypy",
         "--no-error-summary",
         "--show-error-codes",
-        "--follow-imports=silent",
         *files,
     ]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False).stdout

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -56,6 +57,7 @@ COMPUTING = {
 """Who measures computing, and beside what: never beside a number of seconds, for machines differ (`tests/effort.py`)."""
 
 
+@cache
 def modules() -> list[tuple[str, ast.Module]]:
     folder = ROOT / "tests"
     paths = sorted(folder.rglob("*.py"))

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-import subprocess
-import sys
 from pathlib import Path
+from subprocess import PIPE
 
 import pytest
 
@@ -15,6 +14,7 @@ from graphflow.journal.store import Store
 from graphflow.journal.stored import StoredAnswer
 from graphflow.journal.stores import postgres as postgres_store
 from graphflow.journal.stores import sqlite as sqlite_store
+from tests import programs
 from tests.journal.keeping import (
     all_rows,
     as_argument,
@@ -112,11 +112,8 @@ def test_of_many_who_answer_at_once_one_is_the_first(address: str) -> None:
 def test_of_two_processes_that_answer_at_once_one_is_the_first(address: str) -> None:
     within(address, lambda store: store.create(header(), "me"))
     answering = [
-        subprocess.Popen(
-            [sys.executable, "-c", ANSWERING, as_argument(address), name],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
+        programs.start(
+            "-c", ANSWERING, as_argument(address), name, stdin=PIPE, stdout=PIPE, text=True
         )
         for name in ("Anna", "Bert")
     ]

@@ -7,10 +7,9 @@ import os
 import signal
 import socket
 import sqlite3
-import subprocess
-import sys
 from contextlib import closing, suppress
 from pathlib import Path
+from subprocess import PIPE
 from typing import Any
 
 import pytest
@@ -20,6 +19,7 @@ from graphflow.journal.store import Ownership, Store
 from graphflow.journal.stored import StoredRow
 from graphflow.journal.stores import postgres as postgres_store
 from graphflow.journal.stores import sqlite as sqlite_store
+from tests import programs
 from tests.journal.keeping import (
     all_rows,
     as_argument,
@@ -216,11 +216,8 @@ def test_of_four_processes_one_is_killed_and_all_that_was_acknowledged_is_there(
     within(address, lambda store: store.find("x"))
     names = ["a", "b", "c", "d"]
     appending = [
-        subprocess.Popen(
-            [sys.executable, "-c", APPENDING, as_argument(address), name],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
+        programs.start(
+            "-c", APPENDING, as_argument(address), name, stdin=PIPE, stdout=PIPE, text=True
         )
         for name in names
     ]

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +10,7 @@ import pytest
 
 from graphflow import END, START, Graph
 from graphflow.project import load
+from tests import programs
 
 ROOT = Path(__file__).resolve().parents[2]
 NODES, GRAPHS = ROOT / "nodes", ROOT / "graphs"
@@ -59,8 +58,7 @@ def test_the_graphs_that_the_readme_shows_run(tmp_path: Path) -> None:
     (folder / "hello.py").write_text(python)
     (folder / "hello2.yaml").write_text(yaml)
     for name in ("hello", "hello2"):
-        command = [sys.executable, "-m", "graphflow", "run", name, "Anna"]
-        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+        done = programs.run("-m", "graphflow", "run", name, "Anna", cwd=tmp_path, text=True)
         assert done.returncode == 0, done.stderr
         assert done.stdout.strip() == "Hello, Anna!"
 

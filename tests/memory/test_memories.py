@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-import subprocess
-import sys
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -19,6 +17,7 @@ from graphflow.memory.kept_memory import MAX_TEXT, KeptMemory
 from graphflow.memory.sqlite_notes import SqliteNotes
 from graphflow.messages.notes import Note
 from graphflow.testing import FakeClock, FakeEmbedder
+from tests import programs
 
 Make = Callable[..., KeptMemory]
 KEY = bytes(range(32))
@@ -332,8 +331,7 @@ def test_processes_share_a_file(name: str, tmp_path: Path) -> None:
 
     asyncio.run(memory.remember("word of mine"))
     assert asyncio.run(count()) == 1
-    command = [sys.executable, "-c", PROGRAM, str(path)]
-    processes = [subprocess.Popen([*command, who]) for who in ("anna", "ben")]
+    processes = [programs.start("-c", PROGRAM, str(path), who) for who in ("anna", "ben")]
     assert [process.wait(60) for process in processes] == [0, 0]
     found = asyncio.run(texts(memory, "word", limit=1000))
     wanted = {f"word {who} {number}" for who in ("anna", "ben") for number in range(20)}

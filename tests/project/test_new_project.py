@@ -13,6 +13,7 @@ import pytest
 from graphflow.errors import InputInvalid, SettingsInvalid
 from graphflow.project.case import read_case
 from graphflow.project.new_project import make_project
+from tests import programs
 from tests.notebook.kernel import execute
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -22,25 +23,24 @@ def graphflow(
     folder: Path, *words: str, given: str = "", code: int = 0
 ) -> subprocess.CompletedProcess[str]:
     """Types a command; each has a process of its own, as projects are imported by the names of their folders."""
-    return _ran([sys.executable, "-m", "graphflow", *words], folder, given, code)
-
-
-def _ran(
-    command: Sequence[str], folder: Path, given: str, code: int
-) -> subprocess.CompletedProcess[str]:
-    environment = {name: value for name, value in os.environ.items() if "GRAPHFLOW" not in name}
-    environment["PYTHONPATH"] = str(ROOT)
-    done = subprocess.run(
-        command,
-        cwd=folder,
-        input=given,
-        capture_output=True,
-        text=True,
-        check=False,
-        env=environment,
+    done = programs.run(
+        "-m", "graphflow", *words, cwd=folder, input=given, text=True, env=_environment()
     )
     assert done.returncode == code, done.stdout + done.stderr
     return done
+
+
+def _ran(command: Sequence[str], folder: Path) -> subprocess.CompletedProcess[str]:
+    done = subprocess.run(
+        command, cwd=folder, capture_output=True, text=True, check=False, env=_environment()
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done
+
+
+def _environment() -> dict[str, str]:
+    around = {name: value for name, value in os.environ.items() if "GRAPHFLOW" not in name}
+    return {**around, "PYTHONPATH": str(ROOT)}
 
 
 @pytest.fixture
@@ -65,7 +65,7 @@ def test_the_way_of_a_stranger(tmp_path: Path) -> None:
 
 def test_its_own_test_passes(shop: Path) -> None:
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
-    assert "1 passed" in _ran(command, shop, "", 0).stdout
+    assert "1 passed" in _ran(command, shop).stdout
 
 
 def test_its_notebook_runs(shop: Path) -> None:
@@ -101,7 +101,7 @@ def test_a_run_is_recorded_as_a_case_and_replayed(shop: Path, tmp_path: Path) ->
         "graph = Project.open().graph()\n"
         "graph.run_sync('Hello there', model=record('said.jsonl', 'mock:echo'))\n"
     )
-    _ran([sys.executable, str(talk)], shop, "", 0)
+    _ran([sys.executable, str(talk)], shop)
     recorded = graphflow(
         shop, "test", "--record", "hello", "Hello", "there", "--model", "replay:said.jsonl"
     )
@@ -205,5 +205,5 @@ def test_the_ready_nodes_have_one_name_everywhere(tmp_path: Path) -> None:
         "from graphflow.library.subagents.orders import orders\n"
         "print(calculate.name, orders.name)\n"
     )
-    done = _ran([sys.executable, "-c", program], tmp_path, "", 0)
+    done = _ran([sys.executable, "-c", program], tmp_path)
     assert done.stdout == "calculate orders\n"

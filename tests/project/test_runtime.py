@@ -15,6 +15,7 @@ from concurrent.futures import Future, wait
 from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 
@@ -30,6 +31,7 @@ from graphflow.mcp import close_kept
 from graphflow.project import Runtime
 from graphflow.project.dependencies import DepsFor
 from graphflow.project.watching import is_part, watch
+from tests import programs
 from tests.looped import looped
 
 SETTINGS = 'graph = "talk"\nmodel = "mock:echo"\nstore = "none"\n'
@@ -316,12 +318,12 @@ async def test_two_reloads_at_once_are_one_after_the_other(root: Path) -> None:
 
 def test_two_processes_that_reload_at_once_both_have_the_newest(root: Path) -> None:
     """Files change as fast as they can, in place and by a rename: nobody keeps what the other one has compiled."""
-    command = [sys.executable, "-m", "tests.project.reloader", str(root)]
+    words = ("-m", "tests.project.reloader", str(root))
     pipe = subprocess.PIPE
     file = root / "nodes" / "steps" / "version.py"
     with ExitStack() as stack:
         processes = [
-            stack.enter_context(subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True))
+            stack.enter_context(programs.start(*words, stdin=pipe, stdout=pipe, text=True))
             for _ in range(2)
         ]
         assert [_asked(process) for process in processes] == ["open", "open"]
@@ -345,18 +347,19 @@ def test_two_processes_that_reload_at_once_both_have_the_newest(root: Path) -> N
     assert [process.returncode for process in processes] == [0, 0]
 
 
-def _asked(process: subprocess.Popen[str]) -> str:
+def _asked(process: Any) -> str:
     assert process.stdout is not None
     return process.stdout.readline().rstrip("\n")
 
 
 def test_two_that_watch_one_project_both_say_what_has_changed(root: Path) -> None:
-    command = [sys.executable, "-m", "graphflow", "dev"]
     pipe = subprocess.PIPE
     with ExitStack() as stack:
         processes = [
             stack.enter_context(
-                subprocess.Popen(command, cwd=root, stdout=pipe, stderr=pipe, text=True)
+                programs.start(
+                    "-m", "graphflow", "dev", cwd=root, stdout=pipe, stderr=pipe, text=True
+                )
             )
             for _ in range(2)
         ]

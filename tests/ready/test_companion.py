@@ -170,11 +170,6 @@ def long_talk(memory: Memory, blocks: int) -> Talk:
 
 
 @pytest.mark.local_model
-def test_a_chat_on_the_embedded_model_keeps_its_facts() -> None:
-    long_talk(SemanticMemory(embedder="local:use"), blocks=2)
-
-
-@pytest.mark.local_model
 @pytest.mark.slow
 @pytest.mark.parametrize("embedder", ["local:use", "local:minilm"])
 def test_a_long_chat_never_overflows_and_keeps_its_facts(embedder: str) -> None:

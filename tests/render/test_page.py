@@ -7,7 +7,6 @@ import json
 import os
 import re
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +23,7 @@ from graphflow.render.accounts import Account
 from graphflow.render.page import report_html, write_report
 from graphflow.render.timeline.spans import Interval
 from graphflow.testing import ScriptedModel, calls
+from tests import programs
 from tests.conftest import walk
 from tests.notebook.walks import desk, walked
 
@@ -455,18 +455,9 @@ def test_the_commands_write_pages(tmp_path: Path) -> None:
     (tmp_path / "graphs" / "halving.py").write_text(source)
 
     def graphflow(*arguments: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "graphflow", *arguments]
         root = str(Path(__file__).resolve().parents[2])
         environment = {**os.environ, "PYTHONPATH": root}
-        return subprocess.run(
-            command,
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
-            check=False,
-            env=environment,
-            timeout=60,
-        )
+        return programs.run("-m", "graphflow", *arguments, cwd=tmp_path, text=True, env=environment)
 
     done = graphflow("run", "halving", "4", "--events", "walk.jsonl", "--report", "one.html")
     assert done.returncode == 0, done.stderr

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import subprocess
-import sys
 from datetime import UTC, datetime
 from pathlib import Path
+from subprocess import PIPE
 from typing import Any
 
 import pytest
@@ -17,6 +16,7 @@ from graphflow.events import BudgetWarning, CostUnknown
 from graphflow.journal.accounts import AccountCharge
 from graphflow.journal.stores.memory import MemoryStore
 from graphflow.testing import ComputedModel, FakeClock, ScriptedModel, fails, hangs, says
+from tests import programs
 from tests.journal.conftest import address, server
 from tests.journal.keeping import KEY, everywhere, within
 from tests.looped import looped
@@ -243,8 +243,8 @@ async def test_an_answer_of_unknown_cost_ends_the_run_or_is_told_and_counts_toke
 def test_two_processes_overshoot_by_no_more_than_what_is_under_way(
     address: str, at_a_time: int
 ) -> None:
-    command = [sys.executable, "-m", "tests.runtime.spender", address, str(at_a_time)]
-    processes = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    words = ("-m", "tests.runtime.spender", address, str(at_a_time))
+    processes = [programs.start(*words, stdout=PIPE, text=True) for _ in range(2)]
     used = [int(process.communicate()[0]) for process in processes]
     assert [process.returncode for process in processes] == [0, 0]
     [(tokens, usd)] = within(address, spent).values()
@@ -262,8 +262,7 @@ def test_a_process_that_is_killed_leaves_what_it_held(tmp_path: Path) -> None:
     def held() -> int:
         return sum(tokens for tokens, _ in within(address, spent).values())
 
-    command = [sys.executable, "-m", "tests.runtime.spender", address, "hang"]
-    with subprocess.Popen(command) as process:
+    with programs.start("-m", "tests.runtime.spender", address, "hang") as process:
         until(lambda: held() > 0)
         process.kill()
     left = held()

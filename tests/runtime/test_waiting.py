@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import subprocess
-import sys
 from pathlib import Path
+from subprocess import PIPE
 from typing import Any
 
 import pytest
@@ -13,6 +12,7 @@ import pytest
 from graphflow import END, START, Graph, Human, Receive, Store, TimedOut, Wait, node
 from graphflow.errors import AnswerExists, AnswerInvalid, QuestionUnknown, RunUnknown
 from graphflow.events import AnswerRefused, QuestionAnswered, QuestionAsked
+from tests import programs
 from tests.conftest import ended, kinds
 from tests.runtime.waits import Approved, Desk, Draft, Rejected
 from tests.waiting import eventually
@@ -475,10 +475,11 @@ asyncio.run(main(*sys.argv[1:]))
 
 def test_of_two_processes_that_answer_at_once_one_is_the_first(desk: Desk) -> None:
     desk.run(DESK, "hello")
-    answering: dict[str, subprocess.Popen[str]] = {}
+    answering: dict[str, Any] = {}
     for name in ("Anna", "Bert"):
-        command = [sys.executable, "-c", ELSEWHERE, desk.address, name]
-        answering[name] = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        answering[name] = programs.start(
+            "-c", ELSEWHERE, desk.address, name, stdout=PIPE, text=True
+        )
     said = {process.communicate()[0].strip(): name for name, process in answering.items()}
     assert said.keys() == {"first", "late"}
     run = desk.resume(DESK)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from pathlib import Path
+
+from tests import programs
 
 GRAPH = """
 import os
 from graphflow import END, START, Graph, node
 from graphflow.security import Secret
+from tests import programs
 
 @node
 def leak(text: str, LOCK: Secret) -> str:
@@ -23,15 +25,8 @@ leaky = Graph("leaky", START >> leak >> END)
 
 
 def graphflow(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "graphflow", *arguments],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        check=False,
-        env={**os.environ, "LOCK": "hunter2-swordfish"},
-        timeout=60,
-    )
+    around = {**os.environ, "LOCK": "hunter2-swordfish"}
+    return programs.run("-m", "graphflow", *arguments, cwd=folder, text=True, env=around)
 
 
 def test_a_variable_named_on_the_command_line_is_shown_nowhere(tmp_path: Path) -> None:

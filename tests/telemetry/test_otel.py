@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +16,7 @@ from graphflow.errors import DeclarationError
 from graphflow.telemetry import OtelSink
 from graphflow.testing import ScriptedModel, calls
 from graphflow.trace_context import read_traceparent
+from tests import programs
 from tests.conftest import Msg
 from tests.leftovers import children
 from tests.mcp.servers import dynamic
@@ -30,8 +29,8 @@ PARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 
 def sitting(collector: Collector, store: str, which: str) -> str:
     """Walks one sitting in another process; how it ended."""
-    command = [sys.executable, "-m", "tests.telemetry.traced_desk", collector.endpoint, store]
-    done = subprocess.run([*command, which], capture_output=True, text=True, check=False)
+    words = ("-m", "tests.telemetry.traced_desk", collector.endpoint, store, which)
+    done = programs.run(*words, text=True)
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()
 
