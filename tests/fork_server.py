@@ -96,7 +96,7 @@ class Server:
         for stream in streams:
             os.close(stream)
         self.asking[pid] = told
-        told.sendall(f"{pid}\n".encode())
+        told.sendall(b"%d" % pid)
         return None
 
     def _tell_of_ends(self) -> None:
@@ -106,7 +106,7 @@ class Server:
                 return
             asking = self.asking.pop(pid)
             try:
-                asking.sendall(f"{os.waitstatus_to_exitcode(status)}\n".encode())
+                asking.sendall(b"%d" % os.waitstatus_to_exitcode(status))
             except OSError:  # nobody waits for it any more
                 pass
             asking.close()

@@ -53,15 +53,14 @@ class Program:
             "folder": os.path.abspath(cwd or os.getcwd()),
             "environment": dict(os.environ if env is None else env),
         }
-        told, telling = socket.socketpair()
+        told, telling = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)  # a line a message
         self._told = told
         streams = [read, written, complained, telling.fileno()]
         socket.send_fds(_server()[0], [json.dumps(request).encode()], streams)
         telling.close()
         for ours in {read, written, complained} - {0, 1, 2, *_given(stdin, stdout, stderr)}:
             os.close(ours)
-        self._lines = told.makefile("rb")
-        self.pid = int(self._lines.readline())
+        self.pid = int(told.recv(100))
 
     def __enter__(self) -> Program:
         return self
@@ -89,7 +88,6 @@ class Program:
                 raise TimeoutExpired(self.args, timeout or 0.0) from None
             assert line, "the fork server has ended"
             self.returncode = int(line)
-            self._lines.close()
             self._told.close()
         return self.returncode
 
