@@ -7,6 +7,7 @@ import gc
 import os
 import signal
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -156,13 +157,25 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def pytest_collection_finish() -> None:
     """Spares the garbage collector what all tests are made of: some 800,000 objects, in each of its collections."""
+    _set_aside()
+
+
+def _set_aside() -> None:
+    """Has the garbage collector look no more at what there is, which is kept for good: modules, classes, what is cached."""
     gc.collect()
     gc.freeze()
+
+
+_FILE: list[Path] = []
+"""That of the test under way."""
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
     """Runs a test that measures speed by itself, whatever other processes of pytest run of the suite."""
+    if [item.path] != _FILE:
+        _FILE[:] = [item.path]
+        _set_aside()
     with turn_of(alone=_measures_speed(item)):
         return (yield)
 

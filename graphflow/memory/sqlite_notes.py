@@ -20,6 +20,7 @@ from typing import TypeVar
 
 from graphflow.errors import GraphflowError, MemoryUnavailable, StoreUnencrypted
 from graphflow.journal.key_ring import KeyRing, StoreKey, is_place, key_ring
+from graphflow.journal.stores.write_ahead import switch_to_write_ahead
 from graphflow.memory.note_keys import (
     APPLICATION,
     ENCRYPTED,
@@ -261,8 +262,7 @@ class SqliteNotes:
         db.execute("PRAGMA synchronous=FULL")
         if not _is_ours(db):
             self._refuse_others(db)
-            # Set outside of the transaction, as it must be; it stays with the file.
-            db.execute("PRAGMA journal_mode=WAL")
+            switch_to_write_ahead(db, BUSY_S)
             with _transaction(db):
                 _make_tables(db, self._ring)
         (version,) = db.execute("PRAGMA user_version").fetchone()

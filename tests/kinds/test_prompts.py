@@ -153,7 +153,7 @@ DOUBLING = (
 def test_no_template_takes_long_or_raises_anything_else(
     template: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("graphflow.kinds.templates.SECONDS", 1.0)
+    monkeypatch.setattr("graphflow.kinds.templates.SECONDS", 0.3)
     tracemalloc.start()
     with soon(), pytest.raises((PromptError, GraphError)) as caught:
         said(template, Msg(), deps=Broken())

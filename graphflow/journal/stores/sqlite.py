@@ -515,7 +515,7 @@ class SqliteStore(Store):
         db.execute("PRAGMA synchronous=FULL")
         db.execute(f"PRAGMA wal_autocheckpoint={LOG_PAGES}")
         if version < len(MIGRATIONS):
-            application = migrate(db, self._vault)
+            application = migrate(db, self._vault, BUSY_S)
         if is_new:  # another process may have made it meanwhile, and in another way
             self._check_key(db, application)
 

@@ -6,6 +6,7 @@ import sqlite3
 
 from graphflow.journal.key_ring import WrappedKey
 from graphflow.journal.seal import STORE, SealOwner
+from graphflow.journal.stores.write_ahead import switch_to_write_ahead
 from graphflow.journal.vault import Vault
 
 APPLICATION = 0x6766_6C77
@@ -74,14 +75,18 @@ def has_tables(db: sqlite3.Connection) -> bool:
     return db.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone() is not None
 
 
-def migrate(db: sqlite3.Connection, vault: Vault) -> int:
+def migrate(db: sqlite3.Connection, vault: Vault, patience_s: float) -> int:
     """Takes the schema from whatever version it has to the newest, under the write lock: others may be about to.
+
+    Args:
+        db: an open connection.
+        vault: the keys of the file.
+        patience_s: seconds for which others may have it locked.
 
     Returns:
         The number of its application, which says whether it is encrypted.
     """
-    # It stays with the file; it cannot be set in a transaction.
-    db.execute("PRAGMA journal_mode=WAL")
+    switch_to_write_ahead(db, patience_s)
     db.execute("BEGIN IMMEDIATE")
     try:
         (version,) = db.execute("PRAGMA user_version").fetchone()
