@@ -128,30 +128,39 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
-    """One process more than there are cores: a quarter of the time a test waits for another process."""
+    """Two processes more than there are cores: a quarter of the time a test waits for another process."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return (cores or 1) + 1
+    return (cores or 1) + 2
 
 
 def _measures_speed(item: pytest.Item) -> bool:
     return "bench" in item.path.parts
 
 
+def _takes_long(item: pytest.Item) -> bool:
+    marked = any(map(item.get_closest_marker, ("slow", "local_model")))
+    return marked or is_hypothesis_test(getattr(item, "obj", None))
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Gives tests that take long a limit of their own; while speed is measured, nobody counts lines.
 
-    Speed is measured first, in processes in which nothing else has been loaded. Then come the files with the embedded model:
-    at the end one of several processes would be left alone with them.
+    Speed is measured first, in processes in which nothing else has been loaded. Then come the files with the embedded model,
+    and those with other slow tests: at the end one of several processes would be left alone with them.
     """
     with_model = {item.path for item in items if item.get_closest_marker("local_model")}
-    items.sort(key=lambda item: (not _measures_speed(item), item.path not in with_model))
+    slow = {item.path for item in items if _takes_long(item)}
+    items.sort(
+        key=lambda item: (
+            not _measures_speed(item),
+            item.path not in with_model,
+            item.path not in slow,
+        )
+    )
     for item in items:
         if _measures_speed(item):
             item.add_marker(pytest.mark.no_cover)
-        long = any(map(item.get_closest_marker, ("slow", "local_model"))) or is_hypothesis_test(
-            getattr(item, "obj", None)
-        )
-        if long and not item.get_closest_marker("timeout"):
+        if _takes_long(item) and not item.get_closest_marker("timeout"):
             item.add_marker(pytest.mark.timeout(PATIENCE_S))
 
 

@@ -6,14 +6,14 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-SOON = 800
-"""Pieces of work that what is quick may cost: twenty seconds where a piece takes 25 milliseconds, and nothing like an hour."""
+SOON = 4_000
+"""Pieces of work that what is quick may cost: twenty seconds where a piece takes five milliseconds, and nothing like an hour."""
 
 
 def _piece() -> int:
     """The piece: loops, numbers and texts of a kind that every program has."""
     total = 0
-    for number in range(100_000):
+    for number in range(20_000):
         total += len(str(number)) * number % 7
     return total
 

@@ -10,7 +10,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import jsonschema
 import pytest
 import yaml
 
@@ -35,8 +34,12 @@ the_schema = cache(graph_schema)
 
 
 @cache
-def validator() -> jsonschema.Draft202012Validator:
-    return jsonschema.Draft202012Validator(the_schema())
+def validator() -> Any:
+    from jsonschema import (
+        Draft202012Validator,  # takes seconds: not while tests are only being collected
+    )
+
+    return Draft202012Validator(the_schema())
 
 
 def problems_of(declared: object) -> list[str]:
@@ -45,7 +48,7 @@ def problems_of(declared: object) -> list[str]:
 
 def test_the_schema_is_one_of_the_draft_that_it_names() -> None:
     assert the_schema()["$schema"] == "https://json-schema.org/draft/2020-12/schema"
-    jsonschema.Draft202012Validator.check_schema(the_schema())
+    type(validator()).check_schema(the_schema())
 
 
 def without_descriptions(schema: Any) -> Any:

@@ -358,7 +358,7 @@ def test_what_they_are_made_from_is_right(project: Path) -> None:
 @pytest.mark.parametrize("group", GROUPS)
 def test_every_wrong_file_is_refused_with_place_and_hint(project: Path, group: str) -> None:
     bad: list[str] = []
-    slow_s = 200 * cost_of_piece()
+    slow_s = 1_000 * cost_of_piece()
     for name, content in files_of(group):
         ending = name.rpartition(".")[2]
         file = project / f"{'itself' if 'itself' in name else 'wrong'}.{ending}"

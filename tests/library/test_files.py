@@ -297,7 +297,7 @@ def test_large_files_are_refused_before_they_fill_the_memory(root: Path) -> None
     with open(root / "huge", "wb") as file:
         file.truncate(10 * 2**30)
     have = tools(root, file_limit=1000)
-    with soon(pieces=80):  # ten gigabytes that are read take more
+    with soon(pieces=400):  # ten gigabytes that are read take more
         assert "more than 1000 bytes" in refusal(have["read_file"], path="huge")
         assert "no line" in use(have["grep_files"], pattern="x.y")
     assert "more than 1000" in refusal(have["write_file"], path="big", content="é" * 501)

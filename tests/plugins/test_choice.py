@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from jsonschema import Draft202012Validator
 
 from graphflow.cli.app import run_app
 from graphflow.errors import PluginRefused, SettingsInvalid
@@ -179,6 +178,10 @@ def test_providers_of_plugins_are_among_the_models(
 
 def test_editors_know_the_words_of_plugins(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run_app(["schema", "--plugins"]) == 0
+    from jsonschema import (
+        Draft202012Validator,  # takes seconds: not while tests are only being collected
+    )
+
     checker = Draft202012Validator(json.loads(capsys.readouterr().out))
     top = {"kind": "shelf", "size": 2, "labels": ["tea"], "retry": 2}
     agent = {"kind": "agent", "context": {"policy": "last_words", "words": 9}}
