@@ -128,9 +128,9 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
-    """Two processes more than there are cores: a quarter of the time a test waits for another process."""
+    """One process more than there are cores: a quarter of the time a test waits for another process."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return (cores or 1) + 2
+    return (cores or 1) + 1
 
 
 def _measures_speed(item: pytest.Item) -> bool:

