@@ -145,18 +145,22 @@ def _takes_long(item: pytest.Item) -> bool:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Gives tests that take long a limit of their own; while speed is measured, nobody counts lines.
 
-    Speed is measured first, in processes in which nothing else has been loaded. Then come the files with the embedded model,
-    and those with other slow tests: at the end one of several processes would be left alone with them.
+    Speed is measured first, in processes in which nothing else has been loaded. Then come the files with the embedded model and
+    those with other slow tests, for at the end one of several processes would be left alone with them. Between two with the
+    model stand two without: its threads wait by turning round, so two engines at once take more than twice as long.
     """
-    with_model = {item.path for item in items if item.get_closest_marker("local_model")}
+    paths = list(dict.fromkeys(item.path for item in items))
+    of_speed = {item.path for item in items if _measures_speed(item)}
+    with_model = {item.path for item in items if item.get_closest_marker("local_model")} - of_speed
     slow = {item.path for item in items if _takes_long(item)}
-    items.sort(
-        key=lambda item: (
-            not _measures_speed(item),
-            item.path not in with_model,
-            item.path not in slow,
-        )
-    )
+    order = [path for path in paths if path in of_speed]
+    others = [path for path in paths if path not in of_speed | with_model]
+    others.sort(key=lambda path: path not in slow)
+    for path in filter(with_model.__contains__, paths):
+        order += [path, *others[:2]]
+        del others[:2]
+    places = {path: place for place, path in enumerate([*order, *others])}
+    items.sort(key=lambda item: places[item.path])
     for item in items:
         if _measures_speed(item):
             item.add_marker(pytest.mark.no_cover)
