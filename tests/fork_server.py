@@ -117,9 +117,8 @@ def load() -> None:
     import graphflow
 
     for module in pkgutil.walk_packages(graphflow.__path__, "graphflow."):
-        in_a_room = (
-            module.ispkg or module.name.count(".") > 1
-        )  # other modules may only say that they have moved
+        # A module beside the rooms may only say that it has moved.
+        in_a_room = module.ispkg or module.name.count(".") > 1
         if in_a_room and not module.name.startswith(UNLOADED):
             importlib.import_module(module.name)
     for name in ("networkx", "pydantic", "sqlite3", "httpx", "typer", "rich.live", "yaml"):

@@ -128,7 +128,7 @@ function storeOf(model) {
   const name = model.get("name");
   let store = stores.get(name);
   if (store) return store;
-  store = { rows: [...(model.get("rows") || [])], ended: false, state: fresh(), position: 0, following: true, picked: null, views: new Set(), beyond: 0, worst: 0, updates: 0 };
+  store = { rows: [...(model.get("rows") || [])], ended: false, state: fresh(), position: 0, following: true, picked: null, views: new Set(), beyond: 0 };
   stores.set(name, store);
   for (const row of store.rows) apply(store.state, row);
   store.position = store.rows.length;
@@ -153,7 +153,6 @@ function storeOf(model) {
 }
 
 function take(store, rows) {
-  const began = performance.now();
   const room = Math.max(0, MOST_ROWS - store.rows.length);
   store.rows.push(...rows.slice(0, room));
   store.beyond += Math.max(0, rows.length - room);
@@ -164,9 +163,6 @@ function take(store, rows) {
   } else {
     for (const view of store.views) view.paintBar();
   }
-  store.worst = Math.max(store.worst, performance.now() - began);
-  store.updates++;
-  for (const view of store.views) view.measured();
 }
 
 function seek(store, position) {
@@ -227,7 +223,6 @@ class View {
     this.play.addEventListener("click", () => (this.playing ? this.stop() : this.start()));
     this.draw();
     this.show(null);
-    this.measured();
     this.laid = new ResizeObserver(() => {
       if (!el.isConnected || !el.clientWidth) return;
       this.laid.disconnect();
@@ -443,11 +438,6 @@ class View {
     clearInterval(this.playing);
     this.playing = null;
     this.play.textContent = "\u25B6";
-  }
-
-  measured() {
-    this.el.dataset.worst = this.store.worst.toFixed(2);
-    this.el.dataset.updates = this.store.updates;
   }
 }
 

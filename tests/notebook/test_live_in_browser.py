@@ -267,8 +267,6 @@ def test_an_update_touches_what_has_changed_and_not_all_hundred_nodes(
         run_cell(page, 1)
         page.wait_for_selector('.gf-live[data-ended="true"]')
         page.wait_for_selector(node_state("n99", "done"))
-        told = page.locator(".gf-live").evaluate("e => [e.dataset.worst, e.dataset.updates]")
-        print(f"worst update {told[0]} ms of {told[1]}")
         steps = page.locator(".gf-live").evaluate(STEPS)
         page.wait_for_selector(node_state("n99", "done"))
         assert len(steps) >= 200, "each node begins and ends"
